@@ -1,0 +1,6 @@
+//! Active-standby for coordinators on etcd.
+
+pub mod election;
+pub mod error;
+pub mod kv;
+pub mod store;
