@@ -12,429 +12,424 @@
 //!   another thread still reads "active".
 //! - Replies may be late, lost, repeated or out of order; watches may be silent. Only a committed write is believed.
 //!
-//! Why its rules are safe stands in `docs/protocol.md`.
+//! Why its rules are safe stands in `docs/protocol.md`. Of the files, `lease` registers the session, `campaign` starts
+//! terms, `term` holds and ends them, `view` is what has been seen of the store, `request` sends and sorts answers.
+//!
+//! A handover to a named session would be a third way to start a term, beside the two in `campaign`.
 
+mod campaign;
+#[cfg(feature = "testkit")]
+mod flaw;
+mod io;
+mod keys;
+mod lease;
+#[cfg(feature = "testkit")]
+mod normal;
+mod record;
+mod request;
+mod term;
+mod view;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Error, Result};
-use crate::kv::{KeyRange, LeaseId, LeaseReply, Revision, StoreError, Txn, TxnReply, WatchItem};
+#[cfg(feature = "testkit")]
+pub use flaw::Flaw;
+pub use io::{
+    Event, Holder, Input, Output, Process, Reason, Reply, Request, RequestId, Role, Settings,
+    Status, StoreRequest, Time, WatchId,
+};
+#[cfg(feature = "testkit")]
+pub use normal::Renumber;
 
-/// A point in time in ns, on a clock that counts suspend and never goes back. Where it starts does not matter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Time(pub u64);
-
-/// A process, named so that its death can be proven by another one of the same host.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Process {
-    /// The boot of the kernel it runs under (`/proc/sys/kernel/random/boot_id`).
-    pub boot_id: String,
-    /// Inode of its PID namespace.
-    pub pid_namespace: u64,
-    /// Inode of its time namespace.
-    pub time_namespace: u64,
-    /// Its PID in that namespace.
-    pub pid: u32,
-    /// When it was started, in clock ticks since boot (`/proc/<pid>/stat`, field 22).
-    pub start_time: u64,
-}
-
-impl Process {
-    /// Whether both run where one can prove the other's death: same boot, PID namespace and time namespace.
-    pub fn is_neighbour(&self, other: &Self) -> bool {
-        self.boot_id == other.boot_id
-            && self.pid_namespace == other.pid_namespace
-            && self.time_namespace == other.time_namespace
-    }
-}
-
-/// What a session is started with. Fixed for its life.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Settings {
-    /// The role name, such as `rootcoord`.
-    pub role: String,
-    /// The root of all keys, such as `by-dev/meta`, without a slash at either end.
-    pub root: String,
-    /// Where clients reach this session, `host:port`.
-    pub address: String,
-    /// `Version` of the record: strict semver.
-    pub version: String,
-    /// `HostName` of the record.
-    pub host_name: String,
-    /// Random, so that "mine" can be told from everybody else's.
-    pub session_id: u128,
-    /// Higher is tried first.
-    pub priority: i32,
-    /// Off: exclusive.
-    pub active_standby: bool,
-    /// Starts without contending.
-    pub paused: bool,
-    /// "Ready" and "left" are said by the core itself.
-    pub auto: bool,
-    /// H: how long the role may be held after a renewal.
-    pub hold: Duration,
-    /// Time to live that is asked of the store for the lease.
-    pub ttl: Duration,
-    /// Pause between two re-reads.
-    pub reread: Duration,
-    /// How long a standby waits for each one ranked before it.
-    pub rank_step: Duration,
-    /// Limit of any request; those of the election are limited by H / 4 as well.
-    pub request_timeout: Duration,
-    /// Limit of an activation.
-    pub activation_timeout: Duration,
-    /// Pause after a failed activation, or a resignation without a pause of its own; doubled up to 30 s.
-    pub activation_backoff: Duration,
-    /// Limit of a deactivation.
-    pub deactivation_timeout: Duration,
-    /// Limit of the release and revoke at the end.
-    pub release_timeout: Duration,
-    /// Exclusive: how long to wait for a holder; `None`: its TTL and 5 s.
-    pub exclusive_wait: Option<Duration>,
-    /// This process, where its death may be proven and that of others be believed (`election.same_host_proof`).
-    pub process: Option<Process>,
-}
-
-/// Names a request; never used twice by one session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(pub u64);
-
-/// Names a watch; never used twice by one session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WatchId(pub u64);
-
-/// A request to the store.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum StoreRequest {
-    /// Grant a lease; answered by [`Reply::Lease`].
-    Grant {
-        /// Time to live asked for.
-        ttl: Duration,
-    },
-    /// Keep the lease alive; answered by [`Reply::Lease`].
-    KeepAlive {
-        /// The lease.
-        lease: LeaseId,
-    },
-    /// End the lease; answered by [`Reply::Revoked`].
-    Revoke {
-        /// The lease.
-        lease: LeaseId,
-    },
-    /// Do a transaction (reads are transactions that only read); answered by [`Reply::Txn`].
-    Txn(Txn),
-    /// Find the first event of a key in the store's whole history, by a watch from revision 1; answered by
-    /// [`Reply::First`].
-    First {
-        /// The key.
-        key: Vec<u8>,
-    },
-}
-
-/// The answer to a request.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Reply {
-    /// To a grant or a keepalive.
-    Lease(std::result::Result<LeaseReply, StoreError>),
-    /// To a revoke.
-    Revoked(std::result::Result<(), StoreError>),
-    /// To a transaction.
-    Txn(std::result::Result<TxnReply, StoreError>),
-    /// The revision of the key's first event; `None` where that part of the history is compacted.
-    First(std::result::Result<Option<Revision>, StoreError>),
-}
-
-/// What the world tells the core.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Input {
-    /// Time passed: the timer of [`Election::next_timer`] is due. Harmless at any other time.
-    Tick,
-    /// A request was answered, or failed.
-    Reply {
-        /// Which one.
-        id: RequestId,
-        /// The answer.
-        reply: Reply,
-    },
-    /// A watch brought something.
-    Watch {
-        /// Which one.
-        id: WatchId,
-        /// What it brought.
-        item: WatchItem,
-    },
-    /// This process is proven dead.
-    Died(Process),
-}
-
-/// What the user of the session asks.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Request {
-    /// "Ready", or the activation failed.
-    ActivationDone {
-        /// The term it belongs to.
-        token: Revision,
-        /// `Err`: it failed.
-        result: Result<()>,
-    },
-    /// "Left": nothing of this term runs any more.
-    DeactivationDone {
-        /// The term it belongs to.
-        token: Revision,
-    },
-    /// Leave for ever.
-    Stop,
-    /// Step down and contend again after `standby` (zero: after the activation back-off).
-    Resign {
-        /// How long not to contend.
-        standby: Duration,
-    },
-    /// Do not contend; a held role is kept.
-    Pause,
-    /// Contend again.
-    Resume,
-}
-
-/// What the core wants done.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Output {
-    /// Send a request to the store.
-    Send {
-        /// Names it in the reply.
-        id: RequestId,
-        /// What to send.
-        request: StoreRequest,
-        /// Give up after so long; answer [`StoreError::Unknown`] then.
-        limit: Duration,
-    },
-    /// Watch [`Election::ranges`] from a revision on, in place of the watch before.
-    Watch {
-        /// Names it in what it brings.
-        id: WatchId,
-        /// The first revision to show.
-        from: Revision,
-    },
-    /// Wait for the death of this process, in place of the one before; `None`: of nobody.
-    Prove(Option<Process>),
-    /// Tell the user.
-    Event(Event),
-}
-
-/// The state of a session, with the number that the C header gives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(i32)]
-pub enum Role {
-    /// Not registered yet; an exclusive session waits here for the holder to go.
-    Starting = 1,
-    /// Registered and contending.
-    Standby = 2,
-    /// The term is held, the application is getting ready.
-    Activating = 3,
-    /// The term is held and the application is ready.
-    Active = 4,
-    /// The term ends or has ended, the application is leaving.
-    Deactivating = 5,
-    /// Over for ever.
-    Ended = 6,
-}
-
-/// Why a term ended, or why contending is held back, with the number that the C header gives it.
-///
-/// 3 is kept for a handover to a named target, 43 for a wait on a Milvus holder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(i32)]
-pub enum Reason {
-    /// The session was stopped; the role is held until it is released.
-    Stop = 1,
-    /// The session resigned; the role is held until it is released.
-    Resign = 2,
-    /// The deadline passed without a renewal.
-    Expired = 10,
-    /// Another session owns the role.
-    Superseded = 11,
-    /// The active key was deleted by somebody.
-    KeyDeleted = 12,
-    /// The lease is gone.
-    LeaseLost = 13,
-    /// The store's revision went back.
-    Regressed = 14,
-    /// A defect of this library, caught.
-    Internal = 15,
-    /// The application's activation failed.
-    ActivationFailed = 20,
-    /// The application's activation took too long.
-    ActivationTimeout = 21,
-    /// Paused by the user.
-    Paused = 40,
-    /// The application has not left the last term yet.
-    CallbackBusy = 41,
-    /// A pause after a failed activation or a resignation.
-    Backoff = 42,
-}
-
-/// Who is active.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Holder {
-    /// Its server ID.
-    pub server_id: i64,
-    /// Where clients reach it.
-    pub address: String,
-    /// Its fencing token: the revision of the active key.
-    pub token: Revision,
-}
-
-/// What the core tells the user.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Event {
-    /// A server ID and a lease were taken and, with active-standby on, the member key written.
-    Registered {
-        /// The server ID.
-        server_id: i64,
-        /// The granted time to live.
-        ttl: Duration,
-    },
-    /// Standing by; the holder, if known.
-    Standby(Option<Holder>),
-    /// The term was won: get ready.
-    Activate {
-        /// The fencing token.
-        token: Revision,
-    },
-    /// "Ready" was said: the session is active.
-    Active {
-        /// The fencing token.
-        token: Revision,
-    },
-    /// Half of the hold time is gone without a renewal; the role is still held.
-    Jeopardy {
-        /// The fencing token.
-        token: Revision,
-    },
-    /// Renewed again after a jeopardy.
-    Safe {
-        /// The fencing token.
-        token: Revision,
-    },
-    /// Leave: drain where the role is held, only clean up where it is not.
-    Deactivate {
-        /// The fencing token.
-        token: Revision,
-        /// Why.
-        reason: Reason,
-        /// The role is still held, and renewed, until "left" is said.
-        held: bool,
-        /// What went wrong, if anything did.
-        error: Option<Error>,
-    },
-    /// The role is gone: nothing of that term may act any more.
-    TermEnded {
-        /// The fencing token.
-        token: Revision,
-        /// Why.
-        reason: Reason,
-        /// What went wrong, if anything did.
-        error: Option<Error>,
-    },
-    /// Who is active now; `None`: nobody. In exclusive mode: who is in the way.
-    Holder(Option<Holder>),
-    /// The store cannot be reached, or refuses.
-    Degraded(Error),
-    /// The store answers again.
-    Recovered,
-    /// Contending is held back.
-    Blocked {
-        /// Why.
-        reason: Reason,
-        /// The holder, if known.
-        holder: Option<Holder>,
-    },
-    /// A key cannot be read.
-    Foreign {
-        /// The key.
-        key: Vec<u8>,
-        /// Why not.
-        error: Error,
-    },
-    /// Over for ever; the last event.
-    Ended(Option<Error>),
-}
-
-/// What may be read at any time. The driver publishes it after each step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Status {
-    /// The state.
-    pub role: Role,
-    /// The token of the term that is held; 0: none is.
-    pub token: Revision,
-    /// The instant at which the term is over, whatever happens, if nothing renews it; `Time(0)` where none is held.
-    pub deadline: Time,
-    /// The held term was asked to end.
-    pub ending: bool,
-    /// The server ID; 0 before it is known.
-    pub server_id: i64,
-}
+use self::campaign::Turn;
+use self::keys::Keys;
+use self::lease::Lease;
+use self::request::{Lane, Pending};
+use self::term::{Stage, Term};
+use self::view::View;
+use crate::error::{Error, ErrorKind, Result};
+use crate::kv::{KeyRange, Revision, WatchItem};
 
 /// One session's side of the election. See the contract on the module's page.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Election {
-    settings: Settings,
+    settings: Arc<Settings>,
+    keys: Arc<Keys>,
+    #[cfg(feature = "testkit")]
+    flaw: Option<Flaw>,
+    #[cfg(feature = "testkit")]
+    ghost: Option<(Revision, Time)>,
+    server_id: i64,
+    lease: Option<Lease>,
+    lease_after: Time,
+    registered: bool,
+    view: View,
+    term: Option<Term>,
+    /// Terms with this token or a lower one are never used again.
+    burned: Revision,
+    /// An acquisition was not answered: whether it holds the role shows in the next read.
+    uncertain: bool,
+    turn: Option<Turn>,
+    /// Acquisitions in a row that failed.
+    misses: u32,
+    campaign_after: Time,
+    /// The vacant record that is known to be the first term record ever.
+    first: Option<Revision>,
+    /// The vacant record whose history was asked for last.
+    first_asked: Revision,
+    paused: bool,
+    /// No contending before this: a back-off.
+    contend_after: Time,
+    /// Activations in a row that failed.
+    failed_activations: u32,
+    /// Exclusive: since when somebody else is in the way.
+    held_since: Option<Time>,
+    /// The process whose death is waited for, and the one known to be dead.
+    proving: Option<Process>,
+    dead: Option<Process>,
+    pending: Vec<Pending>,
+    next_id: u64,
+    op_after: Time,
+    op_failures: u32,
+    read_after: Time,
+    watch: Option<WatchId>,
+    watch_failures: u32,
+    /// Reads in a row that showed what the watch should have shown.
+    silent: u32,
+    degraded: Option<ErrorKind>,
+    stopping: bool,
+    fatal: Option<Error>,
+    /// When the end is no longer waited for.
+    end_by: Option<Time>,
+    told_role: Role,
+    told_holder: Option<Holder>,
+    told_blocked: Option<Reason>,
+    out: VecDeque<Output>,
+    wake: Option<Time>,
 }
 
 impl Election {
     /// A session that has not begun. Nothing is sent before [`Election::start`].
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        Self {
+            keys: Arc::new(Keys::new(&settings.root, &settings.role)),
+            #[cfg(feature = "testkit")]
+            flaw: None,
+            #[cfg(feature = "testkit")]
+            ghost: None,
+            server_id: 0,
+            lease: None,
+            lease_after: Time(0),
+            registered: false,
+            view: View::default(),
+            term: None,
+            burned: 0,
+            uncertain: false,
+            turn: None,
+            misses: 0,
+            campaign_after: Time(0),
+            first: None,
+            first_asked: 0,
+            paused: settings.paused,
+            contend_after: Time(0),
+            failed_activations: 0,
+            held_since: None,
+            proving: None,
+            dead: None,
+            pending: Vec::new(),
+            next_id: 0,
+            op_after: Time(0),
+            op_failures: 0,
+            read_after: Time(0),
+            watch: None,
+            watch_failures: 0,
+            silent: 0,
+            degraded: None,
+            stopping: false,
+            fatal: None,
+            end_by: None,
+            told_role: Role::Starting,
+            told_holder: None,
+            told_blocked: None,
+            out: VecDeque::new(),
+            wake: None,
+            settings: Arc::new(settings),
+        }
+    }
+
+    /// One that breaks a rule of the protocol, for the tests of the checkers.
+    #[cfg(feature = "testkit")]
+    pub fn with_flaw(settings: Settings, flaw: Flaw) -> Self {
+        Self {
+            flaw: Some(flaw),
+            ..Self::new(settings)
+        }
     }
 
     /// Begins: takes a server ID and a lease, registers, and contends.
     pub fn start(&mut self, now: Time) {
-        let _ = now;
+        self.run(now);
     }
 
     /// Takes in what the world says.
     pub fn handle(&mut self, now: Time, input: Input) {
-        let _ = (now, input);
+        if self.told_role == Role::Ended {
+            return;
+        }
+        // First, so that nothing that arrives late can revive a term whose deadline has passed.
+        self.check_deadline(now);
+        match input {
+            Input::Tick => {}
+            Input::Reply { id, reply } => self.answered(now, id, reply),
+            Input::Watch { id, item } if self.watch == Some(id) => self.watched(now, item),
+            Input::Watch { .. } => {}
+            Input::Died(process) => self.dead = Some(process),
+        }
+        self.run(now);
     }
 
     /// Takes in what the user asks. An error (`Fenced`, `State`, `Ended`) says that it came too late or too early,
     /// and has changed nothing.
     pub fn request(&mut self, now: Time, request: Request) -> Result<()> {
-        let _ = (now, request);
-        Ok(())
+        if self.told_role == Role::Ended {
+            return match request {
+                Request::Stop => Ok(()),
+                _ => Err(Error::new(ErrorKind::Ended, "the session has ended")),
+            };
+        }
+        self.check_deadline(now);
+        let result = match request {
+            Request::ActivationDone { token, result } => self.activation_done(now, token, result),
+            Request::DeactivationDone { token } => self.deactivation_done(now, token),
+            Request::Stop => {
+                self.stopping = true;
+                self.drain(now, Reason::Stop, Duration::ZERO);
+                Ok(())
+            }
+            Request::Resign { standby } => {
+                let pause = if standby.is_zero() {
+                    self.settings.activation_backoff
+                } else {
+                    standby
+                };
+                self.drain(now, Reason::Resign, pause);
+                Ok(())
+            }
+            Request::Pause => {
+                self.paused = true;
+                Ok(())
+            }
+            Request::Resume => {
+                self.paused = false;
+                Ok(())
+            }
+        };
+        self.run(now);
+        result
     }
 
     /// The next thing to do; `None` when all is done.
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        self.out.pop_front()
     }
 
     /// When [`Input::Tick`] is due at the latest; `None`: not before the next input.
     pub fn next_timer(&self) -> Option<Time> {
-        None
+        self.wake
     }
 
     /// What may be published now.
     pub fn status(&self) -> Status {
-        Status {
-            role: Role::Starting,
+        let mut status = Status {
+            role: self.role(),
             token: 0,
             deadline: Time(0),
             ending: false,
-            server_id: 0,
+            server_id: self.server_id,
+        };
+        if let Some(term) = self.term.as_ref().filter(|term| term.acts()) {
+            status.token = term.token;
+            status.deadline = self.deadline(term);
+            status.ending = matches!(term.stage, Stage::Draining { .. });
         }
+        #[cfg(feature = "testkit")]
+        if let Some((token, deadline)) = self.ghost {
+            (status.token, status.deadline, status.ending) = (token, deadline, true);
+        }
+        status
     }
 
     /// Who is active, as far as this session knows.
     pub fn holder(&self) -> Option<Holder> {
-        None
+        // A term of its own that has ended is nobody's, even while its key is still there.
+        self.view.holder().filter(|holder| {
+            holder.token > self.burned || !self.view.active_is_of(self.settings.session_id)
+        })
     }
 
     /// The active key, which guarded transactions compare.
     pub fn active_key(&self) -> Vec<u8> {
-        format!("{}/session/{}", self.settings.root, self.settings.role).into_bytes()
+        self.keys.active.clone()
     }
 
     /// What to watch: the role's records and its term record.
     pub fn ranges(&self) -> Vec<KeyRange> {
-        Vec::new()
+        vec![self.keys.role_range(), self.keys.term_range()]
+    }
+
+    fn role(&self) -> Role {
+        match self.term.as_ref().map(|term| &term.stage) {
+            _ if self.told_role == Role::Ended => Role::Ended,
+            Some(Stage::Activating { .. }) => Role::Activating,
+            Some(Stage::Active) => Role::Active,
+            Some(Stage::Draining { .. } | Stage::Gone { .. }) => Role::Deactivating,
+            Some(Stage::Found { .. }) | None => {
+                if self.registered && self.settings.active_standby && self.view.known > 0 {
+                    Role::Standby
+                } else {
+                    Role::Starting
+                }
+            }
+        }
+    }
+
+    /// Does all that is due at `now`, and finds when the next thing will be.
+    fn run(&mut self, now: Time) {
+        self.wake = None;
+        self.expire_requests(now);
+        self.check_term(now);
+        self.drive_lease(now);
+        self.drive_operation(now);
+        self.drive_read(now);
+        self.announce(now);
+    }
+
+    /// Whether `at` has come; if not, the session wakes up then.
+    fn due(&mut self, now: Time, at: Time) -> bool {
+        if now < at {
+            self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+        }
+        now >= at
+    }
+
+    /// The next transaction, in the order of what matters most: keep or end the term, leave nothing behind, be registered, contend.
+    fn drive_operation(&mut self, now: Time) {
+        if self.is_busy(Lane::Operation) || self.told_role == Role::Ended {
+            return;
+        }
+        if self.term.as_ref().is_some_and(Term::is_held) {
+            if !self.renew(now) {
+                self.register(now);
+            }
+            return;
+        }
+        // Until the application has left the last term, or its limit has passed, that term is not touched.
+        let stage = self.term.as_ref().map(|term| &term.stage);
+        let waits = matches!(stage, Some(Stage::Gone { tidy: false, .. }));
+        if self.is_leaving() && !waits {
+            let end_by = self.end_by(now);
+            let late = self.due(now, end_by);
+            if late || (self.due(now, self.op_after) && !self.tidy(now)) {
+                self.finish(now);
+            }
+            return;
+        }
+        if !self.due(now, self.op_after) || (!waits && !self.uncertain && self.tidy(now)) {
+            return;
+        }
+        let registering = !self.is_leaving() && self.register(now);
+        if !registering && self.registered && self.view.known > 0 && !waits && !self.uncertain {
+            self.contend(now);
+        }
+    }
+
+    fn drive_read(&mut self, now: Time) {
+        let wanted = self.uncertain || (self.registered && !self.is_leaving());
+        let ended = self.told_role == Role::Ended;
+        if wanted && !ended && !self.is_busy(Lane::Read) && self.due(now, self.read_after) {
+            self.send_read(now);
+        }
+    }
+
+    fn watched(&mut self, now: Time, item: WatchItem) {
+        let mut events = Vec::new();
+        match item {
+            WatchItem::Started => {}
+            WatchItem::Events(changes) => {
+                for change in &changes {
+                    self.view.event(&self.keys, change, now, &mut events);
+                }
+                self.watch_failures = 0;
+                if std::mem::take(&mut self.silent) > 1 {
+                    self.recovered();
+                }
+            }
+            WatchItem::Compacted { .. } | WatchItem::Failed(_) => {
+                self.watch = None;
+                self.read_after = now + request::pause(self.watch_failures);
+                self.watch_failures += 1;
+            }
+        }
+        self.tell_all(events);
+        self.check_owner(now);
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.stopping || self.fatal.is_some()
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.out.push_back(Output::Event(event));
+    }
+
+    fn tell_all(&mut self, events: Vec<Event>) {
+        self.out.extend(events.into_iter().map(Output::Event));
+    }
+
+    /// Tells what has changed for the user since the last time.
+    fn announce(&mut self, now: Time) {
+        if self.told_role == Role::Ended {
+            return;
+        }
+        let (role, holder) = (self.role(), self.holder());
+        if role == Role::Standby && self.told_role != role {
+            self.told_holder.clone_from(&holder);
+            self.tell(Event::Standby(holder.clone()));
+        }
+        self.told_role = role;
+        if self.told_holder != holder {
+            self.told_holder.clone_from(&holder);
+            self.tell(Event::Holder(holder));
+        }
+        let blocked = self
+            .blocked(now)
+            .filter(|_| self.registered && self.view.known > 0);
+        if blocked != self.told_blocked {
+            self.told_blocked = blocked;
+            if let Some(reason) = blocked {
+                let holder = self.holder();
+                self.tell(Event::Blocked { reason, holder });
+            }
+        }
+        self.seek_proof();
+    }
+
+    #[cfg(feature = "testkit")]
+    fn is_flawed(&self, flaw: Flaw) -> bool {
+        self.flaw == Some(flaw)
     }
 }
+
+/// Whether a known-bad variant is at work; without the feature `testkit` there are none.
+macro_rules! flawed {
+    ($election:expr, $flaw:ident) => {{
+        #[cfg(feature = "testkit")]
+        let flawed = $election.is_flawed(crate::election::Flaw::$flaw);
+        #[cfg(not(feature = "testkit"))]
+        let flawed = false;
+        flawed
+    }};
+}
+use flawed;

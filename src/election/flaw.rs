@@ -1,0 +1,67 @@
+//! Known-bad variants of the core. The simulation and the exploration must find each; one that they miss shows that
+//! they have gone blind. Without the feature `testkit` there is no way to make one.
+
+/// One rule of the protocol, broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Flaw {
+    /// The deadline counts from when the reply arrived, not from when the renewal was sent.
+    DeadlineFromReceive,
+    /// A renewal compares nothing.
+    RenewWithoutCompare,
+    /// An acquisition does not compare the term record.
+    AcquireIgnoresTerm,
+    /// An acquisition does not compare the active key.
+    AcquireIgnoresActive,
+    /// A standby waits 1 ms less than the hold time, not a quarter more.
+    ShortWait,
+    /// A standby waits by its own hold time.
+    OwnHold,
+    /// The wait counts from when the read was sent.
+    WaitFromRequest,
+    /// A term is taken up again after it was asked to end.
+    ReuseTerm,
+    /// The term is acted in until its release is answered.
+    ActUntilReleased,
+    /// A re-read that finds the role its own moves the deadline.
+    RereadExtends,
+    /// Where there is no term record, a term may start at once.
+    AbsentIsPermission,
+    /// The deadline follows answered keepalives alone.
+    KeepaliveAlone,
+}
+
+impl Flaw {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::DeadlineFromReceive,
+        Self::RenewWithoutCompare,
+        Self::AcquireIgnoresTerm,
+        Self::AcquireIgnoresActive,
+        Self::ShortWait,
+        Self::OwnHold,
+        Self::WaitFromRequest,
+        Self::ReuseTerm,
+        Self::ActUntilReleased,
+        Self::RereadExtends,
+        Self::AbsentIsPermission,
+        Self::KeepaliveAlone,
+    ];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DeadlineFromReceive => "deadline-from-receive",
+            Self::RenewWithoutCompare => "renew-without-compare",
+            Self::AcquireIgnoresTerm => "acquire-ignores-term",
+            Self::AcquireIgnoresActive => "acquire-ignores-active",
+            Self::ShortWait => "short-wait",
+            Self::OwnHold => "own-hold",
+            Self::WaitFromRequest => "wait-from-request",
+            Self::ReuseTerm => "reuse-term",
+            Self::ActUntilReleased => "act-until-released",
+            Self::RereadExtends => "reread-extends",
+            Self::AbsentIsPermission => "absent-is-permission",
+            Self::KeepaliveAlone => "keepalive-alone",
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! What goes into the core and what comes out of it.
+
+use std::ops::Add;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::kv::{LeaseId, LeaseReply, Revision, StoreError, Txn, TxnReply, WatchItem};
+
+/// A point in time in ns, on a clock that counts suspend and never goes back. Where it starts does not matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(pub u64);
+
+impl Add<Duration> for Time {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+}
+
+impl Time {
+    /// The time that is `duration` earlier; the start of the clock where that lies before it.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+
+    /// From `earlier` to this; zero where `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A process, named so that its death can be proven by another one of the same host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Process {
+    /// The boot of the kernel it runs under (`/proc/sys/kernel/random/boot_id`).
+    pub boot_id: String,
+    /// Inode of its PID namespace.
+    pub pid_namespace: u64,
+    /// Inode of its time namespace.
+    pub time_namespace: u64,
+    /// Its PID in that namespace.
+    pub pid: u32,
+    /// When it was started, in clock ticks since boot (`/proc/<pid>/stat`, field 22).
+    pub start_time: u64,
+}
+
+impl Process {
+    /// Whether both run where one can prove the other's death: same boot, PID namespace and time namespace.
+    pub fn is_neighbour(&self, other: &Self) -> bool {
+        self.boot_id == other.boot_id
+            && self.pid_namespace == other.pid_namespace
+            && self.time_namespace == other.time_namespace
+    }
+}
+
+/// What a session is started with. Fixed for its life.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// The role name, such as `rootcoord`.
+    pub role: String,
+    /// The root of all keys, such as `by-dev/meta`, without a slash at either end.
+    pub root: String,
+    /// Where clients reach this session, `host:port`.
+    pub address: String,
+    /// `Version` of the record: strict semver.
+    pub version: String,
+    /// `HostName` of the record.
+    pub host_name: String,
+    /// Random, so that "mine" can be told from everybody else's.
+    pub session_id: u128,
+    /// Higher is tried first.
+    pub priority: i32,
+    /// Off: exclusive.
+    pub active_standby: bool,
+    /// Starts without contending.
+    pub paused: bool,
+    /// "Ready" and "left" are said by the core itself.
+    pub auto: bool,
+    /// H: how long the role may be held after a renewal.
+    pub hold: Duration,
+    /// Time to live that is asked of the store for the lease.
+    pub ttl: Duration,
+    /// Pause between two re-reads.
+    pub reread: Duration,
+    /// How long a standby waits for each one ranked before it.
+    pub rank_step: Duration,
+    /// Limit of any request; those of the election are limited by H / 4 as well.
+    pub request_timeout: Duration,
+    /// Limit of an activation.
+    pub activation_timeout: Duration,
+    /// Pause after a failed activation, or a resignation without a pause of its own; doubled up to 30 s.
+    pub activation_backoff: Duration,
+    /// Limit of a deactivation.
+    pub deactivation_timeout: Duration,
+    /// Limit of the release and revoke at the end.
+    pub release_timeout: Duration,
+    /// Exclusive: how long to wait for a holder; `None`: its TTL and 5 s.
+    pub exclusive_wait: Option<Duration>,
+    /// This process, where its death may be proven and that of others be believed (`election.same_host_proof`).
+    pub process: Option<Process>,
+}
+
+/// Names a request; never used twice by one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// Names a watch; never used twice by one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WatchId(pub u64);
+
+/// A request to the store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum StoreRequest {
+    /// Grant a lease; answered by [`Reply::Lease`].
+    Grant {
+        /// Time to live asked for.
+        ttl: Duration,
+    },
+    /// Keep the lease alive; answered by [`Reply::Lease`].
+    KeepAlive {
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// End the lease; answered by [`Reply::Revoked`].
+    Revoke {
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// Do a transaction (reads are transactions that only read); answered by [`Reply::Txn`].
+    Txn(Txn),
+    /// Find the first event of a key in the store's whole history, by a watch from revision 1; answered by
+    /// [`Reply::First`].
+    First {
+        /// The key.
+        key: Vec<u8>,
+    },
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reply {
+    /// To a grant or a keepalive.
+    Lease(std::result::Result<LeaseReply, StoreError>),
+    /// To a revoke.
+    Revoked(std::result::Result<(), StoreError>),
+    /// To a transaction.
+    Txn(std::result::Result<TxnReply, StoreError>),
+    /// The revision of the key's first event; `None` where that part of the history is compacted.
+    First(std::result::Result<Option<Revision>, StoreError>),
+}
+
+/// What the world tells the core.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// Time passed: the timer of [`Election::next_timer`] is due. Harmless at any other time.
+    Tick,
+    /// A request was answered, or failed.
+    Reply {
+        /// Which one.
+        id: RequestId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// A watch brought something.
+    Watch {
+        /// Which one.
+        id: WatchId,
+        /// What it brought.
+        item: WatchItem,
+    },
+    /// This process is proven dead.
+    Died(Process),
+}
+
+/// What the user of the session asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Request {
+    /// "Ready", or the activation failed.
+    ActivationDone {
+        /// The term it belongs to.
+        token: Revision,
+        /// `Err`: it failed.
+        result: Result<()>,
+    },
+    /// "Left": nothing of this term runs any more.
+    DeactivationDone {
+        /// The term it belongs to.
+        token: Revision,
+    },
+    /// Leave for ever.
+    Stop,
+    /// Step down and contend again after `standby` (zero: after the activation back-off).
+    Resign {
+        /// How long not to contend.
+        standby: Duration,
+    },
+    /// Do not contend; a held role is kept.
+    Pause,
+    /// Contend again.
+    Resume,
+}
+
+/// What the core wants done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// Send a request to the store.
+    Send {
+        /// Names it in the reply.
+        id: RequestId,
+        /// What to send.
+        request: StoreRequest,
+        /// Give up after so long; answer [`StoreError::Unknown`] then.
+        limit: Duration,
+    },
+    /// Watch [`Election::ranges`] from a revision on, in place of the watch before.
+    Watch {
+        /// Names it in what it brings.
+        id: WatchId,
+        /// The first revision to show.
+        from: Revision,
+    },
+    /// Wait for the death of this process, in place of the one before; `None`: of nobody.
+    Prove(Option<Process>),
+    /// Tell the user.
+    Event(Event),
+}
+
+/// The state of a session, with the number that the C header gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum Role {
+    /// Not registered yet; an exclusive session waits here for the holder to go.
+    Starting = 1,
+    /// Registered and contending.
+    Standby = 2,
+    /// The term is held, the application is getting ready.
+    Activating = 3,
+    /// The term is held and the application is ready.
+    Active = 4,
+    /// The term ends or has ended, the application is leaving.
+    Deactivating = 5,
+    /// Over for ever.
+    Ended = 6,
+}
+
+/// Why a term ended, or why contending is held back, with the number that the C header gives it.
+///
+/// 3 is kept for a handover to a named target, 43 for a wait on a Milvus holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum Reason {
+    /// The session was stopped; the role is held until it is released.
+    Stop = 1,
+    /// The session resigned; the role is held until it is released.
+    Resign = 2,
+    /// The deadline passed without a renewal.
+    Expired = 10,
+    /// Another session owns the role.
+    Superseded = 11,
+    /// The active key was deleted by somebody.
+    KeyDeleted = 12,
+    /// The lease is gone.
+    LeaseLost = 13,
+    /// The store's revision went back.
+    Regressed = 14,
+    /// A defect of this library, caught.
+    Internal = 15,
+    /// The application's activation failed.
+    ActivationFailed = 20,
+    /// The application's activation took too long.
+    ActivationTimeout = 21,
+    /// Paused by the user.
+    Paused = 40,
+    /// The application has not left the last term yet.
+    CallbackBusy = 41,
+    /// A pause after a failed activation or a resignation.
+    Backoff = 42,
+}
+
+/// Who is active.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Holder {
+    /// Its server ID.
+    pub server_id: i64,
+    /// Where clients reach it.
+    pub address: String,
+    /// Its fencing token: the revision of the active key.
+    pub token: Revision,
+}
+
+/// What the core tells the user.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A server ID and a lease were taken and, with active-standby on, the member key written.
+    Registered {
+        /// The server ID.
+        server_id: i64,
+        /// The granted time to live.
+        ttl: Duration,
+    },
+    /// Standing by; the holder, if known.
+    Standby(Option<Holder>),
+    /// The term was won: get ready.
+    Activate {
+        /// The fencing token.
+        token: Revision,
+    },
+    /// "Ready" was said: the session is active.
+    Active {
+        /// The fencing token.
+        token: Revision,
+    },
+    /// Half of the hold time is gone without a renewal; the role is still held.
+    Jeopardy {
+        /// The fencing token.
+        token: Revision,
+    },
+    /// Renewed again after a jeopardy.
+    Safe {
+        /// The fencing token.
+        token: Revision,
+    },
+    /// Leave: drain where the role is held, only clean up where it is not.
+    Deactivate {
+        /// The fencing token.
+        token: Revision,
+        /// Why.
+        reason: Reason,
+        /// The role is still held, and renewed, until "left" is said.
+        held: bool,
+        /// What went wrong, if anything did.
+        error: Option<Error>,
+    },
+    /// The role is gone: nothing of that term may act any more.
+    TermEnded {
+        /// The fencing token.
+        token: Revision,
+        /// Why.
+        reason: Reason,
+        /// What went wrong, if anything did.
+        error: Option<Error>,
+    },
+    /// Who is active now; `None`: nobody. In exclusive mode: who is in the way.
+    Holder(Option<Holder>),
+    /// The store cannot be reached, or refuses.
+    Degraded(Error),
+    /// The store answers again.
+    Recovered,
+    /// Contending is held back.
+    Blocked {
+        /// Why.
+        reason: Reason,
+        /// The holder, if known.
+        holder: Option<Holder>,
+    },
+    /// A key cannot be read.
+    Foreign {
+        /// The key.
+        key: Vec<u8>,
+        /// Why not.
+        error: Error,
+    },
+    /// Over for ever; the last event.
+    Ended(Option<Error>),
+}
+
+/// What may be read at any time. The driver publishes it after each step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Status {
+    /// The state.
+    pub role: Role,
+    /// The token of the term that is held; 0: none is.
+    pub token: Revision,
+    /// The instant at which the term is over, whatever happens, if nothing renews it; `Time(0)` where none is held.
+    pub deadline: Time,
+    /// The held term was asked to end.
+    pub ending: bool,
+    /// The server ID; 0 before it is known.
+    pub server_id: i64,
+}

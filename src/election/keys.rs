@@ -1,0 +1,78 @@
+//! The names of the keys that one role uses. They are Milvus's under `session/`, ours under `ha/`.
+
+use crate::kv::KeyRange;
+
+/// The keys of a role below a root.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Keys {
+    /// The next server ID.
+    pub(super) id: Vec<u8>,
+    /// The active key.
+    pub(super) active: Vec<u8>,
+    /// The term record.
+    pub(super) term: Vec<u8>,
+}
+
+impl Keys {
+    pub(super) fn new(root: &str, role: &str) -> Self {
+        Self {
+            id: format!("{root}/session/id").into_bytes(),
+            active: format!("{root}/session/{role}").into_bytes(),
+            term: format!("{root}/ha/{role}/term").into_bytes(),
+        }
+    }
+
+    /// The member key of a session.
+    pub(super) fn member(&self, server_id: i64) -> Vec<u8> {
+        let mut key = self.active.clone();
+        key.extend_from_slice(format!("-{server_id}").as_bytes());
+        key
+    }
+
+    /// The server ID in a member key; `None` for any other key, such as one of the role `<role>-x`.
+    pub(super) fn member_id(&self, key: &[u8]) -> Option<i64> {
+        let digits = key
+            .strip_prefix(self.active.as_slice())?
+            .strip_prefix(b"-")?;
+        if !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        std::str::from_utf8(digits).ok()?.parse().ok()
+    }
+
+    /// `[<role>, <role>.)`: the active key and the member keys. `data` and `datacoord` do not see each other.
+    pub(super) fn role_range(&self) -> KeyRange {
+        let mut end = self.active.clone();
+        end.push(b'.');
+        KeyRange::range(self.active.clone(), end)
+    }
+
+    /// The term record alone.
+    pub(super) fn term_range(&self) -> KeyRange {
+        KeyRange::key(self.term.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_sees_its_own_keys_only() {
+        let keys = Keys::new("by-dev/meta", "data");
+        assert_eq!(keys.member_id(b"by-dev/meta/session/data-15"), Some(15));
+        for other in [
+            "data",
+            "data-",
+            "data-x",
+            "datacoord-15",
+            "data-1x",
+            "data-99999999999999999999",
+        ] {
+            let key = format!("by-dev/meta/session/{other}");
+            assert_eq!(keys.member_id(key.as_bytes()), None, "{other}");
+        }
+        assert!(keys.role_range().contains(b"by-dev/meta/session/data-15"));
+        assert!(!keys.role_range().contains(b"by-dev/meta/session/datacoord"));
+    }
+}

@@ -1,0 +1,286 @@
+//! Being registered: a server ID, a lease, and the member key; and the end of all three.
+
+use std::time::Duration;
+
+use super::Election;
+use super::io::{Event, Reason, Role, StoreRequest, Time};
+use super::record::{Record, encode, millis};
+use super::request::{Kind, Lane, Pending, pause};
+use super::view::Member;
+use crate::error::{Error, ErrorKind};
+use crate::kv::{Compare, LeaseId, LeaseReply, Op, Revision, Txn, TxnReply};
+
+/// The session's lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Lease {
+    pub(super) id: LeaseId,
+    /// As granted, or as the last keepalive said.
+    pub(super) ttl: Duration,
+    /// When the grant, or the last keepalive that was answered, was sent.
+    pub(super) kept: Time,
+    /// When the next keepalive is due.
+    pub(super) next: Time,
+}
+
+impl Election {
+    pub(super) fn lease_is(&self, id: LeaseId) -> bool {
+        self.lease.is_some_and(|lease| lease.id == id)
+    }
+
+    /// H of a term of this session's: at most 0.8 of the lease's time to live.
+    pub(super) fn own_hold(&self) -> Duration {
+        let longest = self.lease.map_or(self.settings.ttl, |lease| lease.ttl) * 4 / 5;
+        Duration::from_millis(millis(self.settings.hold.min(longest)))
+    }
+
+    pub(super) fn record(&self, lease: &Lease) -> Record {
+        Record::new(
+            &self.settings,
+            self.server_id,
+            lease.id,
+            lease.ttl,
+            self.own_hold(),
+        )
+    }
+
+    pub(super) fn drive_lease(&mut self, now: Time) {
+        if self.is_busy(Lane::Lease) || self.end_by.is_some() {
+            return;
+        }
+        let lease = self.lease;
+        match lease {
+            None if !self.is_leaving() => {
+                if self.due(now, self.lease_after) {
+                    let ttl = self.settings.ttl;
+                    self.send(now, Kind::Grant, StoreRequest::Grant { ttl });
+                }
+            }
+            Some(lease) if self.due(now, lease.next) => {
+                self.send(
+                    now,
+                    Kind::KeepAlive(lease.id),
+                    StoreRequest::KeepAlive { lease: lease.id },
+                );
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn granted(&mut self, now: Time, pending: &Pending, reply: LeaseReply) {
+        self.recovered();
+        let ttl = Duration::from_millis(reply.ttl_ms);
+        self.lease = Some(Lease {
+            id: reply.lease,
+            ttl,
+            kept: pending.sent,
+            next: now + ttl / 5,
+        });
+    }
+
+    pub(super) fn kept_alive(&mut self, now: Time, pending: &Pending, reply: LeaseReply) {
+        if pending.kind != Kind::KeepAlive(reply.lease) || !self.lease_is(reply.lease) {
+            return;
+        }
+        if reply.ttl_ms == 0 {
+            self.lease_lost(now);
+        } else if let Some(lease) = &mut self.lease {
+            lease.ttl = Duration::from_millis(reply.ttl_ms);
+            lease.kept = lease.kept.max(pending.sent);
+            lease.next = pending.sent + lease.ttl / 5;
+        }
+    }
+
+    pub(super) fn lease_failed(&mut self, now: Time, kind: Kind) {
+        let retry =
+            (self.settings.hold / 8).clamp(Duration::from_millis(20), Duration::from_secs(1));
+        match (kind, &mut self.lease) {
+            (Kind::KeepAlive(_), Some(lease)) => lease.next = now + retry.min(lease.ttl / 5),
+            _ => self.lease_after = now + pause(3),
+        }
+    }
+
+    /// The lease is gone, and with it the keys. A new one is taken; nothing is tried again with the old one.
+    pub(super) fn lease_lost(&mut self, now: Time) {
+        self.lease = None;
+        self.registered = false;
+        self.lose(now, Reason::LeaseLost, None);
+    }
+
+    /// Sends what is missing to be registered. False: nothing is, or it cannot be sent yet.
+    pub(super) fn register(&mut self, now: Time) -> bool {
+        if self.server_id == 0 {
+            if !self.due(now, self.op_after) {
+                return false;
+            }
+            let read = vec![Op::read(crate::kv::KeyRange::key(self.keys.id.clone()))];
+            self.send_txn(
+                now,
+                Kind::ReadId,
+                Txn {
+                    success: read,
+                    ..Txn::default()
+                },
+            );
+            return true;
+        }
+        let Some(lease) = self.lease else {
+            return false;
+        };
+        let known = self.view.members.get(&self.server_id);
+        if self.registered
+            && (known.is_some() || self.view.known == 0 || !self.settings.active_standby)
+        {
+            return false;
+        }
+        if !self.settings.active_standby {
+            self.set_registered(&lease);
+            return false;
+        }
+        if !self.due(now, self.op_after) {
+            return false;
+        }
+        let key = self.keys.member(self.server_id);
+        let (own, seen) = self.own_member();
+        let txn = Txn {
+            compares: vec![Compare::mod_revision(
+                key.clone(),
+                if own { seen } else { 0 },
+            )],
+            success: vec![Op::put(key, encode(&self.record(&lease)), lease.id)],
+            failure: self.read_all(),
+        };
+        self.send_txn(now, Kind::Register(lease.id), txn);
+        true
+    }
+
+    /// Whether the member key of this server ID is this session's, and its revision.
+    fn own_member(&self) -> (bool, Revision) {
+        let Some(member) = self.view.members.get(&self.server_id) else {
+            return (false, 0);
+        };
+        let own = member
+            .record
+            .as_ref()
+            .is_some_and(|r| r.is_of(self.settings.session_id));
+        (own, member.revision)
+    }
+
+    pub(super) fn register_answered(
+        &mut self,
+        now: Time,
+        pending: &Pending,
+        id: LeaseId,
+        reply: &TxnReply,
+    ) {
+        let Some(lease) = self.lease.filter(|lease| lease.id == id) else {
+            return;
+        };
+        if reply.succeeded {
+            let (revision, record) = (reply.revision, Some(self.record(&lease)));
+            self.view.members.insert(
+                self.server_id,
+                Member {
+                    created: revision,
+                    revision,
+                    record,
+                },
+            );
+            self.set_registered(&lease);
+            return;
+        }
+        self.take_in(now, pending, reply);
+        match self.own_member() {
+            (true, _) => {
+                let member = self.view.members.get(&self.server_id);
+                if member
+                    .and_then(|m| m.record.as_ref())
+                    .is_some_and(|r| r.lease_id == id)
+                {
+                    self.set_registered(&lease);
+                }
+            }
+            // Another session has this ID: IDs repeat after a restore. Take the next one.
+            (false, 1..) => self.server_id = 0,
+            (false, _) => {}
+        }
+    }
+
+    fn set_registered(&mut self, lease: &Lease) {
+        if !self.registered {
+            self.registered = true;
+            let (server_id, ttl) = (self.server_id, lease.ttl);
+            self.tell(Event::Registered { server_id, ttl });
+        }
+    }
+
+    /// Takes the next server ID: the number read, by a write that compares that very text.
+    pub(super) fn id_read(&mut self, now: Time, reply: &TxnReply) {
+        let key = self.keys.id.clone();
+        let (compare, id) = match reply.kvs().next() {
+            None => (Compare::version(key.clone(), 0), Some(1)),
+            Some(kv) => {
+                let text = std::str::from_utf8(&kv.value).ok();
+                let id = text.and_then(|text| text.parse::<i64>().ok());
+                (
+                    Compare::value(key.clone(), kv.value.clone()),
+                    id.filter(|id| (1..i64::MAX).contains(id)),
+                )
+            }
+        };
+        let Some(id) = id else {
+            let value = reply
+                .kvs()
+                .next()
+                .map(|kv| String::from_utf8_lossy(&kv.value).into_owned());
+            let (key, value) = (key.escape_ascii().to_string(), value.unwrap_or_default());
+            let message = format!("{key} holds {value:?}, not a number from 1 on");
+            let error = Error::new(ErrorKind::Corrupt, message)
+                .with("key", key)
+                .with("value", value);
+            self.fatal = Some(error.with("allowed", "a decimal number from 1 on"));
+            return;
+        };
+        let txn = Txn {
+            compares: vec![compare],
+            success: vec![Op::put(key.clone(), (id + 1).to_string(), 0)],
+            failure: vec![Op::read(crate::kv::KeyRange::key(key))],
+        };
+        self.send_txn(now, Kind::TakeId(id), txn);
+    }
+
+    pub(super) fn end_by(&mut self, now: Time) -> Time {
+        *self
+            .end_by
+            .get_or_insert(now + self.settings.release_timeout)
+    }
+
+    /// The end: when no term is left behind, the lease is revoked, and all is over. It never takes longer than the release limit.
+    pub(super) fn finish(&mut self, now: Time) {
+        let end_by = self.end_by(now);
+        let in_time = !self.due(now, end_by);
+        if in_time && (self.is_busy(Lane::Lease) || (self.uncertain && self.fatal.is_none())) {
+            return;
+        }
+        if let Some(lease) = self.lease.filter(|_| in_time) {
+            if self.due(now, self.lease_after) {
+                let lease = lease.id;
+                self.send(now, Kind::Revoke(lease), StoreRequest::Revoke { lease });
+            }
+            return;
+        }
+        let unconfirmed = self.lease.is_some() || self.uncertain;
+        let error = self.fatal.take().or_else(|| {
+            unconfirmed.then(|| {
+                Error::new(
+                    ErrorKind::Unavailable,
+                    "left, but the store has not confirmed the release",
+                )
+            })
+        });
+        self.pending.clear();
+        self.watch = None;
+        self.wake = None;
+        self.told_role = Role::Ended;
+        self.tell(Event::Ended(error));
+    }
+}

@@ -1,0 +1,222 @@
+//! The two records of a role: the member record, which is Milvus's session record with one field more, and the term
+//! record, which is ours alone.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::io::{Process, Settings};
+use crate::error::{Error, ErrorKind, Result};
+use crate::kv::{LeaseId, Revision};
+
+/// No record may ask for a longer hold time: 0.8 of the longest lease.
+const LONGEST_HOLD_MS: u64 = 240_000;
+
+/// The value of the active key and of member keys. Field names are Milvus's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct Record {
+    #[serde(rename = "ServerID")]
+    pub(super) server_id: i64,
+    pub(super) server_name: String,
+    pub(super) address: String,
+    pub(super) exclusive: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) stopping: bool,
+    pub(super) trigger_kill: bool,
+    pub(super) version: String,
+    #[serde(rename = "LeaseID")]
+    pub(super) lease_id: LeaseId,
+    pub(super) host_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) coordha: Option<Ours>,
+}
+
+/// What only this library writes, under one name so that no later field of Milvus's can clash.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct Ours {
+    #[serde(rename = "SessionID", with = "hex")]
+    pub(super) session_id: u128,
+    pub(super) priority: i32,
+    pub(super) hold_ms: u64,
+    pub(super) ttl_ms: u64,
+}
+
+impl Record {
+    pub(super) fn new(
+        settings: &Settings,
+        server_id: i64,
+        lease_id: LeaseId,
+        ttl: Duration,
+        hold: Duration,
+    ) -> Self {
+        Self {
+            server_id,
+            server_name: settings.role.clone(),
+            address: settings.address.clone(),
+            exclusive: true,
+            stopping: false,
+            trigger_kill: true,
+            version: settings.version.clone(),
+            lease_id,
+            host_name: settings.host_name.clone(),
+            coordha: Some(Ours {
+                session_id: settings.session_id,
+                priority: settings.priority,
+                hold_ms: millis(hold),
+                ttl_ms: millis(ttl),
+            }),
+        }
+    }
+
+    /// Reads a record as Milvus does: unknown fields are ignored, names match without regard to case.
+    pub(super) fn decode(value: &[u8]) -> Result<Self> {
+        let record: Self = decode(value)?;
+        if !record.version.is_empty() && semver::Version::parse(&record.version).is_err() {
+            return Err(garbage(format!(
+                "Version {:?} is not X.Y.Z",
+                record.version
+            )));
+        }
+        if record
+            .coordha
+            .as_ref()
+            .is_some_and(|ours| ours.hold_ms > LONGEST_HOLD_MS)
+        {
+            return Err(garbage(format!("HoldMs is above {LONGEST_HOLD_MS}")));
+        }
+        Ok(record)
+    }
+
+    pub(super) fn is_of(&self, session_id: u128) -> bool {
+        self.coordha
+            .as_ref()
+            .is_some_and(|ours| ours.session_id == session_id)
+    }
+}
+
+/// What the term record says of the term it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Tenure {
+    /// Its holder may act.
+    Held,
+    /// It ended in order: nobody acts.
+    Released,
+    /// Written where there was none: somebody may act by a renewal that nobody can see.
+    Vacant,
+}
+
+/// The value of the term record.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct TermRecord {
+    #[serde(rename = "State")]
+    pub(super) tenure: Tenure,
+    /// The fencing token; 0 in the write that starts the term, whose own revision it is, and in a vacant record.
+    pub(super) token: Revision,
+    pub(super) hold_ms: u64,
+    pub(super) renewals: u64,
+    #[serde(rename = "SessionID", with = "hex")]
+    pub(super) session_id: u128,
+    #[serde(rename = "ServerID")]
+    pub(super) server_id: i64,
+    /// The process that alone acts for the role, where its death may be taken for the end of the term.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) process: Option<Process>,
+}
+
+impl TermRecord {
+    pub(super) fn decode(value: &[u8]) -> Result<Self> {
+        let record: Self = decode(value)?;
+        if record.hold_ms > LONGEST_HOLD_MS {
+            return Err(garbage(format!("HoldMs is above {LONGEST_HOLD_MS}")));
+        }
+        Ok(record)
+    }
+
+    pub(super) fn hold(&self) -> Duration {
+        Duration::from_millis(self.hold_ms)
+    }
+}
+
+pub(super) fn encode(record: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(record).unwrap_or_default()
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn garbage(why: String) -> Error {
+    Error::new(ErrorKind::Corrupt, why)
+}
+
+/// A JSON object whose names match without regard to case, as Go's `encoding/json` reads it.
+fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T> {
+    let object: Map<String, Value> =
+        serde_json::from_slice(value).map_err(|e| garbage(format!("no JSON object: {e}")))?;
+    serde_json::from_value(Value::Object(canonical(object))).map_err(|e| garbage(e.to_string()))
+}
+
+/// Renames what is a known field in another case; the exact name wins where both are there.
+fn canonical(object: Map<String, Value>) -> Map<String, Value> {
+    const NAMES: [&str; 19] = [
+        "ServerID",
+        "ServerName",
+        "Address",
+        "Exclusive",
+        "Stopping",
+        "TriggerKill",
+        "Version",
+        "LeaseID",
+        "HostName",
+        "Coordha",
+        "SessionID",
+        "Priority",
+        "HoldMs",
+        "TtlMs",
+        "State",
+        "Token",
+        "Renewals",
+        "Process",
+        "Pid",
+    ];
+    let mut result = Map::new();
+    for (name, value) in object.into_iter().filter(|(_, value)| !value.is_null()) {
+        let known = NAMES.iter().find(|known| known.eq_ignore_ascii_case(&name));
+        let value = match value {
+            Value::Object(inner) if known == Some(&"Coordha") => Value::Object(canonical(inner)),
+            other => other,
+        };
+        match known {
+            Some(known) if *known != name => {
+                result.entry((*known).to_owned()).or_insert(value);
+            }
+            _ => {
+                result.insert(name, value);
+            }
+        }
+    }
+    result
+}
+
+/// A session ID as 32 hexadecimal digits: JSON numbers do not hold 128 bits.
+mod hex {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(id: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{id:032x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<u128, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        u128::from_str_radix(&text, 16).map_err(D::Error::custom)
+    }
+}

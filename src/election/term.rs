@@ -1,0 +1,518 @@
+//! Holding a term, and every way in which it ends.
+//!
+//! A term that was asked to end, or whose deadline has passed, is burned: neither it nor an older one is ever used again.
+
+use std::time::Duration;
+
+use super::io::{Event, Reason, Time};
+use super::record::{Tenure, encode};
+use super::request::{Kind, Lane, Pending};
+use super::{Election, flawed};
+use crate::error::{Error, ErrorKind, Result};
+use crate::kv::{Compare, Op, Revision, Txn};
+
+/// No back-off is longer.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+
+/// A term of this session's, from its start until the application has left it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Term {
+    pub(super) token: Revision,
+    /// H of this term.
+    pub(super) hold: Duration,
+    pub(super) renewals: u64,
+    /// When the last acquisition or renewal that committed was sent; `None`: found by a read, and not renewed since.
+    pub(super) renewed: Option<Time>,
+    /// When the next renewal is due.
+    pub(super) next: Time,
+    pub(super) jeopardy: bool,
+    pub(super) stage: Stage,
+}
+
+/// How far a term has come.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Stage {
+    /// Owned, and not acted in before a renewal commits; given up after `until`.
+    Found { until: Time },
+    /// The application gets ready.
+    Activating { until: Time },
+    /// The application is ready.
+    Active,
+    /// Asked to end, and held until the application has left; no contending for `pause` after it.
+    Draining {
+        reason: Reason,
+        until: Time,
+        pause: Duration,
+    },
+    /// Over, and the application has not left it yet; `tidy`: that is no longer waited for before it is released.
+    Gone { until: Time, tidy: bool },
+}
+
+impl Term {
+    /// Whether the session owns the role by it.
+    pub(super) fn is_held(&self) -> bool {
+        !matches!(self.stage, Stage::Gone { .. })
+    }
+
+    /// Whether the application may act in it, up to the deadline.
+    pub(super) fn acts(&self) -> bool {
+        self.is_held() && !matches!(self.stage, Stage::Found { .. })
+    }
+}
+
+impl Election {
+    /// The instant at which the term is over whatever happens: so long after the *sending* of the last write that
+    /// committed and of the last keepalive that was answered as each of them is good for.
+    pub(super) fn deadline(&self, term: &Term) -> Time {
+        let lease_end = self
+            .lease
+            .map_or(Time(0), |lease| lease.kept + lease.ttl * 4 / 5);
+        match term.renewed {
+            Some(_) if flawed!(self, KeepaliveAlone) => lease_end,
+            Some(renewed) => lease_end.min(renewed + term.hold),
+            None => Time(0),
+        }
+    }
+
+    pub(super) fn burn(&mut self, token: Revision) {
+        self.burned = self.burned.max(token);
+        self.abandon(Lane::Operation);
+        (self.op_after, self.op_failures) = (Time(0), 0);
+    }
+
+    pub(super) fn check_deadline(&mut self, now: Time) {
+        if let Some(term) = self.term.as_ref().filter(|term| term.acts()) {
+            let deadline = self.deadline(term);
+            if self.due(now, deadline) {
+                self.lose(now, Reason::Expired, None);
+            }
+        }
+    }
+
+    /// The limits of the stages, and the warning half-way to the deadline.
+    pub(super) fn check_term(&mut self, now: Time) {
+        self.check_deadline(now);
+        let Some(term) = self.term.clone() else {
+            return;
+        };
+        match term.stage {
+            Stage::Found { until } if self.due(now, until) => {
+                self.burn(term.token);
+                self.term = None;
+            }
+            Stage::Activating { until } if self.due(now, until) => {
+                let error = Error::new(ErrorKind::ActivationFailed, "the activation took too long");
+                self.activation_failed(now, Reason::ActivationTimeout, error);
+            }
+            Stage::Draining { until, .. } if self.due(now, until) => self.drained(now, false),
+            Stage::Gone { until, tidy: false } if self.due(now, until) => {
+                self.set_stage(Stage::Gone { until, tidy: true });
+            }
+            _ => {}
+        }
+        let Some(term) = self.term.as_ref().filter(|term| term.acts()) else {
+            return;
+        };
+        let (half, was) = (self.deadline(term).before(term.hold / 2), term.jeopardy);
+        let (token, jeopardy) = (term.token, self.due(now, half));
+        if let Some(term) = self.term.as_mut().filter(|_| jeopardy != was) {
+            term.jeopardy = jeopardy;
+            self.tell(if jeopardy {
+                Event::Jeopardy { token }
+            } else {
+                Event::Safe { token }
+            });
+        }
+    }
+
+    /// Ends the term at once where the store shows that the role is not this session's any more; takes up one that
+    /// an answer which never came has won.
+    pub(super) fn check_owner(&mut self, now: Time) {
+        let Some(term) = self.term.as_ref().filter(|term| term.is_held()) else {
+            return;
+        };
+        let active = self.view.active.as_ref();
+        if self.view.active_known <= term.token || active.is_some_and(|a| a.revision == term.token)
+        {
+            return;
+        }
+        let registered = self.view.members.contains_key(&self.server_id);
+        let reason = match active {
+            Some(_) => Reason::Superseded,
+            None if self.settings.active_standby && !registered => Reason::LeaseLost,
+            None => Reason::KeyDeleted,
+        };
+        self.lose(now, reason, None);
+    }
+
+    /// The term is over, from this instant.
+    pub(super) fn lose(&mut self, now: Time, reason: Reason, error: Option<Error>) {
+        let Some(term) = self.term.clone().filter(Term::is_held) else {
+            return;
+        };
+        let token = term.token;
+        self.burn(token);
+        let until = match term.stage {
+            Stage::Found { .. } => {
+                self.term = None;
+                return;
+            }
+            Stage::Draining { until, pause, .. } => {
+                self.pause_for(now, pause);
+                until
+            }
+            _ => now + self.settings.deactivation_timeout,
+        };
+        self.tell(Event::TermEnded {
+            token,
+            reason,
+            error: error.clone(),
+        });
+        if !matches!(term.stage, Stage::Draining { .. }) {
+            self.tell(Event::Deactivate {
+                token,
+                reason,
+                held: false,
+                error,
+            });
+        }
+        if self.settings.auto {
+            self.term = None;
+        } else {
+            self.set_stage(Stage::Gone { until, tidy: false });
+        }
+    }
+
+    fn set_stage(&mut self, stage: Stage) {
+        if let Some(term) = &mut self.term {
+            term.stage = stage;
+        }
+    }
+
+    /// Starts the application in a term, unless its deadline has passed already: then it must be renewed first.
+    pub(super) fn activate(&mut self, now: Time) {
+        let Some(term) = self.term.as_ref().filter(|term| now < self.deadline(term)) else {
+            return;
+        };
+        let token = term.token;
+        self.set_stage(Stage::Activating {
+            until: now + self.settings.activation_timeout,
+        });
+        self.tell(Event::Activate { token });
+        if self.settings.auto {
+            self.ready(token);
+        }
+    }
+
+    fn ready(&mut self, token: Revision) {
+        self.failed_activations = 0;
+        self.set_stage(Stage::Active);
+        self.tell(Event::Active { token });
+    }
+
+    pub(super) fn activation_done(
+        &mut self,
+        now: Time,
+        token: Revision,
+        result: Result<()>,
+    ) -> Result<()> {
+        match self
+            .term
+            .as_ref()
+            .filter(|term| term.token == token)
+            .map(|term| &term.stage)
+        {
+            Some(Stage::Activating { .. }) => match result {
+                Ok(()) => self.ready(token),
+                Err(error) => self.activation_failed(now, Reason::ActivationFailed, error),
+            },
+            Some(Stage::Active) => {
+                return Err(Error::new(ErrorKind::State, "ready was said already"));
+            }
+            _ => return Err(fenced(token)),
+        }
+        Ok(())
+    }
+
+    /// Burns the term, and leaves the turn to others for a while: longer than all of them need to take theirs.
+    fn activation_failed(&mut self, now: Time, reason: Reason, error: Error) {
+        let backoff = self.settings.activation_backoff * (1 << self.failed_activations.min(15));
+        self.failed_activations += 1;
+        self.pause_for(now, backoff.min(LONGEST_BACKOFF));
+        self.lose(now, reason, Some(error));
+    }
+
+    fn pause_for(&mut self, now: Time, pause: Duration) {
+        let members = u32::try_from(self.view.members.len()).unwrap_or(u32::MAX);
+        let turns = self.settings.rank_step * (members + 1) + self.settings.hold / 4;
+        self.contend_after = now + pause.max(turns);
+    }
+
+    pub(super) fn deactivation_done(&mut self, now: Time, token: Revision) -> Result<()> {
+        match self
+            .term
+            .as_ref()
+            .filter(|term| term.token == token)
+            .map(|term| &term.stage)
+        {
+            Some(Stage::Draining { .. }) => self.drained(now, true),
+            Some(Stage::Gone { .. }) => self.term = None,
+            Some(Stage::Activating { .. } | Stage::Active) => {
+                return Err(Error::new(
+                    ErrorKind::State,
+                    "the term was not asked to end",
+                ));
+            }
+            _ => return Err(fenced(token)),
+        }
+        Ok(())
+    }
+
+    /// Asks the application to leave; the role is held and renewed meanwhile. Without a term, only the pause counts.
+    pub(super) fn drain(&mut self, now: Time, reason: Reason, pause: Duration) {
+        let Some(token) = self
+            .term
+            .as_ref()
+            .filter(|term| term.is_held())
+            .map(|term| term.token)
+        else {
+            self.contend_after = self.contend_after.max(now + pause);
+            return;
+        };
+        match self.term.as_ref().map(|term| &term.stage) {
+            Some(Stage::Found { .. }) => {
+                self.burn(token);
+                self.term = None;
+                self.contend_after = now + pause;
+            }
+            Some(Stage::Activating { .. } | Stage::Active) => {
+                let until = now + self.settings.deactivation_timeout;
+                self.set_stage(Stage::Draining {
+                    reason,
+                    until,
+                    pause,
+                });
+                self.tell(Event::Deactivate {
+                    token,
+                    reason,
+                    held: true,
+                    error: None,
+                });
+                if self.settings.auto {
+                    self.drained(now, true);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The application has left, or its limit has passed: from here on the session does not act, then it releases.
+    fn drained(&mut self, now: Time, left: bool) {
+        let Some(term) = self.term.take() else {
+            return;
+        };
+        let Stage::Draining {
+            reason,
+            until,
+            pause,
+        } = term.stage
+        else {
+            return;
+        };
+        #[cfg(feature = "testkit")]
+        if flawed!(self, ActUntilReleased) {
+            self.ghost = Some((term.token, self.deadline(&term)));
+        }
+        self.burn(term.token);
+        self.tell(Event::TermEnded {
+            token: term.token,
+            reason,
+            error: None,
+        });
+        self.pause_for(now, pause);
+        if !left {
+            self.term = Some(Term {
+                stage: Stage::Gone { until, tidy: true },
+                ..term
+            });
+        }
+    }
+
+    /// Renews the term where that is due. It has a write in it, so that it goes through the log of a cluster.
+    pub(super) fn renew(&mut self, now: Time) -> bool {
+        let Some(next) = self.term.as_ref().map(|term| term.next) else {
+            return false;
+        };
+        if !self.due(now, next) {
+            return false;
+        }
+        let Some(term) = &mut self.term else {
+            return false;
+        };
+        term.renewals += 1;
+        term.next = now + term.hold / 4;
+        let (token, hold, renewals) = (term.token, term.hold, term.renewals);
+        let record = encode(&self.term_record(token, hold, renewals));
+        let compare = Compare::mod_revision(self.keys.active.clone(), token);
+        let blind = flawed!(self, RenewWithoutCompare);
+        let txn = Txn {
+            compares: if blind { Vec::new() } else { vec![compare] },
+            success: vec![Op::put(self.keys.term.clone(), record, 0)],
+            failure: self.read_all(),
+        };
+        self.send_txn(now, Kind::Renew(token), txn);
+        true
+    }
+
+    pub(super) fn renewed(
+        &mut self,
+        now: Time,
+        pending: &Pending,
+        token: Revision,
+        revision: Revision,
+    ) {
+        let sent = if flawed!(self, DeadlineFromReceive) {
+            now
+        } else {
+            pending.sent
+        };
+        let Some(term) = self
+            .term
+            .as_mut()
+            .filter(|term| term.token == token && term.is_held())
+        else {
+            return;
+        };
+        term.renewed = term.renewed.max(Some(sent));
+        let (hold, renewals, found) = (term.hold, term.renewals, !term.acts());
+        let record = self.term_record(token, hold, renewals);
+        self.view.wrote(revision, None, Some(record), now);
+        if found {
+            self.activate(now);
+        }
+    }
+
+    pub(super) fn renewal_failed(&mut self, now: Time, token: Revision) {
+        let Some(term) = self.term.as_mut().filter(|term| term.token == token) else {
+            return;
+        };
+        term.next = term
+            .next
+            .min(now + (term.hold / 8).min(Duration::from_millis(250)));
+    }
+
+    /// Leaves nothing behind: takes up a role that is this session's by an answer that never came, or ends it; marks a
+    /// term record of its own as released when nothing acts by it any more. False: there was nothing to do.
+    pub(super) fn tidy(&mut self, now: Time) -> bool {
+        if self
+            .fatal
+            .as_ref()
+            .is_some_and(|error| error.kind() == ErrorKind::Regressed)
+        {
+            return false;
+        }
+        let id = self.settings.session_id;
+        if let Some(active) = self
+            .view
+            .active
+            .as_ref()
+            .filter(|_| self.view.active_is_of(id))
+        {
+            let (token, current) = (active.revision, self.lease_is(active.lease));
+            let burned = token <= self.burned && !flawed!(self, ReuseTerm);
+            if current && !burned && self.term.is_none() && !self.is_unwilling(now) {
+                self.find(now, token);
+                return self.renew(now);
+            }
+            if current || burned {
+                if token > self.burned {
+                    self.burn(token);
+                }
+                self.release(now, token);
+                return true;
+            }
+        }
+        let will_campaign = self.registered && !self.is_unwilling(now) && self.term.is_none();
+        if will_campaign {
+            return false;
+        }
+        let Some(mut record) = self.view.own_held_term(id).cloned() else {
+            return false;
+        };
+        let seen = self.view.term.as_ref().map_or(0, |term| term.revision);
+        record.tenure = Tenure::Released;
+        let txn = Txn {
+            compares: vec![Compare::mod_revision(self.keys.term.clone(), seen)],
+            success: vec![Op::put(self.keys.term.clone(), encode(&record), 0)],
+            failure: self.read_all(),
+        };
+        self.send_txn(now, Kind::Mark, txn);
+        true
+    }
+
+    pub(super) fn released(&mut self, now: Time, token: Revision, revision: Revision) {
+        #[cfg(feature = "testkit")]
+        {
+            self.ghost = None;
+        }
+        let mut record = self.term_record(token, self.own_hold(), 0);
+        record.tenure = Tenure::Released;
+        self.view.wrote(revision, Some(None), Some(record), now);
+    }
+
+    pub(super) fn marked(&mut self, now: Time, revision: Revision) {
+        let record = self.view.own_held_term(self.settings.session_id).cloned();
+        if let Some(mut record) = record {
+            record.tenure = Tenure::Released;
+            self.view.wrote(revision, None, Some(record), now);
+        }
+    }
+
+    /// The known-bad variant that takes a read for a renewal.
+    #[cfg(feature = "testkit")]
+    pub(super) fn reread_flaw(&mut self, now: Time) {
+        let own = self.term.as_mut().filter(|term| term.is_held());
+        if let Some(term) = own.filter(|_| self.flaw == Some(super::Flaw::RereadExtends)) {
+            let found = !term.acts();
+            term.renewed = Some(now);
+            if found {
+                self.activate(now);
+            }
+        }
+    }
+
+    fn find(&mut self, now: Time, token: Revision) {
+        let hold = self.own_hold();
+        self.term = Some(Term {
+            token,
+            hold,
+            renewals: 0,
+            renewed: None,
+            next: now,
+            jeopardy: false,
+            stage: Stage::Found { until: now + hold },
+        });
+    }
+
+    fn release(&mut self, now: Time, token: Revision) {
+        let mut record = self.term_record(token, self.own_hold(), 0);
+        record.tenure = Tenure::Released;
+        let active = self.keys.active.clone();
+        let txn = Txn {
+            compares: vec![Compare::mod_revision(active.clone(), token)],
+            success: vec![
+                Op::delete(active),
+                Op::put(self.keys.term.clone(), encode(&record), 0),
+            ],
+            failure: self.read_all(),
+        };
+        self.send_txn(now, Kind::Release(token), txn);
+    }
+}
+
+fn fenced(token: Revision) -> Error {
+    Error::new(
+        ErrorKind::Fenced,
+        format!("the term of token {token} is over"),
+    )
+}

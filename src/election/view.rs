@@ -1,0 +1,343 @@
+//! What a session has seen of its role in the store. It only ever moves on: what shows an older revision of a key
+//! than one already seen is dropped.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::io::{Event, Holder, Time};
+use super::keys::Keys;
+use super::record::{Record, Tenure, TermRecord};
+use crate::error::Error;
+use crate::kv::{KeyValue, LeaseId, Revision, TxnReply, WatchEvent};
+
+/// The active key, where it exists.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Active {
+    pub(super) revision: Revision,
+    pub(super) lease: LeaseId,
+    /// `None`: it does not decode.
+    pub(super) record: Option<Record>,
+}
+
+/// The term record, where it exists.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Term {
+    pub(super) revision: Revision,
+    /// When this revision of it was first seen.
+    pub(super) seen: Time,
+    /// `None`: it does not decode, which counts as vacant.
+    pub(super) record: Option<TermRecord>,
+}
+
+/// A member key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Member {
+    pub(super) created: Revision,
+    pub(super) revision: Revision,
+    /// `None`: it does not decode.
+    pub(super) record: Option<Record>,
+}
+
+/// All that has been seen, and up to which revision.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct View {
+    /// The newest revision of the store that anything has shown.
+    pub(super) newest: Revision,
+    /// Up to which revision the role's range is known whole; 0: it was not read yet.
+    pub(super) known: Revision,
+    /// Up to which revision the active key is known.
+    pub(super) active_known: Revision,
+    pub(super) active: Option<Active>,
+    /// Up to which revision the term record is known.
+    term_known: Revision,
+    pub(super) term: Option<Term>,
+    /// By server ID.
+    pub(super) members: BTreeMap<i64, Member>,
+    /// The longest hold time in any record read.
+    pub(super) longest_hold: Duration,
+    /// Keys reported as unreadable, until they can be read or are gone.
+    foreign: BTreeSet<Vec<u8>>,
+}
+
+impl View {
+    /// Takes in a read of the role's range and the term record, whole, at one revision. Answers whether anything in it was news.
+    pub(super) fn read(
+        &mut self,
+        keys: &Keys,
+        reply: &TxnReply,
+        seen: Time,
+        events: &mut Vec<Event>,
+    ) -> bool {
+        self.newest = self.newest.max(reply.revision);
+        let before = (
+            self.active.as_ref().map(|a| a.revision),
+            self.term.as_ref().map(|t| t.revision),
+        );
+        if reply.revision >= self.known {
+            self.known = reply.revision;
+            self.members.clear();
+            for kv in reply.kvs() {
+                self.put_member(keys, kv, events);
+            }
+            let present: BTreeSet<&[u8]> = reply.kvs().map(|kv| kv.key.as_slice()).collect();
+            self.foreign.retain(|key| present.contains(key.as_slice()));
+        }
+        let find = |key: &[u8]| reply.kvs().find(|kv| kv.key == key);
+        self.set_active(keys, reply.revision, find(&keys.active), events);
+        self.set_term(keys, reply.revision, find(&keys.term), seen, events);
+        before
+            != (
+                self.active.as_ref().map(|a| a.revision),
+                self.term.as_ref().map(|t| t.revision),
+            )
+    }
+
+    /// Takes in one event of the watch.
+    pub(super) fn event(
+        &mut self,
+        keys: &Keys,
+        event: &WatchEvent,
+        seen: Time,
+        events: &mut Vec<Event>,
+    ) {
+        let revision = event.revision();
+        self.newest = self.newest.max(revision);
+        let kv = match event {
+            WatchEvent::Put(kv) => Some(kv),
+            WatchEvent::Delete { key, .. } => {
+                self.foreign.remove(key);
+                None
+            }
+        };
+        if event.key() == keys.term {
+            self.set_term(keys, revision, kv, seen, events);
+            return;
+        }
+        if event.key() == keys.active {
+            self.set_active(keys, revision, kv, events);
+        } else if revision > self.known {
+            match (keys.member_id(event.key()), kv) {
+                (Some(id), None) => drop(self.members.remove(&id)),
+                (_, Some(kv)) => self.put_member(keys, kv, events),
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// Takes in this session's own committed write of the active key or the term record.
+    pub(super) fn wrote(
+        &mut self,
+        revision: Revision,
+        active: Option<Option<Active>>,
+        term: Option<TermRecord>,
+        now: Time,
+    ) {
+        self.newest = self.newest.max(revision);
+        if let Some(active) = active
+            && revision > self.active_known
+        {
+            self.active_known = revision;
+            self.active = active;
+        }
+        if let Some(record) = term
+            && revision > self.term_known
+        {
+            self.term_known = revision;
+            self.term = Some(Term {
+                revision,
+                seen: now,
+                record: Some(record),
+            });
+        }
+    }
+
+    fn set_active(
+        &mut self,
+        keys: &Keys,
+        revision: Revision,
+        kv: Option<&KeyValue>,
+        events: &mut Vec<Event>,
+    ) {
+        if revision <= self.active_known {
+            return;
+        }
+        self.active_known = revision;
+        if self.active.as_ref().map(|a| a.revision) == kv.map(|kv| kv.mod_revision) {
+            return;
+        }
+        self.active = kv.map(|kv| Active {
+            revision: kv.mod_revision,
+            lease: kv.lease,
+            record: self.decode(&keys.active, &kv.value, events),
+        });
+    }
+
+    fn set_term(
+        &mut self,
+        keys: &Keys,
+        revision: Revision,
+        kv: Option<&KeyValue>,
+        seen: Time,
+        events: &mut Vec<Event>,
+    ) {
+        if revision <= self.term_known {
+            return;
+        }
+        self.term_known = revision;
+        if self.term.as_ref().map(|t| t.revision) == kv.map(|kv| kv.mod_revision) {
+            return;
+        }
+        self.term = kv.map(|kv| {
+            let record = TermRecord::decode(&kv.value);
+            let record = self.report(&keys.term, record, events);
+            if let Some(record) = &record {
+                self.longest_hold = self.longest_hold.max(record.hold());
+            }
+            Term {
+                revision: kv.mod_revision,
+                seen,
+                record,
+            }
+        });
+    }
+
+    fn put_member(&mut self, keys: &Keys, kv: &KeyValue, events: &mut Vec<Event>) {
+        if let Some(id) = keys.member_id(&kv.key) {
+            let record = self.decode(&kv.key, &kv.value, events);
+            self.members.insert(
+                id,
+                Member {
+                    created: kv.create_revision,
+                    revision: kv.mod_revision,
+                    record,
+                },
+            );
+        }
+    }
+
+    fn decode(&mut self, key: &[u8], value: &[u8], events: &mut Vec<Event>) -> Option<Record> {
+        let record = self.report(key, Record::decode(value), events)?;
+        if let Some(ours) = &record.coordha {
+            self.longest_hold = self.longest_hold.max(Duration::from_millis(ours.hold_ms));
+        }
+        Some(record)
+    }
+
+    /// Reports a key that cannot be read, once until it can be or is gone.
+    fn report<T>(
+        &mut self,
+        key: &[u8],
+        result: Result<T, Error>,
+        events: &mut Vec<Event>,
+    ) -> Option<T> {
+        match result {
+            Ok(value) => {
+                self.foreign.remove(key);
+                Some(value)
+            }
+            Err(error) => {
+                if self.foreign.insert(key.to_vec()) {
+                    let message = format!("{} cannot be read: {error}", key.escape_ascii());
+                    let error = Error::new(error.kind(), message).with("key", key.escape_ascii());
+                    events.push(Event::Foreign {
+                        key: key.to_vec(),
+                        error,
+                    });
+                }
+                None
+            }
+        }
+    }
+
+    /// Who is active, where its record can be read.
+    pub(super) fn holder(&self) -> Option<Holder> {
+        let active = self.active.as_ref()?;
+        let record = active.record.as_ref()?;
+        Some(Holder {
+            server_id: record.server_id,
+            address: record.address.clone(),
+            token: active.revision,
+        })
+    }
+
+    /// Whether the active key is this session's.
+    pub(super) fn active_is_of(&self, session_id: u128) -> bool {
+        let record = self
+            .active
+            .as_ref()
+            .and_then(|active| active.record.as_ref());
+        record.is_some_and(|record| record.is_of(session_id))
+    }
+
+    /// The term record, where it is held by this session.
+    pub(super) fn own_held_term(&self, session_id: u128) -> Option<&TermRecord> {
+        let record = self.term.as_ref()?.record.as_ref()?;
+        (record.tenure == Tenure::Held && record.session_id == session_id).then_some(record)
+    }
+
+    /// Whether the term record is of the very term of this active key, so that its wait ends that term.
+    pub(super) fn term_matches(&self, active: &Active) -> bool {
+        self.term.as_ref().is_some_and(|term| {
+            let token = term.record.as_ref().map(|record| record.token);
+            term.record.is_some()
+                && (token == Some(active.revision) || term.revision == active.revision)
+        })
+    }
+
+    /// How many members stand before `own` in the order of campaigning: higher priority, then older member key. The
+    /// last holder is not counted, its member key may outlive it. An exclusive session has no member key, and waits for nobody.
+    pub(super) fn rank(&self, own: i64) -> u32 {
+        let place = |member: &Member| {
+            let ours = member.record.as_ref()?.coordha.as_ref()?;
+            Some((-i64::from(ours.priority), member.created))
+        };
+        let Some(mine) = self.members.get(&own).and_then(place) else {
+            return 0;
+        };
+        let term = self.term.as_ref().and_then(|term| term.record.as_ref());
+        let last = [
+            term.map(|record| record.server_id),
+            self.holder().map(|holder| holder.server_id),
+        ];
+        let before = |(id, member): &(&i64, &Member)| {
+            **id != own
+                && !last.contains(&Some(**id))
+                && place(member).is_some_and(|place| place < mine)
+        };
+        u32::try_from(self.members.iter().filter(before).count()).unwrap_or(u32::MAX)
+    }
+}
+
+#[cfg(feature = "testkit")]
+impl View {
+    /// See `Election::normal`.
+    pub(super) fn normalise(
+        &mut self,
+        past: &dyn Fn(&mut Time),
+        numbers: &mut dyn super::normal::Renumber,
+    ) {
+        for r in [
+            &mut self.newest,
+            &mut self.known,
+            &mut self.active_known,
+            &mut self.term_known,
+        ] {
+            *r = numbers.revision(*r);
+        }
+        if let Some(active) = &mut self.active {
+            active.revision = numbers.revision(active.revision);
+        }
+        if let Some(term) = &mut self.term {
+            term.revision = numbers.revision(term.revision);
+            past(&mut term.seen);
+            if let Some(record) = &mut term.record {
+                record.token = numbers.revision(record.token);
+                record.renewals = 0;
+            }
+        }
+        for member in self.members.values_mut() {
+            member.created = numbers.revision(member.created);
+            member.revision = numbers.revision(member.revision);
+        }
+    }
+}
