@@ -21,6 +21,9 @@
 //!    revision asked for, in order, all changes of one revision in one range together, or else end with
 //!    [`WatchItem::Compacted`] or [`WatchItem::Failed`]. Between two ranges of one watch there is no order.
 
+#[cfg(feature = "testkit")]
+pub mod sim;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
