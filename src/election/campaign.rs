@@ -63,7 +63,8 @@ impl Election {
             return;
         }
         let may = self.may_start_at(&term);
-        if !self.due(now, may) || self.term.is_some() || self.blocked(now).is_some() {
+        let trusted = now + self.own_hold() / 2 < self.lease_end();
+        if !self.due(now, may) || !trusted || self.term.is_some() || self.blocked(now).is_some() {
             self.turn = None;
             return;
         }

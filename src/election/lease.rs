@@ -33,6 +33,12 @@ impl Election {
         Duration::from_millis(millis(self.settings.hold.min(longest)))
     }
 
+    /// Until when a term may be acted in, as far as the lease goes.
+    pub(super) fn lease_end(&self) -> Time {
+        self.lease
+            .map_or(Time(0), |lease| lease.kept + lease.ttl * 4 / 5)
+    }
+
     pub(super) fn record(&self, lease: &Lease) -> Record {
         Record::new(
             &self.settings,
@@ -46,6 +52,12 @@ impl Election {
     pub(super) fn drive_lease(&mut self, now: Time) {
         if self.is_busy(Lane::Lease) || self.end_by.is_some() {
             return;
+        }
+        // Keepalives that are not answered for so long: whether the lease lives cannot be known.
+        if let Some(lease) = self.lease
+            && self.due(now, lease.kept + lease.ttl)
+        {
+            self.lease_lost(now);
         }
         let lease = self.lease;
         match lease {

@@ -285,6 +285,10 @@ impl Election {
             Some(Stage::Activating { .. }) => Role::Activating,
             Some(Stage::Active) => Role::Active,
             Some(Stage::Draining { .. } | Stage::Gone { .. }) => Role::Deactivating,
+            _ if self.is_leaving() => match self.told_role {
+                Role::Activating | Role::Active => Role::Deactivating,
+                role => role,
+            },
             Some(Stage::Found { .. }) | None => {
                 if self.registered && self.settings.active_standby && self.view.known > 0 {
                     Role::Standby
@@ -405,7 +409,7 @@ impl Election {
         }
         let blocked = self
             .blocked(now)
-            .filter(|_| self.registered && self.view.known > 0);
+            .filter(|_| self.registered && self.view.known > 0 && !self.is_leaving());
         if blocked != self.told_blocked {
             self.told_blocked = blocked;
             if let Some(reason) = blocked {

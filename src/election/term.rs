@@ -64,9 +64,7 @@ impl Election {
     /// The instant at which the term is over whatever happens: so long after the *sending* of the last write that
     /// committed and of the last keepalive that was answered as each of them is good for.
     pub(super) fn deadline(&self, term: &Term) -> Time {
-        let lease_end = self
-            .lease
-            .map_or(Time(0), |lease| lease.kept + lease.ttl * 4 / 5);
+        let lease_end = self.lease_end();
         match term.renewed {
             Some(_) if flawed!(self, KeepaliveAlone) => lease_end,
             Some(renewed) => lease_end.min(renewed + term.hold),

@@ -23,6 +23,7 @@
 
 #[cfg(feature = "testkit")]
 pub mod conformance;
+#[cfg(feature = "testkit")]
 pub mod sim;
 
 use std::time::Duration;

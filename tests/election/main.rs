@@ -1,0 +1,362 @@
+//! The election core by itself: what each session does, step by step, against a simulated store.
+
+mod world;
+
+use coordha::election::{Event, Reason, Request, Role, Settings, StoreRequest};
+use coordha::error::ErrorKind;
+use coordha::kv::Op;
+use world::{Fate, MS, World, settings};
+
+const ACTIVE: &str = "by-dev/meta/session/rootcoord";
+const TERM: &str = "by-dev/meta/ha/rootcoord/term";
+
+/// One active session and one standby, settled.
+fn pair() -> (World, usize, usize) {
+    let mut world = World::new();
+    let a = world.start(settings(1));
+    world.until("active", |w| w.holds(a));
+    let b = world.start(settings(2));
+    world.until("standby", |w| w.status(b).role == Role::Standby);
+    world.pass(5000 * MS);
+    (world, a, b)
+}
+
+fn ended_terms(world: &World, node: usize) -> Vec<Reason> {
+    let reason = |event: &Event| match event {
+        Event::TermEnded { reason, .. } => Some(*reason),
+        _ => None,
+    };
+    world.nodes[node].log.iter().filter_map(reason).collect()
+}
+
+fn acquisition(request: &StoreRequest) -> bool {
+    matches!(request, StoreRequest::Txn(txn) if txn.success.len() == 2
+        && matches!(&txn.success[0], Op::Put { key, .. } if key == ACTIVE.as_bytes()))
+}
+
+#[test]
+fn the_first_session_of_a_new_store_becomes_active_at_once() {
+    let mut world = World::new();
+    let a = world.start(settings(1));
+    let took = world.until("active", |w| w.status(a).role == Role::Active);
+    assert!(took < 100 * MS, "{took:?}");
+}
+
+#[test]
+fn a_standby_takes_over_after_a_kill_when_a_quarter_more_than_the_hold_time_has_passed() {
+    let mut world = World::new();
+    let a = world.start(settings(1));
+    world.until("active", |w| w.holds(a));
+    let b = world.start(settings(2));
+    world.until("standby", |w| w.status(b).role == Role::Standby);
+    world.pass(5000 * MS);
+    world.kill(a);
+    let took = world.until("takeover", |w| w.holds(b));
+    assert!(took > 1000 * MS && took < 1400 * MS, "{took:?}");
+}
+
+#[test]
+fn an_orderly_stop_hands_over_at_once() {
+    let mut world = World::new();
+    let a = world.start(settings(1));
+    world.until("active", |w| w.holds(a));
+    let b = world.start(settings(2));
+    world.until("standby", |w| w.status(b).role == Role::Standby);
+    world.pass(5000 * MS);
+    world.ask(a, Request::Stop).unwrap();
+    assert!(!world.holds(a));
+    let took = world.until("takeover", |w| w.holds(b));
+    assert!(took < 10 * MS, "{took:?}");
+    world.until("ended", |w| w.status(a).role == Role::Ended);
+    assert_eq!(world.nodes[a].log.last(), Some(&Event::Ended(None)));
+    assert!(world.nodes[a].log.iter().any(|e| matches!(
+        e,
+        Event::TermEnded {
+            reason: Reason::Stop,
+            ..
+        }
+    )));
+}
+
+#[test]
+fn the_lease_of_the_active_is_revoked_and_the_standby_takes_over_without_the_wait() {
+    let (mut world, a, b) = pair();
+    world.revoke_lease_of(a);
+    let took = world.until("takeover", |w| {
+        w.holds(b) || w.holds(a) && w.status(a).token > 100
+    });
+    assert!(took < 500 * MS, "{took:?}");
+    assert_eq!(ended_terms(&world, a), [Reason::LeaseLost]);
+    world.until("registered again", |w| w.status(a).role == Role::Standby);
+    world.kill(b);
+    world.until("back", |w| w.holds(a));
+}
+
+#[test]
+fn a_standby_whose_lease_was_revoked_registers_again_and_can_still_win() {
+    let (mut world, a, b) = pair();
+    world.revoke_lease_of(b);
+    world.pass(1000 * MS);
+    assert_eq!(world.status(b).role, Role::Standby);
+    world.kill(a);
+    world.until("takeover", |w| w.holds(b));
+}
+
+#[test]
+fn a_deleted_active_key_ends_the_term_at_once() {
+    let (mut world, a, b) = pair();
+    let before = world.status(a).token;
+    world.write(Op::delete(ACTIVE));
+    world.until("lost", |w| !w.holds(a));
+    assert_eq!(ended_terms(&world, a), [Reason::KeyDeleted]);
+    let took = world.until("new term", |w| w.holds(a) || w.holds(b));
+    assert!(took < 500 * MS, "{took:?}");
+    assert!(world.status(a).token.max(world.status(b).token) > before);
+}
+
+#[test]
+fn a_deleted_or_garbled_term_record_is_mended_by_the_next_renewal() {
+    let (mut world, a, b) = pair();
+    let token = world.status(a).token;
+    world.write(Op::delete(TERM));
+    world.pass(3000 * MS);
+    world.write(Op::put(TERM, "{", 0));
+    world.pass(3000 * MS);
+    assert!(world.holds(a) && world.status(a).token == token);
+    world.kill(a);
+    let took = world.until("takeover", |w| w.holds(b));
+    assert!(took < 1400 * MS, "{took:?}");
+}
+
+#[test]
+fn a_winner_that_never_hears_of_it_finds_out_and_renews_before_it_acts() {
+    let (mut world, a, b) = pair();
+    world.kill(a);
+    let mut lost = false;
+    world.fate = Box::new(move |node, request| {
+        if node == b && acquisition(request) && !std::mem::replace(&mut lost, true) {
+            Fate::LoseReply
+        } else {
+            Fate::Answer
+        }
+    });
+    let took = world.until("takeover", |w| w.holds(b));
+    assert!(took < 2000 * MS, "{took:?}");
+    let sent = world.nodes[b]
+        .sent
+        .iter()
+        .filter(|r| acquisition(r))
+        .count();
+    assert_eq!(sent, 1);
+}
+
+#[test]
+fn a_cut_off_holder_stops_before_the_standby_starts_and_comes_back_as_a_standby() {
+    let (mut world, a, b) = pair();
+    world.fate = Box::new(move |node, _| {
+        if node == a {
+            Fate::LoseRequest
+        } else {
+            Fate::Answer
+        }
+    });
+    world.nodes[a].watch_silent = true;
+    world.until("takeover", |w| w.holds(b));
+    assert_eq!(ended_terms(&world, a), [Reason::Expired]);
+    let log = &world.nodes[a].log;
+    assert!(log.iter().any(|e| matches!(e, Event::Jeopardy { .. })));
+    assert!(
+        log.iter()
+            .any(|e| matches!(e, Event::Degraded(e) if e.kind() == ErrorKind::Unavailable))
+    );
+    let sent = world.nodes[a].sent.len();
+    world.pass(10_000 * MS);
+    let rate = (world.nodes[a].sent.len() - sent) / 10;
+    assert!(rate < 25, "{rate} requests a second while cut off");
+    world.fate = Box::new(|_, _| Fate::Answer);
+    world.nodes[a].watch_silent = false;
+    world.until("recovered", |w| w.nodes[a].log.contains(&Event::Recovered));
+    world.kill(b);
+    world.until("takes over again", |w| w.holds(a));
+}
+
+#[test]
+fn replies_that_are_lost_make_the_holder_stop_although_the_store_hears_it() {
+    let (mut world, a, b) = pair();
+    world.fate = Box::new(move |node, _| {
+        if node == a {
+            Fate::LoseReply
+        } else {
+            Fate::Answer
+        }
+    });
+    world.until("stopped", |w| !w.holds(a));
+    assert_eq!(ended_terms(&world, a), [Reason::Expired]);
+    world.until("takeover", |w| w.holds(b));
+}
+
+#[test]
+fn keepalives_that_are_never_answered_end_the_term_for_good() {
+    let (mut world, a, b) = pair();
+    let token = world.status(a).token;
+    world.fate = Box::new(move |node, request| match request {
+        StoreRequest::KeepAlive { .. } if node == a => Fate::LoseReply,
+        _ => Fate::Answer,
+    });
+    world.until("stopped", |w| !w.holds(a));
+    world.until("somebody", |w| w.holds(a) || w.holds(b));
+    assert!(world.status(a).token.max(world.status(b).token) > token);
+}
+
+#[test]
+fn two_hundred_standbys_need_few_campaigns() {
+    let mut world = World::new();
+    let a = world.start(settings(1));
+    world.until("active", |w| w.holds(a));
+    for n in 2..202 {
+        world.start(settings(n));
+    }
+    world.until("all stand by", |w| {
+        (1..201).all(|n| w.status(n).role == Role::Standby)
+    });
+    world.pass(3000 * MS);
+    for node in &mut world.nodes {
+        node.sent.clear();
+    }
+    world.kill(a);
+    let took = world.until("takeover", |w| (1..201).any(|n| w.holds(n)));
+    assert!(took < 1500 * MS, "{took:?}");
+    world.pass(1000 * MS);
+    let sent = world
+        .nodes
+        .iter()
+        .flat_map(|n| &n.sent)
+        .filter(|r| acquisition(r))
+        .count();
+    assert!((1..=3).contains(&sent), "{sent} campaigns");
+}
+
+#[test]
+fn a_failed_activation_leaves_the_turn_to_the_next() {
+    let mut world = World::new();
+    let by_hand = |n| Settings {
+        auto: false,
+        ..settings(n)
+    };
+    let a = world.start(Settings {
+        priority: 9,
+        ..by_hand(1)
+    });
+    world.until("activating", |w| w.status(a).role == Role::Activating);
+    let b = world.start(settings(2));
+    world.until("standby", |w| w.status(b).role == Role::Standby);
+    let token = world.status(a).token;
+    let failed = coordha::error::Error::new(ErrorKind::ActivationFailed, "no disk");
+    world
+        .ask(
+            a,
+            Request::ActivationDone {
+                token,
+                result: Err(failed),
+            },
+        )
+        .unwrap();
+    assert!(!world.holds(a));
+    let late = world.ask(
+        a,
+        Request::ActivationDone {
+            token,
+            result: Ok(()),
+        },
+    );
+    assert_eq!(late.unwrap_err().kind(), ErrorKind::Fenced);
+    world.ask(a, Request::DeactivationDone { token }).unwrap();
+    let took = world.until("takeover", |w| w.holds(b));
+    assert!(took < 500 * MS, "{took:?}");
+    assert_eq!(ended_terms(&world, a), [Reason::ActivationFailed]);
+}
+
+#[test]
+fn an_exclusive_session_waits_for_the_holder_and_then_fails_with_its_address() {
+    let mut world = World::new();
+    let exclusive = |n| Settings {
+        active_standby: false,
+        ..settings(n)
+    };
+    let a = world.start(exclusive(1));
+    world.until("active", |w| w.holds(a));
+    let b = world.start(exclusive(2));
+    world.until("ended", |w| w.status(b).role == Role::Ended);
+    let Some(Event::Ended(Some(error))) = world.nodes[b].log.last() else {
+        panic!("{:?}", world.nodes[b].log);
+    };
+    assert_eq!(error.kind(), ErrorKind::RoleHeld);
+    assert_eq!(error.detail("holder_address"), Some("10.0.0.1:53100"));
+    assert_eq!(world.store.leases().count(), 1);
+    assert!(world.holds(a));
+}
+
+#[test]
+fn an_exclusive_session_restarts_on_its_address_after_a_kill() {
+    let mut world = World::new();
+    let exclusive = |n| Settings {
+        active_standby: false,
+        ..settings(n)
+    };
+    let a = world.start(exclusive(1));
+    world.until("active", |w| w.holds(a));
+    world.pass(3000 * MS);
+    world.kill(a);
+    let b = world.start(Settings {
+        address: "10.0.0.1:53100".into(),
+        ..exclusive(2)
+    });
+    let took = world.until("active again", |w| w.holds(b));
+    assert!(took < 1400 * MS, "{took:?}");
+}
+
+#[test]
+fn garbage_in_the_next_server_id_ends_the_session_with_its_key() {
+    let mut world = World::new();
+    world.write(Op::put("by-dev/meta/session/id", "many", 0));
+    let a = world.start(settings(1));
+    world.until("ended", |w| w.status(a).role == Role::Ended);
+    let Some(Event::Ended(Some(error))) = world.nodes[a].log.last() else {
+        panic!("{:?}", world.nodes[a].log);
+    };
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert_eq!(error.detail("key"), Some("by-dev/meta/session/id"));
+    assert_eq!(world.store.leases().count(), 0);
+}
+
+#[test]
+fn a_resigned_session_stands_by_and_the_other_takes_over() {
+    let (mut world, a, b) = pair();
+    world
+        .ask(a, Request::Resign { standby: 5000 * MS })
+        .unwrap();
+    let took = world.until("takeover", |w| w.holds(b));
+    assert!(took < 10 * MS, "{took:?}");
+    assert_eq!(world.status(a).role, Role::Standby);
+}
+
+#[test]
+fn a_silent_watch_is_made_good_by_the_re_read() {
+    let (mut world, a, b) = pair();
+    world.nodes[b].watch_silent = true;
+    world.ask(a, Request::Stop).unwrap();
+    let took = world.until("takeover", |w| w.holds(b));
+    assert!(took < 3100 * MS, "{took:?}");
+}
+
+#[test]
+fn a_compacted_store_is_waited_for_and_a_strangers_put_is_taken_after_the_wait() {
+    let (mut world, a, b) = pair();
+    world.write(Op::put(ACTIVE, "stranger", 0));
+    world.until("lost", |w| !w.holds(a));
+    assert_eq!(ended_terms(&world, a), [Reason::Superseded]);
+    let took = world.until("taken", |w| w.holds(a) || w.holds(b));
+    assert!(took < 1500 * MS, "{took:?}");
+    let foreign = |e: &Event| matches!(e, Event::Foreign { key, .. } if key == ACTIVE.as_bytes());
+    assert!(world.nodes[b].log.iter().any(foreign));
+}
