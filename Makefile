@@ -28,7 +28,7 @@ SIM := cargo test --locked --quiet --profile sim --no-default-features --feature
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: ## Install what building and testing need (Debian packages, Go) and is missing
@@ -47,11 +47,15 @@ demo: build ## Three coordinators, a kill -9, a takeover: on the embedded store,
 
 .PHONY: test
 test: ## All tests: build, lint, unit, simulation, exploration, conformance, real etcd, C, install
-	@tools/test.sh setup etcd build lint check explore sim "sim BAD=all"
+	@tools/test.sh setup etcd build install-test lint check explore sim "sim BAD=all"
 
 .PHONY: check
 check: ## The tests of `cargo test` alone; TESTS=<name> narrows them
 	cargo test --locked --all-features -- $(TESTS)
+
+.PHONY: install-test
+install-test: build ## Install into fresh folders and build C programs against that: pkg-config, CMake, C99, C++17
+	@tests/install/run.sh
 
 .PHONY: lint
 lint: ## rustfmt, clippy, rustdoc, gofmt, go vet: warnings are errors
