@@ -140,10 +140,9 @@ fn commands_in_the_pages_are_targets_of_the_makefile() {
             .flat_map(str::lines)
             .chain(quoted(&text));
         for command in in_code.filter_map(|code| code.trim().strip_prefix("make ")) {
-            let words = command
-                .split_whitespace()
-                .take_while(|word| !word.starts_with(['#', '&', '|', '(']));
-            for target in words.filter(|word| !word.contains(['=', '<', '…'])) {
+            let words = command.split_whitespace();
+            let words = words.take_while(|word| !word.contains(['=', '<', '#', '&', '|', '(']));
+            for target in words {
                 if !targets.iter().any(|(known, _)| known == target) {
                     unknown.push(format!(
                         "{name}: `make {command}`: the Makefile has no `{target}`"

@@ -104,7 +104,8 @@ impl Source {
             }
             at += 1;
         }
-        if parts.len() > before.len() {
+        // A macro stands at the crate's root, whichever module it is for.
+        if parts.len() > before.len() && self.text(at) != "!" {
             paths.push(CodePath { parts, line });
         }
         at
