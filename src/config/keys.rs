@@ -210,7 +210,8 @@ keys! {
     ACTIVATION_BACKOFF_MS = "activation.backoff_ms", number(0, 600_000), value("1000"), Low,
         "Pause after a failed activation, doubling up to 30 s, and after a resignation that names no pause.";
     DEACTIVATION_TIMEOUT_MS = "deactivation.timeout_ms", number(0, 3_600_000), value("8000"), Medium,
-        "How long the application may drain in an orderly stop, the role still held. Then the session fences itself and releases.";
+        "How long the application may drain in an orderly stop, the role still held. Then the session fences itself and \
+         releases.";
     RELEASE_TIMEOUT_MS = "release.timeout_ms", number(100, 60_000), value("2000"), Low,
         "How long releasing the role and revoking the lease may take at the end. Then the hold time frees the role. With \
          deactivation.timeout_ms it should stay within what the supervisor grants between SIGTERM and SIGKILL.";
@@ -271,7 +272,7 @@ pub mod rules {
     pub const CERT_AND_KEY: &str =
         "store.etcd.tls.cert and store.etcd.tls.key go together: both or neither";
     /// TLS keys and the switch.
-    pub const TLS_SWITCH: &str = "store.etcd.tls.enabled must be set, to true or to false, where another store.etcd.tls key is set";
+    pub const TLS_SWITCH: &str = "store.etcd.tls.enabled must be set, to true or to false, with any other store.etcd.tls key";
     /// TLS and its authorities.
     pub const TLS_CA: &str = "store.etcd.tls.enabled = true needs store.etcd.tls.ca";
     /// What clients of a mixcoord accept.
