@@ -1,5 +1,6 @@
 //! Active-standby for coordinators on etcd.
 
+pub mod config;
 pub mod election;
 pub mod error;
 pub mod kv;

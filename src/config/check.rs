@@ -1,0 +1,163 @@
+//! The rules that join several keys.
+
+use super::Config;
+use super::keys::{self, DefaultValue, KEYS, rules};
+use super::value::parse_version;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Everything that is wrong with the configuration, as one error.
+pub(super) fn check(config: &Config) -> Result<()> {
+    let mut problems = missing(config);
+    let checks = [
+        ttl_and_hold,
+        user_and_password,
+        cert_and_key,
+        tls_switch,
+        tls_ca,
+        mixcoord_version,
+    ];
+    problems.extend(checks.iter().filter_map(|check| check(config).err()));
+    join(problems)
+}
+
+fn missing(config: &Config) -> Vec<Error> {
+    let required = KEYS
+        .iter()
+        .filter(|key| key.default == DefaultValue::Required);
+    required
+        .filter_map(|key| config.effective(key.name).err())
+        .collect()
+}
+
+fn ttl_and_hold(config: &Config) -> Result<()> {
+    let ttl = config.number(keys::LEASE_TTL_MS)?;
+    let hold = config.number(keys::ELECTION_HOLD_MS)?;
+    if ttl >= 2 * hold {
+        return Ok(());
+    }
+    Err(conflict(
+        config,
+        rules::TTL_AND_HOLD,
+        &[keys::LEASE_TTL_MS, keys::ELECTION_HOLD_MS],
+    ))
+}
+
+fn user_and_password(config: &Config) -> Result<()> {
+    both_or_neither(
+        config,
+        rules::USER_AND_PASSWORD,
+        keys::STORE_ETCD_USER,
+        keys::STORE_ETCD_PASSWORD,
+    )
+}
+
+fn cert_and_key(config: &Config) -> Result<()> {
+    both_or_neither(
+        config,
+        rules::CERT_AND_KEY,
+        keys::STORE_ETCD_TLS_CERT,
+        keys::STORE_ETCD_TLS_KEY,
+    )
+}
+
+fn both_or_neither(
+    config: &Config,
+    rule: &'static str,
+    one: &'static str,
+    other: &'static str,
+) -> Result<()> {
+    if config.text(one)?.is_empty() == config.text(other)?.is_empty() {
+        return Ok(());
+    }
+    Err(conflict(config, rule, &[one, other]))
+}
+
+/// A certificate that is named but never used is worse than an error; an explicit "off" is a decision.
+fn tls_switch(config: &Config) -> Result<()> {
+    if config.is_set(keys::STORE_ETCD_TLS_ENABLED) {
+        return Ok(());
+    }
+    let of_tls = [
+        keys::STORE_ETCD_TLS_CA,
+        keys::STORE_ETCD_TLS_CERT,
+        keys::STORE_ETCD_TLS_KEY,
+        keys::STORE_ETCD_TLS_SERVER_NAME,
+        keys::STORE_ETCD_TLS_MIN_VERSION,
+    ];
+    let set: Vec<&'static str> = of_tls
+        .into_iter()
+        .filter(|key| config.is_set(key) && config.text(key).is_ok_and(|text| !text.is_empty()))
+        .collect();
+    if set.is_empty() {
+        return Ok(());
+    }
+    Err(conflict(config, rules::TLS_SWITCH, &set))
+}
+
+fn tls_ca(config: &Config) -> Result<()> {
+    if !config.bool(keys::STORE_ETCD_TLS_ENABLED)?
+        || !config.text(keys::STORE_ETCD_TLS_CA)?.is_empty()
+    {
+        return Ok(());
+    }
+    let key = keys::STORE_ETCD_TLS_CA;
+    Err(problem(
+        config,
+        ErrorKind::ConfigMissing,
+        rules::TLS_CA,
+        &[key],
+    ))
+}
+
+fn mixcoord_version(config: &Config) -> Result<()> {
+    let is_mixcoord = config
+        .effective(keys::ROLE)
+        .is_ok_and(|role| role == "mixcoord");
+    let is_recent = |text: &str| Ok(parse_version(text)? >= parse_version("2.6.0-dev")?);
+    if !is_mixcoord || config.parsed(keys::RECORD_VERSION, is_recent)? {
+        return Ok(());
+    }
+    Err(conflict(
+        config,
+        rules::MIXCOORD_VERSION,
+        &[keys::RECORD_VERSION, keys::ROLE],
+    ))
+}
+
+fn conflict(config: &Config, rule: &'static str, names: &[&'static str]) -> Error {
+    problem(config, ErrorKind::ConfigConflict, rule, names)
+}
+
+/// The error for a broken rule: the keys with their values, then the rule. Its details are of the first key.
+fn problem(config: &Config, kind: ErrorKind, rule: &'static str, names: &[&'static str]) -> Error {
+    let values: Vec<String> = names.iter().map(|name| config.shown(name)).collect();
+    let pairs: Vec<String> = names
+        .iter()
+        .zip(&values)
+        .map(|(name, value)| format!("{name} = \"{value}\""))
+        .collect();
+    let mut error = Error::new(kind, format!("{}: {rule}", pairs.join(", "))).with("allowed", rule);
+    if let (Some(name), Some(value)) = (names.first(), values.first()) {
+        error = error.with("key", name).with("value", value);
+    }
+    error
+}
+
+/// One error of many: the kind and the details of the first, the words of all.
+fn join(problems: Vec<Error>) -> Result<()> {
+    let Some(first) = problems.first() else {
+        return Ok(());
+    };
+    let messages: Vec<&str> = problems.iter().map(Error::message).collect();
+    let message = match messages.as_slice() {
+        [one] => (*one).to_owned(),
+        many => format!("{} errors: {}", many.len(), many.join("; ")),
+    };
+    let mut error = Error::new(first.kind(), message);
+    for name in ["key", "value", "allowed"] {
+        if let Some(detail) = first.detail(name) {
+            error = error.with(name, detail);
+        }
+    }
+    Err(error)
+}

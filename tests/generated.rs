@@ -1,0 +1,79 @@
+//! Generated documents are what the code says. `COORDHA_BLESS=1` rewrites them.
+
+#[path = "support/bless.rs"]
+mod bless;
+
+use coordha::config::keys::{self, DefaultValue, Importance, KEYS, Key};
+
+#[test]
+fn configuration_md_is_made_from_the_keys() {
+    bless::check("docs/CONFIGURATION.md", &configuration_md());
+}
+
+const HEAD: &str = "# Configuration
+
+<!-- Generated from src/config/keys.rs by tests/generated.rs: change the rows there, then COORDHA_BLESS=1. -->
+
+Every key has a text value. In C, `ha_config_set(config, HA_KEY_LEASE_TTL_MS, \"60000\", &error)`; in Rust,
+`config.set(keys::LEASE_TTL_MS, \"60000\")`. The constant is the key in capitals, dots as `_`.
+
+- A value is checked when it is set, all of them together by `ha_config_check` or when a session starts. An error names the
+  key, the value and what is allowed; nothing is started then. Secrets are shown as `***`.
+- Times are whole numbers of milliseconds; their keys end in `_ms`. Numbers are plain digits without leading zeros, a
+  switch is `true` or `false`. No control characters, and no space at either end.
+- `off`: an empty value, which is also how a value is taken back.
+- Keys under `store.etcd` are checked, but have no effect with another store.
+
+";
+
+fn configuration_md() -> String {
+    let mut text = String::from(HEAD);
+    text.push_str("## Keys\n\n");
+    text.push_str(
+        "| Key | Type | Allowed | Default | Importance | Meaning |\n|---|---|---|---|---|---|\n",
+    );
+    for key in KEYS {
+        text.push_str(&row(key));
+    }
+    text.push_str("\n## Checked together\n\n");
+    for rule in keys::rules::ALL {
+        text.push_str(&format!("- {}.\n", markdown(rule)));
+    }
+    text
+}
+
+fn row(key: &Key) -> String {
+    let default = match key.default {
+        DefaultValue::Required => "**required**".to_owned(),
+        _ => markdown(&key.default_text()),
+    };
+    let importance = match key.importance {
+        Importance::High => "high",
+        Importance::Medium => "medium",
+        Importance::Low => "low",
+    };
+    format!(
+        "| `{}` | {} | {} | {default} | {importance} | {} |\n",
+        key.name,
+        key.kind.type_name(),
+        markdown(&key.allowed()),
+        markdown(key.text),
+    )
+}
+
+/// Plain text as Markdown: key names as code, signs that mean something escaped.
+fn markdown(text: &str) -> String {
+    let words: Vec<String> = text.split(' ').map(markdown_word).collect();
+    words.join(" ")
+}
+
+fn markdown_word(word: &str) -> String {
+    let bare = word.trim_end_matches(['.', ',', ';', ':', ')']);
+    let is_key = keys::find(bare).is_some() && bare.contains(['.', '_']);
+    let is_url = bare.contains("://") || bare.starts_with("local:");
+    let is_pattern = bare.contains(['[', '<', '*', '{']);
+    if is_key || is_url || is_pattern {
+        return format!("`{bare}`{}", &word[bare.len()..]);
+    }
+    word.replace('|', "\\|").replace('_', "\\_")
+}
