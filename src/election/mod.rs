@@ -17,6 +17,8 @@
 //!
 //! A handover to a named session would be a third way to start a term, beside the two in `campaign`.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod campaign;
 #[cfg(feature = "testkit")]
 mod flaw;
