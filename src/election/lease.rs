@@ -61,11 +61,9 @@ impl Election {
         }
         let lease = self.lease;
         match lease {
-            None if !self.is_leaving() => {
-                if self.due(now, self.lease_after) {
-                    let ttl = self.settings.ttl;
-                    self.send(now, Kind::Grant, StoreRequest::Grant { ttl });
-                }
+            None if !self.is_leaving() && self.due(now, self.lease_after) => {
+                let ttl = self.settings.ttl;
+                self.send(now, Kind::Grant, StoreRequest::Grant { ttl });
             }
             Some(lease) if self.due(now, lease.next) => {
                 self.send(

@@ -26,10 +26,6 @@ impl Election {
         let base = now.before(horizon);
         let past = |t: &mut Time| *t = Time(t.0.max(base.0) - base.0);
         let next = |t: &mut Time| *t = Time(t.0.max(now.0) - base.0);
-        if let Some(lease) = &mut s.lease {
-            past(&mut lease.kept);
-            next(&mut lease.next);
-        }
         for t in [
             &mut s.lease_after,
             &mut s.campaign_after,
@@ -42,31 +38,7 @@ impl Election {
         s.end_by.iter_mut().for_each(next);
         s.held_since.iter_mut().for_each(past);
         s.wake = None;
-        for pending in &mut s.pending {
-            past(&mut pending.sent);
-            next(&mut pending.expires);
-            pending.id = RequestId(numbers.id(pending.id.0));
-            pending.newest = numbers.revision(pending.newest);
-            match &mut pending.kind {
-                Kind::First(r) | Kind::Renew(r) | Kind::Release(r) => *r = numbers.revision(*r),
-                _ => {}
-            }
-        }
-        if let Some(term) = &mut s.term {
-            term.token = numbers.revision(term.token);
-            term.renewals = 0;
-            term.renewed.iter_mut().for_each(past);
-            next(&mut term.next);
-            match &mut term.stage {
-                Stage::Found { until }
-                | Stage::Activating { until }
-                | Stage::Draining { until, .. }
-                | Stage::Gone { until, .. } => {
-                    next(until);
-                }
-                Stage::Active => {}
-            }
-        }
+        normal_lease_and_term(&mut s, &past, &next, numbers);
         if let Some((token, deadline)) = &mut s.ghost {
             *token = numbers.revision(*token);
             next(deadline);
@@ -111,5 +83,42 @@ impl Election {
         let mut collect = Collect(Vec::new());
         let _ = self.normal(Time(u64::MAX / 2), Duration::ZERO, &mut collect);
         collect.0
+    }
+}
+
+fn normal_lease_and_term(
+    s: &mut Election,
+    past: &dyn Fn(&mut Time),
+    next: &dyn Fn(&mut Time),
+    numbers: &mut dyn Renumber,
+) {
+    if let Some(lease) = &mut s.lease {
+        past(&mut lease.kept);
+        next(&mut lease.next);
+    }
+    for pending in &mut s.pending {
+        past(&mut pending.sent);
+        next(&mut pending.expires);
+        pending.id = RequestId(numbers.id(pending.id.0));
+        pending.newest = numbers.revision(pending.newest);
+        match &mut pending.kind {
+            Kind::First(r) | Kind::Renew(r) | Kind::Release(r) => *r = numbers.revision(*r),
+            _ => {}
+        }
+    }
+    if let Some(term) = &mut s.term {
+        term.token = numbers.revision(term.token);
+        term.renewals = 0;
+        term.renewed.iter_mut().for_each(past);
+        next(&mut term.next);
+        match &mut term.stage {
+            Stage::Found { until }
+            | Stage::Activating { until }
+            | Stage::Draining { until, .. }
+            | Stage::Gone { until, .. } => {
+                next(until);
+            }
+            Stage::Active => {}
+        }
     }
 }
