@@ -4,4 +4,5 @@ pub mod config;
 pub mod election;
 pub mod error;
 pub mod kv;
+mod record;
 pub mod store;

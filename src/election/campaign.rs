@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::io::{Holder, Output, Process, Reason, StoreRequest, Time};
-use super::record::{Record, Tenure, TermRecord, encode, millis};
+use super::io::{Holder, Output, Reason, StoreRequest, Time};
 use super::request::{Kind, Pending, pause};
 use super::term::{Stage, Term};
 use super::view::{self, Active};
 use super::{Election, flawed};
 use crate::error::{Error, ErrorKind};
 use crate::kv::{Compare, LeaseId, Op, Revision, Txn};
+use crate::record::{Process, Record, Tenure, TermRecord, encode, millis};
 
 /// Above this revision the history of a store is not asked for whole.
 const YOUNG_STORE: Revision = 10_000;

@@ -3,10 +3,9 @@
 use std::ops::Add;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, Result};
 use crate::kv::{LeaseId, LeaseReply, Revision, StoreError, Txn, TxnReply, WatchItem};
+use crate::record::Process;
 
 /// A point in time in ns, on a clock that counts suspend and never goes back. Where it starts does not matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,31 +35,6 @@ impl Time {
     /// From `earlier` to this; zero where `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
-    }
-}
-
-/// A process, named so that its death can be proven by another one of the same host.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Process {
-    /// The boot of the kernel it runs under (`/proc/sys/kernel/random/boot_id`).
-    pub boot_id: String,
-    /// Inode of its PID namespace.
-    pub pid_namespace: u64,
-    /// Inode of its time namespace.
-    pub time_namespace: u64,
-    /// Its PID in that namespace.
-    pub pid: u32,
-    /// When it was started, in clock ticks since boot (`/proc/<pid>/stat`, field 22).
-    pub start_time: u64,
-}
-
-impl Process {
-    /// Whether both run where one can prove the other's death: same boot, PID namespace and time namespace.
-    pub fn is_neighbour(&self, other: &Self) -> bool {
-        self.boot_id == other.boot_id
-            && self.pid_namespace == other.pid_namespace
-            && self.time_namespace == other.time_namespace
     }
 }
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::Election;
 use super::io::{Event, Reason, Role, StoreRequest, Time};
-use super::record::{Record, encode, millis};
 use super::request::{Kind, Lane, Pending, pause};
 use super::view::Member;
 use crate::error::{Error, ErrorKind};
 use crate::kv::{Compare, LeaseId, LeaseReply, Op, Revision, Txn, TxnReply};
+use crate::record::{Ours, Record, encode, millis};
 
 /// The session's lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,13 +40,24 @@ impl Election {
     }
 
     pub(super) fn record(&self, lease: &Lease) -> Record {
-        Record::new(
-            &self.settings,
-            self.server_id,
-            lease.id,
-            lease.ttl,
-            self.own_hold(),
-        )
+        let settings = &self.settings;
+        Record {
+            server_id: self.server_id,
+            server_name: settings.role.clone(),
+            address: settings.address.clone(),
+            exclusive: true,
+            stopping: false,
+            trigger_kill: true,
+            version: settings.version.clone(),
+            lease_id: lease.id,
+            host_name: settings.host_name.clone(),
+            coordha: Some(Ours {
+                session_id: settings.session_id,
+                priority: settings.priority,
+                hold_ms: millis(self.own_hold()),
+                ttl_ms: millis(lease.ttl),
+            }),
+        }
     }
 
     pub(super) fn drive_lease(&mut self, now: Time) {

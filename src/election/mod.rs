@@ -23,11 +23,9 @@ mod campaign;
 #[cfg(feature = "testkit")]
 mod flaw;
 mod io;
-mod keys;
 mod lease;
 #[cfg(feature = "testkit")]
 mod normal;
-mod record;
 mod request;
 mod term;
 mod view;
@@ -39,20 +37,22 @@ use std::time::Duration;
 #[cfg(feature = "testkit")]
 pub use flaw::Flaw;
 pub use io::{
-    Event, Holder, Input, Output, Process, Reason, Reply, Request, RequestId, Role, Settings,
-    Status, StoreRequest, Time, WatchId,
+    Event, Holder, Input, Output, Reason, Reply, Request, RequestId, Role, Settings, Status,
+    StoreRequest, Time, WatchId,
 };
 #[cfg(feature = "testkit")]
 pub use normal::Renumber;
 
+pub use crate::record::Process;
+
 use self::campaign::Turn;
-use self::keys::Keys;
 use self::lease::Lease;
 use self::request::{Lane, Pending};
 use self::term::{Stage, Term};
 use self::view::View;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{KeyRange, Revision, WatchItem};
+use crate::record::Keys;
 
 /// One session's side of the election. See the contract on the module's page.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

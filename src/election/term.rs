@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use super::io::{Event, Reason, Time};
-use super::record::{Tenure, encode};
 use super::request::{Kind, Lane, Pending};
 use super::{Election, flawed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{Compare, Op, Revision, Txn};
+use crate::record::{Tenure, encode};
 
 /// No back-off is longer.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::io::{Event, Holder, Time};
-use super::keys::Keys;
-use super::record::{Record, Tenure, TermRecord};
 use crate::error::Error;
 use crate::kv::{KeyValue, LeaseId, Revision, TxnReply, WatchEvent};
+use crate::record::{Keys, Record, Tenure, TermRecord};
 
 /// The active key, where it exists.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -31,6 +31,8 @@ pub(crate) struct Node {
     pub(crate) sent: Vec<StoreRequest>,
 }
 
+type Decide = Box<dyn FnMut(usize, &StoreRequest) -> Fate>;
+
 pub(crate) struct World {
     pub(crate) now: Time,
     pub(crate) store: SimState,
@@ -38,7 +40,7 @@ pub(crate) struct World {
     /// One way.
     pub(crate) delay: Duration,
     /// Decides on every request: node, request.
-    pub(crate) fate: Box<dyn FnMut(usize, &StoreRequest) -> Fate>,
+    pub(crate) fate: Decide,
     /// (when, node, request, its name): on the way to the store.
     requests: Vec<(Time, usize, RequestId, StoreRequest)>,
     replies: Vec<(Time, usize, Input)>,

@@ -4,17 +4,17 @@ use crate::kv::KeyRange;
 
 /// The keys of a role below a root.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Keys {
+pub(crate) struct Keys {
     /// The next server ID.
-    pub(super) id: Vec<u8>,
+    pub(crate) id: Vec<u8>,
     /// The active key.
-    pub(super) active: Vec<u8>,
+    pub(crate) active: Vec<u8>,
     /// The term record.
-    pub(super) term: Vec<u8>,
+    pub(crate) term: Vec<u8>,
 }
 
 impl Keys {
-    pub(super) fn new(root: &str, role: &str) -> Self {
+    pub(crate) fn new(root: &str, role: &str) -> Self {
         Self {
             id: format!("{root}/session/id").into_bytes(),
             active: format!("{root}/session/{role}").into_bytes(),
@@ -23,14 +23,14 @@ impl Keys {
     }
 
     /// The member key of a session.
-    pub(super) fn member(&self, server_id: i64) -> Vec<u8> {
+    pub(crate) fn member(&self, server_id: i64) -> Vec<u8> {
         let mut key = self.active.clone();
         key.extend_from_slice(format!("-{server_id}").as_bytes());
         key
     }
 
     /// The server ID in a member key; `None` for any other key, such as one of the role `<role>-x`.
-    pub(super) fn member_id(&self, key: &[u8]) -> Option<i64> {
+    pub(crate) fn member_id(&self, key: &[u8]) -> Option<i64> {
         let digits = key
             .strip_prefix(self.active.as_slice())?
             .strip_prefix(b"-")?;
@@ -41,14 +41,14 @@ impl Keys {
     }
 
     /// `[<role>, <role>.)`: the active key and the member keys. `data` and `datacoord` do not see each other.
-    pub(super) fn role_range(&self) -> KeyRange {
+    pub(crate) fn role_range(&self) -> KeyRange {
         let mut end = self.active.clone();
         end.push(b'.');
         KeyRange::range(self.active.clone(), end)
     }
 
     /// The term record alone.
-    pub(super) fn term_range(&self) -> KeyRange {
+    pub(crate) fn term_range(&self) -> KeyRange {
         KeyRange::key(self.term.clone())
     }
 }

@@ -1,15 +1,18 @@
 //! The two records of a role: the member record, which is Milvus's session record with one field more, and the term
 //! record, which is ours alone.
 
+mod keys;
+
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::io::{Process, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{LeaseId, Revision};
+
+pub(crate) use keys::Keys;
 
 /// No record may ask for a longer hold time: 0.8 of the longest lease.
 const LONGEST_HOLD_MS: u64 = 240_000;
@@ -17,63 +20,37 @@ const LONGEST_HOLD_MS: u64 = 240_000;
 /// The value of the active key and of member keys. Field names are Milvus's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct Record {
+pub(crate) struct Record {
     #[serde(rename = "ServerID")]
-    pub(super) server_id: i64,
-    pub(super) server_name: String,
-    pub(super) address: String,
-    pub(super) exclusive: bool,
+    pub(crate) server_id: i64,
+    pub(crate) server_name: String,
+    pub(crate) address: String,
+    pub(crate) exclusive: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub(super) stopping: bool,
-    pub(super) trigger_kill: bool,
-    pub(super) version: String,
+    pub(crate) stopping: bool,
+    pub(crate) trigger_kill: bool,
+    pub(crate) version: String,
     #[serde(rename = "LeaseID")]
-    pub(super) lease_id: LeaseId,
-    pub(super) host_name: String,
+    pub(crate) lease_id: LeaseId,
+    pub(crate) host_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) coordha: Option<Ours>,
+    pub(crate) coordha: Option<Ours>,
 }
 
 /// What only this library writes, under one name so that no later field of Milvus's can clash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct Ours {
+pub(crate) struct Ours {
     #[serde(rename = "SessionID", with = "hex")]
-    pub(super) session_id: u128,
-    pub(super) priority: i32,
-    pub(super) hold_ms: u64,
-    pub(super) ttl_ms: u64,
+    pub(crate) session_id: u128,
+    pub(crate) priority: i32,
+    pub(crate) hold_ms: u64,
+    pub(crate) ttl_ms: u64,
 }
 
 impl Record {
-    pub(super) fn new(
-        settings: &Settings,
-        server_id: i64,
-        lease_id: LeaseId,
-        ttl: Duration,
-        hold: Duration,
-    ) -> Self {
-        Self {
-            server_id,
-            server_name: settings.role.clone(),
-            address: settings.address.clone(),
-            exclusive: true,
-            stopping: false,
-            trigger_kill: true,
-            version: settings.version.clone(),
-            lease_id,
-            host_name: settings.host_name.clone(),
-            coordha: Some(Ours {
-                session_id: settings.session_id,
-                priority: settings.priority,
-                hold_ms: millis(hold),
-                ttl_ms: millis(ttl),
-            }),
-        }
-    }
-
     /// Reads a record as Milvus does: unknown fields are ignored, names match without regard to case.
-    pub(super) fn decode(value: &[u8]) -> Result<Self> {
+    pub(crate) fn decode(value: &[u8]) -> Result<Self> {
         let record: Self = decode(value)?;
         if !record.version.is_empty() && semver::Version::parse(&record.version).is_err() {
             return Err(garbage(format!(
@@ -91,17 +68,42 @@ impl Record {
         Ok(record)
     }
 
-    pub(super) fn is_of(&self, session_id: u128) -> bool {
+    pub(crate) fn is_of(&self, session_id: u128) -> bool {
         self.coordha
             .as_ref()
             .is_some_and(|ours| ours.session_id == session_id)
     }
 }
 
+/// A process, named so that its death can be proven by another one of the same host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Process {
+    /// The boot of the kernel it runs under (`/proc/sys/kernel/random/boot_id`).
+    pub boot_id: String,
+    /// Inode of its PID namespace.
+    pub pid_namespace: u64,
+    /// Inode of its time namespace.
+    pub time_namespace: u64,
+    /// Its PID in that namespace.
+    pub pid: u32,
+    /// When it was started, in clock ticks since boot (`/proc/<pid>/stat`, field 22).
+    pub start_time: u64,
+}
+
+impl Process {
+    /// Whether both run where one can prove the other's death: same boot, PID namespace and time namespace.
+    pub fn is_neighbour(&self, other: &Self) -> bool {
+        self.boot_id == other.boot_id
+            && self.pid_namespace == other.pid_namespace
+            && self.time_namespace == other.time_namespace
+    }
+}
+
 /// What the term record says of the term it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Tenure {
+pub(crate) enum Tenure {
     /// Its holder may act.
     Held,
     /// It ended in order: nobody acts.
@@ -113,24 +115,24 @@ pub(super) enum Tenure {
 /// The value of the term record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct TermRecord {
+pub(crate) struct TermRecord {
     #[serde(rename = "State")]
-    pub(super) tenure: Tenure,
+    pub(crate) tenure: Tenure,
     /// The fencing token; 0 in the write that starts the term, whose own revision it is, and in a vacant record.
-    pub(super) token: Revision,
-    pub(super) hold_ms: u64,
-    pub(super) renewals: u64,
+    pub(crate) token: Revision,
+    pub(crate) hold_ms: u64,
+    pub(crate) renewals: u64,
     #[serde(rename = "SessionID", with = "hex")]
-    pub(super) session_id: u128,
+    pub(crate) session_id: u128,
     #[serde(rename = "ServerID")]
-    pub(super) server_id: i64,
+    pub(crate) server_id: i64,
     /// The process that alone acts for the role, where its death may be taken for the end of the term.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) process: Option<Process>,
+    pub(crate) process: Option<Process>,
 }
 
 impl TermRecord {
-    pub(super) fn decode(value: &[u8]) -> Result<Self> {
+    pub(crate) fn decode(value: &[u8]) -> Result<Self> {
         let record: Self = decode(value)?;
         if record.hold_ms > LONGEST_HOLD_MS {
             return Err(garbage(format!("HoldMs is above {LONGEST_HOLD_MS}")));
@@ -138,16 +140,16 @@ impl TermRecord {
         Ok(record)
     }
 
-    pub(super) fn hold(&self) -> Duration {
+    pub(crate) fn hold(&self) -> Duration {
         Duration::from_millis(self.hold_ms)
     }
 }
 
-pub(super) fn encode(record: &impl Serialize) -> Vec<u8> {
+pub(crate) fn encode(record: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(record).unwrap_or_default()
 }
 
-pub(super) fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
