@@ -1,0 +1,16 @@
+//! What the tests share: a real etcd, certificates, a proxy with switches, free ports, and the one way to wait.
+//!
+//! Nothing here outlives its test: servers are ended when they are dropped, also in a panic, and by the kernel where
+//! the test's process is killed.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses its own part of it, and it is no crate"
+)]
+
+pub mod certs;
+pub mod etcd;
+pub mod ports;
+pub mod proxy;
+pub mod wait;
