@@ -10,6 +10,37 @@ fn configuration_md_is_made_from_the_keys() {
     bless::check("docs/CONFIGURATION.md", &configuration_md());
 }
 
+#[test]
+fn the_readme_shows_the_examples_as_they_are() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| {
+        std::fs::read_to_string(root.join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+    };
+    let mut expected = String::new();
+    let mut skipping = false;
+    for line in read("README.md").lines() {
+        skipping &= line != "<!-- end -->";
+        if skipping {
+            continue;
+        }
+        expected += &format!("{line}\n");
+        let path = line
+            .strip_prefix("<!-- from ")
+            .and_then(|l| l.strip_suffix(" -->"));
+        if let Some(path) = path {
+            let language = path
+                .rsplit('.')
+                .next()
+                .unwrap_or_default()
+                .replace("rs", "rust");
+            expected += &format!("```{language}\n{}```\n", read(path));
+            skipping = true;
+        }
+    }
+    assert!(expected.matches("\n<!-- from ").count() == 2 && !skipping);
+    bless::check("README.md", &expected);
+}
+
 const HEAD: &str = "# Configuration
 
 <!-- Generated from src/config/keys.rs by tests/generated.rs: change the rows there, then COORDHA_BLESS=1. -->
