@@ -5,4 +5,5 @@ pub mod election;
 pub mod error;
 pub mod kv;
 mod record;
+pub mod session;
 pub mod store;

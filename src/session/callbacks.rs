@@ -1,0 +1,77 @@
+//! The callback front end: what the application is called for, and what it answers.
+
+use crate::error::{Error, ErrorKind};
+
+use super::{Event, Session};
+
+/// What a callback answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Answer {
+    /// Done: "ready" from [`Callbacks::on_activate`], "left" from [`Callbacks::on_deactivate`].
+    Done,
+    /// The activation failed: the term is given up, and contended for again after a pause. From
+    /// [`Callbacks::on_deactivate`] it means "left", as an end cannot fail.
+    Failed {
+        /// A number of the application's, 10000 and up, or one of [`ErrorKind`]'s; kept in the error as detail `code`.
+        code: i32,
+        /// What went wrong, in words.
+        why: String,
+    },
+    /// Not done yet: [`Session::activation_done`] or [`Session::deactivation_done`] will say so.
+    Pending,
+}
+
+impl Answer {
+    /// A failed activation, in the application's words, without a number of its own.
+    pub fn failed(why: impl Into<String>) -> Self {
+        Self::Failed {
+            code: ErrorKind::ActivationFailed.code(),
+            why: why.into(),
+        }
+    }
+}
+
+impl<E: std::error::Error> From<std::result::Result<(), E>> for Answer {
+    fn from(result: std::result::Result<(), E>) -> Self {
+        match result {
+            Ok(()) => Self::Done,
+            Err(error) => Self::failed(error.to_string()),
+        }
+    }
+}
+
+/// The error of a failed activation: [`ErrorKind::ActivationFailed`] with the detail `code`.
+pub fn activation_failed(code: i32, why: impl Into<String>) -> Error {
+    Error::new(ErrorKind::ActivationFailed, why).with("code", code)
+}
+
+/// What a session calls. A session's callbacks run in order, never two at once, on a thread of the library's that
+/// carries no other work: a slow one delays no keepalive. The thread may change from call to call.
+///
+/// The session given is the one that calls, also before [`Session::start`] has returned. [`Session::stop`] and
+/// [`Session::wait`] on it are refused here ([`ErrorKind::InCallback`]); [`Session::request_stop`] and transactions are allowed.
+/// A panic is caught: an activation that panicked has failed, a deactivation is done.
+///
+/// The value is dropped exactly once, after the last call, on whatever thread that happens; where the start fails,
+/// before it returns.
+pub trait Callbacks: Send + 'static {
+    /// The term is won: get ready. From [`Answer::Done`] on [`Session::is_active`] is true. Guarded transactions work
+    /// already. Long work should look at [`Session::is_ending`] now and then, and give up where it says so.
+    fn on_activate(&mut self, session: &Session, event: &Event) -> Answer {
+        let _ = (session, event);
+        Answer::Done
+    }
+
+    /// Leave: drain where [`Event::held`], else only clean up. Called once a term, after `on_activate` has returned,
+    /// also after an activation that failed. [`Answer::Done`] says that nothing of this term runs any more.
+    fn on_deactivate(&mut self, session: &Session, event: &Event) -> Answer {
+        let _ = (session, event);
+        Answer::Done
+    }
+
+    /// Anything else: see [`EventKind`](super::EventKind). The last one is `Ended`.
+    fn on_event(&mut self, session: &Session, event: &Event) {
+        let _ = (session, event);
+    }
+}
