@@ -1,6 +1,7 @@
 //! Active-standby for coordinators on etcd.
 
 pub mod config;
+mod driver;
 pub mod election;
 pub mod error;
 pub mod kv;

@@ -1,45 +1,45 @@
-//! How a session is started.
+//! A session from keys and values in one expression.
 
-use std::time::Duration;
-
-use crate::election::Settings;
-use crate::error::Result;
+use std::fmt;
 
 use super::{Callbacks, Session};
-
-/// Where the store is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct StoreOptions {
-    /// `etcd://host:port[,host:port…]` or `local:<directory>`.
-    pub url: String,
-}
-
-/// What a session is started with, checked.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The election's part.
-    pub settings: Settings,
-    /// The store.
-    pub store: StoreOptions,
-    /// Most droppable events waiting (`events.queue`).
-    pub events_queue: usize,
-    /// Most transactions under way (`txn.inflight`).
-    pub txn_inflight: usize,
-    /// Pause between two STANDBY lines in the log; `None`: none are written.
-    pub log_standby: Option<Duration>,
-}
+use crate::config::Config;
+use crate::error::{Error, Result};
 
 /// Builds a session from configuration keys and values: see [`Session::builder`].
+///
+/// ```no_run
+/// use coordha::config::keys;
+/// use coordha::session::Session;
+///
+/// let session = Session::builder()
+///     .set(keys::ROLE, "rootcoord")
+///     .set(keys::ADDRESS, "10.0.0.5:53100")
+///     .set(keys::STORE_URL, "etcd://etcd-0:2379,etcd-1:2379,etcd-2:2379")
+///     .set(keys::ACTIVE_STANDBY_ENABLED, true)
+///     .start()?;
+/// # Ok::<(), coordha::error::Error>(())
+/// ```
 #[derive(Default)]
 pub struct SessionBuilder {
+    config: Config,
     callbacks: Option<Box<dyn Callbacks>>,
+    error: Option<Error>,
 }
 
 impl SessionBuilder {
-    /// Sets a configuration key. A wrong key or value is the error of [`SessionBuilder::start`].
+    /// Begins with these keys and values in place of the ones set so far.
     #[must_use]
-    pub fn set(self, key: &str, value: impl ToString) -> Self {
-        let _ = (key, value.to_string());
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets a configuration key. The first wrong key or value is the error of [`SessionBuilder::start`].
+    #[must_use]
+    pub fn set(mut self, key: &str, value: impl ToString) -> Self {
+        let set = self.config.set(key, &value.to_string());
+        self.error = self.error.or(set.err());
         self
     }
 
@@ -50,17 +50,23 @@ impl SessionBuilder {
         self
     }
 
-    /// Starts it: see [`Session::start`].
+    /// Starts it.
+    ///
+    /// # Errors
+    /// Those of [`Config::set`] and [`Session::start`].
     pub fn start(self) -> Result<Session> {
-        Err(crate::error::Error::new(
-            crate::error::ErrorKind::Unsupported,
-            "not built",
-        ))
+        match self.error {
+            Some(error) => Err(error),
+            None => Session::start(&self.config, self.callbacks),
+        }
     }
 }
 
-impl std::fmt::Debug for SessionBuilder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SessionBuilder").finish_non_exhaustive()
+impl fmt::Debug for SessionBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionBuilder")
+            .field("config", &self.config)
+            .field("callbacks", &self.callbacks.is_some())
+            .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,21 @@
 //! The callback front end: what the application is called for, and what it answers.
 
-use crate::error::{Error, ErrorKind};
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError};
 
-use super::{Event, Session};
+use super::outbox::Outbox;
+use super::{Event, EventKind, Session};
+use crate::driver::{Driver, panic_text};
+use crate::election::Request;
+use crate::error::{Error, ErrorKind, Result};
+use crate::kv::Revision;
+
+thread_local! {
+    /// The outbox whose callbacks this thread is calling; null: none.
+    static CALLING: Cell<*const Outbox> = const { Cell::new(std::ptr::null()) };
+}
 
 /// What a callback answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,4 +87,87 @@ pub trait Callbacks: Send + 'static {
     fn on_event(&mut self, session: &Session, event: &Event) {
         let _ = (session, event);
     }
+}
+
+/// Whether the calling thread is in a callback of this session.
+pub(super) fn is_calling(outbox: &Outbox) -> bool {
+    std::ptr::eq(CALLING.get(), outbox)
+}
+
+/// Calls the application for every event that waits.
+pub(super) fn call_all(driver: &Arc<Driver>, outbox: &Arc<Outbox>) {
+    let session = Session::lent(driver, outbox);
+    let mut callbacks = outbox
+        .callbacks
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    CALLING.set(Arc::as_ptr(outbox));
+    while let Some(event) = outbox.take_to_call() {
+        if let Some(callbacks) = callbacks.as_mut() {
+            call(&mut **callbacks, &session, &event);
+        }
+        if event.kind() == EventKind::Ended {
+            let last = callbacks.take();
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(last))) {
+                log_panic(&event, "dropping the callbacks", &*panic);
+            }
+            outbox.finish();
+        }
+    }
+    CALLING.set(std::ptr::null());
+}
+
+fn call(callbacks: &mut dyn Callbacks, session: &Session, event: &Event) {
+    match event.kind() {
+        EventKind::Activate => {
+            let answer = catch_unwind(AssertUnwindSafe(|| callbacks.on_activate(session, event)));
+            let result = match answer {
+                Ok(Answer::Pending) => return,
+                Ok(Answer::Done) => Ok(()),
+                Ok(Answer::Failed { code, why }) => Err(activation_failed(code, why)),
+                Err(panic) => {
+                    log_panic(event, "on_activate", &*panic);
+                    let why = format!("on_activate panicked: {}", panic_text(&*panic));
+                    Err(activation_failed(ErrorKind::Internal.code(), why))
+                }
+            };
+            answer_activation(session, event.token(), result);
+        }
+        EventKind::Deactivate => {
+            let answer = catch_unwind(AssertUnwindSafe(|| callbacks.on_deactivate(session, event)));
+            match answer {
+                Ok(Answer::Pending) => return,
+                Ok(Answer::Done) => {}
+                Ok(Answer::Failed { code, why }) => {
+                    tracing::warn!(role = event.role_name(), code, why, "on_deactivate failed");
+                }
+                Err(panic) => log_panic(event, "on_deactivate", &*panic),
+            }
+            let token = event.token();
+            // Refused where the limit has passed and the session has ended: there is nothing left to say.
+            let _ = session.driver.request(Request::DeactivationDone { token });
+        }
+        _ => {
+            let called = catch_unwind(AssertUnwindSafe(|| callbacks.on_event(session, event)));
+            if let Err(panic) = called {
+                log_panic(event, "on_event", &*panic);
+            }
+        }
+    }
+}
+
+fn answer_activation(session: &Session, token: Revision, result: Result<()>) {
+    // Refused where the term has ended meanwhile, or the core said "ready" itself: DEACTIVATE follows, or it is said.
+    let _ = session
+        .driver
+        .request(Request::ActivationDone { token, result });
+}
+
+fn log_panic(event: &Event, place: &str, panic: &(dyn Any + Send)) {
+    let text = panic_text(panic);
+    tracing::error!(
+        role = event.role_name(),
+        place,
+        "the application panicked: {text}"
+    );
 }

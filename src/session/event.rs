@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::driver;
 use crate::election::{self, Holder, Reason, Time};
 use crate::error::Error;
 use crate::kv::Revision;
@@ -110,7 +111,7 @@ pub struct Event {
 }
 
 impl Event {
-    pub(crate) fn new(
+    pub(super) fn new(
         role_name: Arc<str>,
         at: Time,
         deadline: Time,
@@ -125,7 +126,12 @@ impl Event {
         }
     }
 
-    pub(crate) fn set_missed(&mut self, missed: u64) {
+    /// One that happens now, outside the order of the others.
+    pub(super) fn now(role_name: Arc<str>, detail: election::Event) -> Self {
+        Self::new(role_name, driver::now(), Time(0), detail)
+    }
+
+    pub(super) fn set_missed(&mut self, missed: u64) {
         self.missed = missed;
     }
 
