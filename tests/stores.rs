@@ -2,7 +2,6 @@
 
 #![cfg(feature = "testkit")]
 
-<<<<<<< HEAD
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +40,6 @@ impl Lab for SimLab {
 }
 
 coordha::conformance!(sim, SimLab::start());
-=======
 #[cfg(feature = "local")]
 mod local_lab {
     use std::sync::Arc;
@@ -88,4 +86,3 @@ mod local_lab {
 
 #[cfg(feature = "local")]
 coordha::conformance!(local, local_lab::LocalLab::new());
->>>>>>> a458670 (The local store: SQLite in a directory, for the processes of one host)
