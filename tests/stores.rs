@@ -40,3 +40,49 @@ impl Lab for SimLab {
 }
 
 coordha::conformance!(sim, SimLab::start());
+#[cfg(feature = "local")]
+mod local_lab {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use coordha::kv::Revision;
+    use coordha::store::Store;
+    use coordha::store::conformance::Lab;
+    use coordha::store::local::LocalStore;
+    use tempfile::TempDir;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    /// A directory of its own.
+    pub struct LocalLab(TempDir);
+
+    impl LocalLab {
+        pub fn new() -> Self {
+            Self(TempDir::new().expect("a directory"))
+        }
+
+        fn open(&self) -> LocalStore {
+            LocalStore::open(self.0.path(), LIMIT).expect("the store opens")
+        }
+    }
+
+    #[async_trait]
+    impl Lab for LocalLab {
+        fn client(&self) -> Arc<dyn Store> {
+            Arc::new(self.open())
+        }
+
+        async fn compact(&self, revision: Revision) {
+            let compacted = self.open().compact(revision, LIMIT).await;
+            compacted.expect("the history is dropped");
+        }
+
+        fn min_ttl(&self) -> Duration {
+            LocalStore::MIN_TTL
+        }
+    }
+}
+
+#[cfg(feature = "local")]
+coordha::conformance!(local, local_lab::LocalLab::new());

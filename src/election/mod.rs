@@ -51,7 +51,7 @@ use self::request::{Lane, Pending};
 use self::term::{Stage, Term};
 use self::view::View;
 use crate::error::{Error, ErrorKind, Result};
-use crate::kv::{KeyRange, Revision, WatchItem};
+use crate::kv::{KeyRange, LeaseId, Revision, WatchItem};
 use crate::record::Keys;
 
 /// One session's side of the election. See the contract on the module's page.
@@ -269,6 +269,11 @@ impl Election {
         self.view.holder().filter(|holder| {
             holder.token > self.burned || !self.view.active_is_of(self.settings.session_id)
         })
+    }
+
+    /// The session's lease; 0: it has none.
+    pub fn lease(&self) -> LeaseId {
+        self.lease.map_or(0, |lease| lease.id)
     }
 
     /// The active key, which guarded transactions compare.

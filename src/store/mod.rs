@@ -25,6 +25,8 @@
 pub mod conformance;
 #[cfg(feature = "testkit")]
 pub mod sim;
+#[cfg(feature = "local")]
+pub mod local;
 
 use std::time::Duration;
 

@@ -1,0 +1,222 @@
+//! What all sessions of a process share: the async runtime, the clock thread, the calling threads, the connections. It begins with
+//! the first session and ends with the last.
+
+use std::any::Any;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::Store;
+
+use super::fence::Fence;
+use super::pool::Pool;
+use super::{signals, threads};
+
+/// Threads that drive the connections. Two: one that is held up must not stop the other.
+const WORKERS: usize = 2;
+/// How long the end waits for the runtime's threads.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+/// Pause before a thread is asked for again.
+const RETRY: Duration = Duration::from_millis(100);
+/// Most log lines waiting for a slow receiver; beyond it the newest are dropped.
+const LOG_LINES: usize = 4096;
+
+static CURRENT: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
+
+/// The shared parts. Kept alive by the sessions.
+pub(crate) struct Shared {
+    runtime: Option<Runtime>,
+    handle: Handle,
+    pub(super) fence: Fence,
+    pool: Pool,
+    log: Arc<LogLane>,
+    stores: Mutex<Vec<OpenStore>>,
+    started: Mutex<BTreeSet<SessionName>>,
+    process: u32,
+}
+
+/// What tells two sessions of a process apart: store, root, role, address.
+pub(crate) type SessionName = [String; 4];
+
+struct OpenStore {
+    options: Box<dyn Any + Send>,
+    store: Weak<dyn Store>,
+}
+
+/// Log lines, written in order by one calling thread at a time.
+#[derive(Default)]
+struct LogLane {
+    state: Mutex<(VecDeque<Line>, bool)>,
+}
+
+type Line = Box<dyn FnOnce() + Send>;
+
+impl Shared {
+    /// The shared parts of this process, begun where there are none.
+    ///
+    /// Errors: [`ErrorKind::Resources`]; [`ErrorKind::Forked`] in a child whose parent had sessions at the fork.
+    pub(crate) fn of_process() -> Result<Arc<Self>> {
+        let mut current = lock(&CURRENT);
+        if let Some(shared) = current.upgrade() {
+            if shared.process != std::process::id() {
+                // Its threads do not exist here, and to drop it would wait for them.
+                std::mem::forget(shared);
+                return Err(Error::new(
+                    ErrorKind::Forked,
+                    "the process that this one was forked from has sessions",
+                ));
+            }
+            return Ok(shared);
+        }
+        let shared = Arc::new(Self::begin()?);
+        *current = Arc::downgrade(&shared);
+        Ok(shared)
+    }
+
+    fn begin() -> Result<Self> {
+        let fence = Fence::start()?;
+        let runtime = signals::blocked(|| {
+            Builder::new_multi_thread()
+                .worker_threads(WORKERS)
+                .thread_name("coordha-io")
+                .on_thread_start(threads::enter)
+                .enable_all()
+                .build()
+        })
+        .map_err(|e| Error::new(ErrorKind::Resources, format!("no async runtime: {e}")))?;
+        Ok(Self {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+            fence,
+            pool: Pool::new(),
+            log: Arc::default(),
+            stores: Mutex::default(),
+            started: Mutex::default(),
+            process: std::process::id(),
+        })
+    }
+
+    /// The async runtime.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// The process that it lives in.
+    pub(crate) fn process(&self) -> u32 {
+        self.process
+    }
+
+    /// The store with these options: the one that is open already, else a new one. Opened inside the async runtime.
+    pub(crate) fn store<O: PartialEq + Send + 'static>(
+        &self,
+        options: O,
+        open: impl FnOnce(&O) -> Result<Arc<dyn Store>>,
+    ) -> Result<Arc<dyn Store>> {
+        let mut stores = lock(&self.stores);
+        stores.retain(|open| open.store.strong_count() > 0);
+        let same = |open: &&OpenStore| open.options.downcast_ref::<O>() == Some(&options);
+        if let Some(store) = stores
+            .iter()
+            .find(same)
+            .and_then(|open| open.store.upgrade())
+        {
+            return Ok(store);
+        }
+        let _inside = self.handle.enter();
+        let store = open(&options)?;
+        stores.push(OpenStore {
+            options: Box::new(options),
+            store: Arc::downgrade(&store),
+        });
+        Ok(store)
+    }
+
+    /// Takes a name until [`Shared::leave`]. Error: [`ErrorKind::AlreadyStarted`].
+    pub(crate) fn take_name(&self, name: &SessionName) -> Result<()> {
+        if lock(&self.started).insert(name.clone()) {
+            return Ok(());
+        }
+        let [_, _, role, address] = name;
+        Err(Error::new(
+            ErrorKind::AlreadyStarted,
+            format!("a session of role {role} with address {address} runs in this process already"),
+        ))
+    }
+
+    /// Gives a name free again.
+    pub(crate) fn leave_name(&self, name: &SessionName) {
+        lock(&self.started).remove(name);
+    }
+
+    /// Has a job done on a calling thread.
+    pub(crate) fn call(self: &Arc<Self>, job: impl FnOnce() + Send + 'static) {
+        if !self.pool.run(job) {
+            self.retry();
+        }
+    }
+
+    fn retry(self: &Arc<Self>) {
+        let shared = Arc::downgrade(self);
+        self.handle.spawn(async move {
+            tracing::warn!("the system gives no thread for a callback, trying again");
+            tokio::time::sleep(RETRY).await;
+            if let Some(shared) = shared.upgrade()
+                && !shared.pool.retry()
+            {
+                shared.retry();
+            }
+        });
+    }
+
+    /// Writes a log line on a calling thread: a receiver that blocks must not hold up the clock thread or a connection.
+    pub(crate) fn log(self: &Arc<Self>, line: impl FnOnce() + Send + 'static) {
+        let mut state = lock(&self.log.state);
+        let (lines, writing) = &mut *state;
+        if lines.len() >= LOG_LINES {
+            return;
+        }
+        lines.push_back(Box::new(line));
+        if !std::mem::replace(writing, true) {
+            drop(state);
+            let log = Arc::clone(&self.log);
+            self.call(move || log.write());
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let Some(runtime) = self.runtime.take() else {
+            return;
+        };
+        if threads::may_wait() {
+            runtime.shutdown_timeout(LAST_WAIT);
+        } else {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl LogLane {
+    fn write(&self) {
+        loop {
+            let line = {
+                let mut state = lock(&self.state);
+                let Some(line) = state.0.pop_front() else {
+                    state.1 = false;
+                    return;
+                };
+                line
+            };
+            // A receiver that panics loses its line, not the ones behind it.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(line));
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,72 @@
+//! A session from keys and values in one expression.
+
+use std::fmt;
+
+use super::{Callbacks, Session};
+use crate::config::Config;
+use crate::error::{Error, Result};
+
+/// Builds a session from configuration keys and values: see [`Session::builder`].
+///
+/// ```no_run
+/// use coordha::config::keys;
+/// use coordha::session::Session;
+///
+/// let session = Session::builder()
+///     .set(keys::ROLE, "rootcoord")
+///     .set(keys::ADDRESS, "10.0.0.5:53100")
+///     .set(keys::STORE_URL, "etcd://etcd-0:2379,etcd-1:2379,etcd-2:2379")
+///     .set(keys::ACTIVE_STANDBY_ENABLED, true)
+///     .start()?;
+/// # Ok::<(), coordha::error::Error>(())
+/// ```
+#[derive(Default)]
+pub struct SessionBuilder {
+    config: Config,
+    callbacks: Option<Box<dyn Callbacks>>,
+    error: Option<Error>,
+}
+
+impl SessionBuilder {
+    /// Begins with these keys and values in place of the ones set so far.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets a configuration key. The first wrong key or value is the error of [`SessionBuilder::start`].
+    #[must_use]
+    pub fn set(mut self, key: &str, value: impl ToString) -> Self {
+        let set = self.config.set(key, &value.to_string());
+        self.error = self.error.or(set.err());
+        self
+    }
+
+    /// Calls these instead of queueing events.
+    #[must_use]
+    pub fn callbacks(mut self, callbacks: impl Callbacks) -> Self {
+        self.callbacks = Some(Box::new(callbacks));
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// Those of [`Config::set`] and [`Session::start`].
+    pub fn start(self) -> Result<Session> {
+        match self.error {
+            Some(error) => Err(error),
+            None => Session::start(&self.config, self.callbacks),
+        }
+    }
+}
+
+impl fmt::Debug for SessionBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionBuilder")
+            .field("config", &self.config)
+            .field("callbacks", &self.callbacks.is_some())
+            .finish_non_exhaustive()
+    }
+}

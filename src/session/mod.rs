@@ -1,0 +1,256 @@
+//! The public API: a [`Session`] stands in the election of one role.
+
+mod bell;
+mod builder;
+mod callbacks;
+mod event;
+mod log;
+mod outbox;
+mod start;
+mod txn;
+mod waiting;
+
+pub use self::builder::SessionBuilder;
+pub use self::callbacks::{Answer, Callbacks, activation_failed};
+pub use self::event::{Event, EventKind, reason_name};
+pub use self::txn::{TxnBuilder, TxnResults};
+pub use self::waiting::{Events, Until};
+
+use std::fmt;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use self::outbox::Outbox;
+use crate::driver::Driver;
+use crate::election::Request;
+pub use crate::election::{Holder, Reason, Role};
+use crate::error::{Error, ErrorKind, Result};
+use crate::kv::Revision;
+
+/// A session in the election of one role.
+///
+/// A handle: clones are the same session, and everything may be called from many threads at once. Limits of time are
+/// [`Duration`]s, `None` meaning "for ever".
+///
+/// **Two front ends.** With [`Callbacks`] the library calls the application. Without, the application pulls events
+/// ([`Session::next_event`], [`Session::event`], [`Session::events`]) and answers ACTIVATE with [`Session::activation_done`], DEACTIVATE with
+/// [`Session::deactivation_done`]. Every ACTIVATE is followed by exactly one DEACTIVATE and one TERM_ENDED.
+///
+/// **Dropping** the last handle without [`Session::stop`] before ends the session behind the caller's back: with callbacks as
+/// [`Session::request_stop`] does; without, nobody is left to answer, so the role is let go at once. It does not wait.
+pub struct Session {
+    driver: Arc<Driver>,
+    outbox: Arc<Outbox>,
+    /// False for the one that callbacks are given: it does not keep the session going.
+    counted: bool,
+}
+
+impl Session {
+    /// Builds a session from configuration keys and values.
+    pub fn builder() -> SessionBuilder {
+        SessionBuilder::default()
+    }
+
+    fn counted(driver: Arc<Driver>, outbox: Arc<Outbox>) -> Self {
+        outbox.users.fetch_add(1, Ordering::AcqRel);
+        Self {
+            driver,
+            outbox,
+            counted: true,
+        }
+    }
+
+    fn lent(driver: &Arc<Driver>, outbox: &Arc<Outbox>) -> Self {
+        Self {
+            driver: Arc::clone(driver),
+            outbox: Arc::clone(outbox),
+            counted: false,
+        }
+    }
+
+    /// May new work be taken? True between "ready" and the end of a term, while its deadline lies ahead. No lock, no system call but the clock.
+    #[inline]
+    pub fn is_active(&self) -> bool {
+        self.driver.published().is_active()
+    }
+
+    /// May this step of work, begun in term `token`, still act? True while the role is held in that very term, also while it is
+    /// activated or drained. No lock.
+    #[inline]
+    pub fn holds(&self, token: Revision) -> bool {
+        self.driver.published().holds(token)
+    }
+
+    /// Should the work of term `token` wind up? True from a request to stop or resign on, and for any term but the current one. No lock.
+    #[inline]
+    pub fn is_ending(&self, token: Revision) -> bool {
+        self.driver.published().is_ending(token)
+    }
+
+    /// The fencing token of the term that is held; 0: none is. No lock.
+    #[inline]
+    pub fn fencing_token(&self) -> Revision {
+        self.driver.published().fencing_token()
+    }
+
+    /// Time until the held term is over if nothing renews it; zero where none is held. No lock.
+    #[inline]
+    pub fn remaining(&self) -> Duration {
+        self.driver.published().remaining()
+    }
+
+    /// [`Session::remaining`] in whole ms.
+    #[inline]
+    pub fn remaining_ms(&self) -> i64 {
+        i64::try_from(self.remaining().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// The state of the session. No lock.
+    #[inline]
+    pub fn role(&self) -> Role {
+        self.driver.published().role()
+    }
+
+    /// The server ID; 0 before it is known, then constant. No lock.
+    #[inline]
+    pub fn server_id(&self) -> i64 {
+        self.driver.published().server_id()
+    }
+
+    /// The role's name, such as `rootcoord`.
+    pub fn role_name(&self) -> &str {
+        &self.outbox.role_name
+    }
+
+    /// The active key. A client of its own for the store gets the library's fence by comparing this key's mod revision with
+    /// the token.
+    pub fn active_key(&self) -> &[u8] {
+        self.driver.active_key()
+    }
+
+    /// Who is active, as far as this session knows: for the answers of a standby.
+    pub fn holder(&self) -> Option<Holder> {
+        self.driver.holder()
+    }
+
+    /// [`Session::holder`] as an event of the kind [`EventKind::Holder`].
+    pub fn holder_event(&self) -> Event {
+        let holder = crate::election::Event::Holder(self.holder());
+        Event::now(Arc::clone(&self.outbox.role_name), holder)
+    }
+
+    /// The process that started the session. In a fork's child the session must not be used: its threads do not exist there.
+    pub fn process_id(&self) -> u32 {
+        self.driver.shared().process()
+    }
+
+    /// A descriptor to poll: readable while an event waits and for ever after `Ended`, with a new edge at each arrival.
+    /// Wait for it, then call [`Session::next_event`] with a limit of zero until it says [`ErrorKind::Timeout`]. Made at the first call, owned by
+    /// the session, never to be closed; reading from it loses nothing. Non-blocking, close-on-exec.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Resources`]; [`ErrorKind::State`] with callbacks.
+    pub fn event_fd(&self) -> Result<BorrowedFd<'_>> {
+        self.pulled()?;
+        self.outbox.event_fd()
+    }
+
+    /// Says "ready" (`Ok`), or that the activation failed ([`activation_failed`]).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Fenced`] where the term is over or was asked to end; [`ErrorKind::State`] where it is active already;
+    /// [`ErrorKind::Ended`].
+    pub fn activation_done(&self, token: Revision, result: Result<()>) -> Result<()> {
+        self.driver
+            .request(Request::ActivationDone { token, result })
+    }
+
+    /// Says "left": nothing of that term runs any more.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Fenced`] where it was said already, or of another term; [`ErrorKind::State`] while activating or
+    /// active; [`ErrorKind::Ended`].
+    pub fn deactivation_done(&self, token: Revision) -> Result<()> {
+        self.driver.request(Request::DeactivationDone { token })
+    }
+
+    /// Leaves for ever: drain, release, end of the lease, `Ended`. Returns at once; `is_active` is false when it has
+    /// returned. Twice is harmless. From any thread, any callback, and a signal handler: it is one store and one write.
+    pub fn request_stop(&self) {
+        self.driver.request_stop();
+    }
+
+    /// Steps down and stays standby: drain, release, and contend again after `standby` (zero: after `activation.backoff_ms`).
+    /// Returns at once. Where no role is held, only the pause counts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Ended`].
+    pub fn resign(&self, standby: Duration) -> Result<()> {
+        self.driver.request(Request::Resign { standby })
+    }
+
+    /// Does not contend any more; a held role is kept.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Ended`].
+    pub fn pause(&self) -> Result<()> {
+        self.driver.request(Request::Pause)
+    }
+
+    /// Contends again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Ended`].
+    pub fn resume(&self) -> Result<()> {
+        self.driver.request(Request::Resume)
+    }
+
+    /// Begins a transaction that commits while the term `token` lasts, and never after. Take the token when the work
+    /// begins, not when it writes, or work begun in an old term writes with the right of a new one.
+    pub fn txn(&self, token: Revision) -> TxnBuilder {
+        TxnBuilder::new(Arc::clone(&self.driver), token)
+    }
+
+    fn pulled(&self) -> Result<()> {
+        if self.outbox.has_callbacks {
+            return Err(Error::new(
+                ErrorKind::State,
+                "the session was started with callbacks: they are given the events",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Clone for Session {
+    fn clone(&self) -> Self {
+        Self::counted(Arc::clone(&self.driver), Arc::clone(&self.outbox))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !self.counted || self.outbox.users.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        if self.outbox.has_callbacks {
+            self.driver.request_stop();
+        } else {
+            self.outbox.deafen();
+            self.driver.let_go();
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("role_name", &self.role_name())
+            .field("role", &self.role())
+            .field("server_id", &self.server_id())
+            .field("fencing_token", &self.fencing_token())
+            .finish_non_exhaustive()
+    }
+}
