@@ -84,7 +84,7 @@ etcd: ## Build the newer etcds that the tests use, into .etcd
 
 .PHONY: bless
 bless: ## Write anew all that is generated: header, configuration page, README's examples, ABI baseline
-	COORDHA_BLESS=1 cargo test --locked --all-features --test ffi --test docs
+	COORDHA_BLESS=1 cargo test --locked --all-features --test generated
 
 .PHONY: install
 # By sudo, what the user built is installed: root may have no toolchain.
