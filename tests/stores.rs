@@ -55,10 +55,10 @@ mod local_lab {
     const LIMIT: Duration = Duration::from_secs(20);
 
     /// A directory of its own.
-    pub struct LocalLab(TempDir);
+    pub(super) struct LocalLab(TempDir);
 
     impl LocalLab {
-        pub fn new() -> Self {
+        pub(super) fn new() -> Self {
             Self(TempDir::new().expect("a directory"))
         }
 
