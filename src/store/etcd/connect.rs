@@ -25,6 +25,9 @@ use crate::kv::StoreError;
 /// Replies of any size are read: etcd's own client does the same.
 const MAX_REPLY: usize = i32::MAX as usize;
 
+/// etcd closes a connection whose client pings more often (`--grpc-keepalive-min-time`), after the third time.
+const MIN_KEEPALIVE: Duration = Duration::from_secs(5);
+
 /// Locks; what a panic left behind is whole, as no guard is held over a step that can fail.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -293,7 +296,7 @@ impl Endpoint {
             // TLS is ours, so the channel must not think of any: only the requests name the scheme.
             Channel::builder(Uri::from_static("http://etcd"))
                 .origin(self.origin.clone())
-                .http2_keep_alive_interval(self.options.keepalive)
+                .http2_keep_alive_interval(self.options.keepalive.max(MIN_KEEPALIVE))
                 .keep_alive_timeout(self.options.keepalive_timeout)
                 // etcd closes a connection that pings without an open stream.
                 .keep_alive_while_idle(false)

@@ -16,8 +16,8 @@ pub struct EtcdOptions {
     pub endpoints: Vec<String>,
     /// Limit of setting up one connection: name, TCP and TLS.
     pub connect_timeout: Duration,
-    /// Pause between two pings of a connection that has an open stream. etcd closes connections on which a client
-    /// pings more often than every 5 s (`--grpc-keepalive-min-time`) while it has nothing to say itself.
+    /// Pause between two pings of a connection that has an open stream. Less than 5 s counts as 5 s: etcd closes
+    /// connections that are pinged more often (`--grpc-keepalive-min-time`), a quiet one after 9 s at a ping each 3 s.
     pub keepalive: Duration,
     /// Limit of the answer to a ping; then the connection counts as broken.
     pub keepalive_timeout: Duration,
@@ -35,7 +35,7 @@ impl EtcdOptions {
         Self {
             endpoints: endpoints.into_iter().map(Into::into).collect(),
             connect_timeout: Duration::from_secs(5),
-            keepalive: Duration::from_secs(3),
+            keepalive: Duration::from_secs(5),
             keepalive_timeout: Duration::from_secs(2),
             request_timeout: Duration::from_secs(5),
             credentials: None,
