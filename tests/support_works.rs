@@ -1,5 +1,7 @@
 //! The tests' own tools do what they say: a fault that is not injected proves nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::io::{Read, Write};

@@ -23,6 +23,8 @@
 
 #[cfg(feature = "testkit")]
 pub mod conformance;
+#[cfg(feature = "etcd")]
+pub mod etcd;
 #[cfg(feature = "testkit")]
 pub mod sim;
 #[cfg(feature = "local")]

@@ -166,7 +166,7 @@ pub async fn key_written_twice_in_a_branch_is_refused(lab: &dyn Lab) {
     let twice = [
         vec![Op::put("k", "two", 0), Op::put("k", "three", 0)],
         vec![Op::put("k", "two", 0), Op::delete("k")],
-        vec![Op::Delete(KeyRange::prefix("")), Op::put("k", "two", 0)],
+        vec![Op::Delete(KeyRange::prefix("k")), Op::put("k", "two", 0)],
     ];
     for ops in twice {
         for in_success in [true, false] {

@@ -12,6 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::super::ports::Port;
 use super::Builder;
 
+/// Lines of a member's log that a failed test shows.
+const LOG_TAIL: usize = 30;
+
 /// What became of a start so far.
 pub enum Step {
     /// Nothing yet.
@@ -180,6 +183,12 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            let first = log.lines().count().saturating_sub(LOG_TAIL);
+            let tail: Vec<_> = log.lines().skip(first).collect();
+            eprintln!("the log of {} ends so:\n{}", self.name, tail.join("\n"));
+        }
         if let Some(mut process) = self.process.take() {
             // SIGKILL ends a paused one too. An error means that it has ended already.
             let _ = process.kill();
