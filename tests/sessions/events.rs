@@ -191,7 +191,7 @@ fn an_event_tells_itself_in_one_line() {
     let id = session.server_id();
     assert_eq!(
         registered.text(),
-        format!("rootcoord REGISTERED server_id={id} ttl_ms=3000")
+        format!("rootcoord REGISTERED server_id={id} ttl_ms=6000")
     );
     assert!(registered.at_ms() > 0);
     let token = activate(&session);

@@ -14,13 +14,13 @@ fn a_session_registers_stands_by_activates_and_is_active_only_after_ready() {
     let place = Place::new();
     let session = place.start(1);
     let registered = expect(&session, EventKind::Registered);
-    assert!(registered.server_id() > 0 && registered.ttl_ms() >= 3000);
+    assert!(registered.server_id() > 0 && registered.ttl_ms() >= 6000);
     assert_eq!(registered.role_name(), "rootcoord");
     assert_eq!(session.server_id(), registered.server_id());
 
     let activate = expect(&session, EventKind::Activate);
     let token = activate.token();
-    assert!(activate.remaining_ms() > 0 && activate.remaining_ms() <= 1000);
+    assert!(activate.remaining_ms() > 0 && activate.remaining_ms() <= 2000);
     assert_eq!(session.role(), Role::Activating);
     assert_eq!(
         (
@@ -86,13 +86,13 @@ fn f3_the_role_is_kept_and_renewed_until_the_application_has_left() {
     let mut before = first.remaining();
     let mut renewals = 0;
     until(
-        "the role is renewed eight times while it is drained",
+        "the role is renewed while it is drained, for longer than a hold time",
         || {
             let now = first.remaining();
             renewals += u32::from(now > before);
             before = now;
             assert!(first.holds(token) && !first.is_active());
-            (renewals == 8).then_some(())
+            (renewals == 6).then_some(())
         },
     );
     assert_eq!(second.role(), Role::Standby);

@@ -14,7 +14,7 @@ use coordha::store::{Health, Store, WatchStream};
 
 /// What becomes of a transaction that writes below `app/`.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     None,
     /// It is not sent.
     Refuse,
@@ -22,7 +22,7 @@ pub enum Fault {
     LoseReply,
 }
 
-pub struct Switched {
+pub(crate) struct Switched {
     inner: LocalStore,
     fault: Mutex<Fault>,
     blocked: Mutex<Blocked>,
@@ -36,7 +36,7 @@ struct Blocked {
 }
 
 impl Switched {
-    pub fn open(directory: &Path) -> Self {
+    pub(crate) fn open(directory: &Path) -> Self {
         Self {
             inner: LocalStore::open(directory, Duration::from_secs(30)).unwrap(),
             fault: Mutex::new(Fault::None),
@@ -45,18 +45,18 @@ impl Switched {
         }
     }
 
-    pub fn set(&self, fault: Fault) {
+    pub(crate) fn set(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
     }
 
     /// From now on each call holds up the runtime's thread that makes it, until `false` is said.
-    pub fn block(&self, on: bool) {
+    pub(crate) fn block(&self, on: bool) {
         self.blocked.lock().unwrap().on = on;
         self.changed.notify_all();
     }
 
     /// How many threads are held up.
-    pub fn held_up(&self) -> usize {
+    pub(crate) fn held_up(&self) -> usize {
         self.blocked.lock().unwrap().threads
     }
 

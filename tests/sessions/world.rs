@@ -9,58 +9,58 @@ use coordha::session::{Event, EventKind, Session};
 use tempfile::TempDir;
 
 /// How long a test waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A local store in a directory of its own.
-pub struct Place {
+pub(crate) struct Place {
     directory: TempDir,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             directory: tempfile::tempdir().unwrap(),
         }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("local:{}", self.directory.path().display())
     }
 
     /// A coordinator with active-standby on and short times. `port` tells it from others.
-    pub fn config(&self, port: u16) -> Config {
+    pub(crate) fn config(&self, port: u16) -> Config {
         config(&self.url(), port)
     }
 
     /// One that pulls its events.
-    pub fn start(&self, port: u16) -> Session {
+    pub(crate) fn start(&self, port: u16) -> Session {
         Session::start(&self.config(port), None).unwrap()
     }
 
     /// One that is active already, and its token.
-    pub fn active(&self, port: u16) -> (Session, Revision) {
+    pub(crate) fn active(&self, port: u16) -> (Session, Revision) {
         let session = self.start(port);
         let token = activate(&session);
         (session, token)
     }
 
     /// One that stands by already.
-    pub fn standby(&self, port: u16) -> Session {
+    pub(crate) fn standby(&self, port: u16) -> Session {
         let session = self.start(port);
         expect(&session, EventKind::Standby);
         session
     }
 }
 
-pub fn config(url: &str, port: u16) -> Config {
+pub(crate) fn config(url: &str, port: u16) -> Config {
     let mut config = Config::new();
     for (key, value) in [
         (keys::ROLE, "rootcoord"),
         (keys::ADDRESS, &format!("127.0.0.1:{port}")),
         (keys::STORE_URL, url),
         (keys::ACTIVE_STANDBY_ENABLED, "true"),
-        (keys::ELECTION_HOLD_MS, "1000"),
-        (keys::LEASE_TTL_MS, "3000"),
+        (keys::ELECTION_HOLD_MS, "2000"),
+        (keys::LEASE_TTL_MS, "6000"),
         (keys::ELECTION_REREAD_MS, "300"),
         (keys::ELECTION_RANK_STEP_MS, "20"),
         (keys::ACTIVATION_BACKOFF_MS, "50"),
@@ -71,13 +71,13 @@ pub fn config(url: &str, port: u16) -> Config {
 }
 
 /// A configuration with one more key.
-pub fn with(mut config: Config, key: &str, value: &str) -> Config {
+pub(crate) fn with(mut config: Config, key: &str, value: &str) -> Config {
     config.set(key, value).unwrap();
     config
 }
 
 /// Reads events up to the next one of this kind.
-pub fn expect(session: &Session, kind: EventKind) -> Event {
+pub(crate) fn expect(session: &Session, kind: EventKind) -> Event {
     loop {
         let event = session.next_event(Some(PATIENCE));
         let event = event.unwrap_or_else(|error| panic!("no {}: {error}", kind.name()));
@@ -95,7 +95,7 @@ pub fn expect(session: &Session, kind: EventKind) -> Event {
 }
 
 /// Waits for a term, says "ready", and gives the token.
-pub fn activate(session: &Session) -> Revision {
+pub(crate) fn activate(session: &Session) -> Revision {
     let token = expect(session, EventKind::Activate).token();
     session.activation_done(token, Ok(())).unwrap();
     expect(session, EventKind::Active);
@@ -103,7 +103,7 @@ pub fn activate(session: &Session) -> Revision {
 }
 
 /// Reads and answers every event to the end, and gives the last one.
-pub fn leave(session: &Session) -> Event {
+pub(crate) fn leave(session: &Session) -> Event {
     loop {
         let event = session.next_event(Some(PATIENCE)).unwrap();
         match event.kind() {
@@ -118,7 +118,7 @@ pub fn leave(session: &Session) -> Event {
 }
 
 /// Ends a session of the pull kind in order.
-pub fn stop(session: &Session) {
+pub(crate) fn stop(session: &Session) {
     session.request_stop();
     let ended = leave(session);
     assert!(ended.error().is_none(), "{}", ended.text());
