@@ -29,6 +29,8 @@ pub mod etcd;
 pub mod sim;
 #[cfg(feature = "local")]
 pub mod local;
+#[cfg(feature = "testkit")]
+pub mod sim;
 
 use std::time::Duration;
 

@@ -1,0 +1,16 @@
+//! Whole sessions through the public API, on the local store and on a store with switches.
+
+#![cfg(feature = "testkit")]
+
+mod callbacks;
+mod events;
+mod lifecycle;
+mod limits;
+mod logs;
+#[path = "../support/mod.rs"]
+mod support;
+mod switched;
+mod takeover;
+mod txn;
+mod waiting;
+mod world;
