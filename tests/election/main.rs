@@ -360,3 +360,34 @@ fn a_compacted_store_is_waited_for_and_a_strangers_put_is_taken_after_the_wait()
     let foreign = |e: &Event| matches!(e, Event::Foreign { key, .. } if key == ACTIVE.as_bytes());
     assert!(world.nodes[b].log.iter().any(foreign));
 }
+
+#[test]
+fn a_vacant_record_of_one_who_knew_less_does_not_shorten_the_wait() {
+    let mut world = World::new();
+    let long = Settings {
+        hold: 4000 * MS,
+        ..settings(1)
+    };
+    let a = world.start(long);
+    world.until("active", |w| w.holds(a));
+    let b = world.start(settings(2));
+    world.until("standby", |w| w.status(b).role == Role::Standby);
+    world.pass(5000 * MS);
+    world.nodes[a].watch_silent = true;
+    world.fate = Box::new(move |node, _| {
+        if node == a {
+            Fate::LoseRequest
+        } else {
+            Fate::Answer
+        }
+    });
+    world.write(Op::delete(ACTIVE));
+    let vacant = format!(
+        r#"{{"State":"vacant","Token":0,"HoldMs":1000,"Renewals":0,"SessionID":"{:032x}","ServerID":0}}"#,
+        0
+    );
+    world.write(Op::put(TERM, vacant, 0));
+    // The world fails where two hold the role at once.
+    let took = world.until("takeover", |w| w.holds(b));
+    assert!(took > 4900 * MS && took < 5300 * MS, "{took:?}");
+}
