@@ -391,3 +391,21 @@ fn a_vacant_record_of_one_who_knew_less_does_not_shorten_the_wait() {
     let took = world.until("takeover", |w| w.holds(b));
     assert!(took > 4900 * MS && took < 5300 * MS, "{took:?}");
 }
+
+#[test]
+fn a_member_key_that_cannot_be_written_again_does_not_cost_the_term() {
+    let (mut world, a, _) = pair();
+    let token = world.status(a).token;
+    let member = format!("{ACTIVE}-{}", world.status(a).server_id);
+    world.fate = Box::new(move |node, request| match request {
+        StoreRequest::Txn(txn) if node == a && txn.success.len() == 1 => match &txn.success[0] {
+            Op::Put { key, .. } if *key == member.as_bytes() => Fate::LoseRequest,
+            _ => Fate::Answer,
+        },
+        _ => Fate::Answer,
+    });
+    let member = format!("{ACTIVE}-{}", world.status(a).server_id);
+    world.write(Op::delete(member));
+    world.pass(10_000 * MS);
+    assert!(world.holds(a) && world.status(a).token == token);
+}
