@@ -409,3 +409,18 @@ fn a_member_key_that_cannot_be_written_again_does_not_cost_the_term() {
     world.pass(10_000 * MS);
     assert!(world.holds(a) && world.status(a).token == token);
 }
+
+#[test]
+fn a_term_record_marked_as_released_names_its_token_even_before_the_first_renewal() {
+    let mut world = World::new();
+    let a = world.start(settings(1));
+    world.until("active", |w| w.holds(a));
+    let token = world.status(a).token;
+    world.revoke_lease_of(a);
+    let state = |w: &World| {
+        let value = w.store.get(TERM.as_bytes()).unwrap().value.clone();
+        serde_json::from_slice::<serde_json::Value>(&value).unwrap()
+    };
+    world.until("released", |w| state(w)["State"] == "released");
+    assert_eq!(state(&world)["Token"], token);
+}
