@@ -133,7 +133,9 @@ impl Election {
             Tenure::Released => Time(0),
             Tenure::Held if record.session_id == self.settings.session_id || proven => Time(0),
             Tenure::Vacant if self.first == Some(term.revision) => Time(0),
-            Tenure::Held | Tenure::Vacant => after(record.hold()),
+            // Its writer may have known less than this session does.
+            Tenure::Vacant => after(record.hold().max(self.view.longest_hold)),
+            Tenure::Held => after(record.hold()),
         }
     }
 

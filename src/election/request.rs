@@ -70,6 +70,8 @@ impl Election {
     fn limit(&self, kind: Kind) -> Duration {
         let quarter = self.own_hold() / 4;
         let limit = match kind {
+            // The renewals wait behind it.
+            Kind::Register(_) if self.term.is_some() => quarter,
             Kind::ReadId | Kind::TakeId(_) | Kind::Grant | Kind::Register(_) | Kind::First(_) => {
                 quarter.max(Duration::from_secs(1))
             }

@@ -9,7 +9,7 @@ use super::request::{Kind, Lane, Pending};
 use super::{Election, flawed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{Compare, Op, Revision, Txn};
-use crate::record::{Tenure, encode};
+use crate::record::{Tenure, TermRecord, encode};
 
 /// No back-off is longer.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
@@ -434,11 +434,11 @@ impl Election {
         if will_campaign {
             return false;
         }
-        let Some(mut record) = self.view.own_held_term(id).cloned() else {
+        let seen = self.view.term.as_ref().map_or(0, |term| term.revision);
+        let Some(record) = self.own_term_released() else {
             return false;
         };
-        let seen = self.view.term.as_ref().map_or(0, |term| term.revision);
-        record.tenure = Tenure::Released;
+        self.burned = self.burned.max(record.token);
         let txn = Txn {
             compares: vec![Compare::mod_revision(self.keys.term.clone(), seen)],
             success: vec![Op::put(self.keys.term.clone(), encode(&record), 0)],
@@ -446,6 +446,17 @@ impl Election {
         };
         self.send_txn(now, Kind::Mark, txn);
         true
+    }
+
+    /// The term record, where it is held by this session, as released.
+    fn own_term_released(&self) -> Option<TermRecord> {
+        let mut record = self.view.own_held_term(self.settings.session_id).cloned()?;
+        record.tenure = Tenure::Released;
+        if record.token == 0 {
+            // The write that starts a term leaves it out: its own revision is the token.
+            record.token = self.view.term.as_ref()?.revision;
+        }
+        Some(record)
     }
 
     pub(super) fn released(&mut self, now: Time, token: Revision, revision: Revision) {
@@ -459,9 +470,7 @@ impl Election {
     }
 
     pub(super) fn marked(&mut self, now: Time, revision: Revision) {
-        let record = self.view.own_held_term(self.settings.session_id).cloned();
-        if let Some(mut record) = record {
-            record.tenure = Tenure::Released;
+        if let Some(record) = self.own_term_released() {
             self.view.wrote(revision, None, Some(record), now);
         }
     }

@@ -360,3 +360,67 @@ fn a_compacted_store_is_waited_for_and_a_strangers_put_is_taken_after_the_wait()
     let foreign = |e: &Event| matches!(e, Event::Foreign { key, .. } if key == ACTIVE.as_bytes());
     assert!(world.nodes[b].log.iter().any(foreign));
 }
+
+#[test]
+fn a_vacant_record_of_one_who_knew_less_does_not_shorten_the_wait() {
+    let mut world = World::new();
+    let long = Settings {
+        hold: 4000 * MS,
+        ..settings(1)
+    };
+    let a = world.start(long);
+    world.until("active", |w| w.holds(a));
+    let b = world.start(settings(2));
+    world.until("standby", |w| w.status(b).role == Role::Standby);
+    world.pass(5000 * MS);
+    world.nodes[a].watch_silent = true;
+    world.fate = Box::new(move |node, _| {
+        if node == a {
+            Fate::LoseRequest
+        } else {
+            Fate::Answer
+        }
+    });
+    world.write(Op::delete(ACTIVE));
+    let vacant = format!(
+        r#"{{"State":"vacant","Token":0,"HoldMs":1000,"Renewals":0,"SessionID":"{:032x}","ServerID":0}}"#,
+        0
+    );
+    world.write(Op::put(TERM, vacant, 0));
+    // The world fails where two hold the role at once.
+    let took = world.until("takeover", |w| w.holds(b));
+    assert!(took > 4900 * MS && took < 5300 * MS, "{took:?}");
+}
+
+#[test]
+fn a_member_key_that_cannot_be_written_again_does_not_cost_the_term() {
+    let (mut world, a, _) = pair();
+    let token = world.status(a).token;
+    let member = format!("{ACTIVE}-{}", world.status(a).server_id);
+    world.fate = Box::new(move |node, request| match request {
+        StoreRequest::Txn(txn) if node == a && txn.success.len() == 1 => match &txn.success[0] {
+            Op::Put { key, .. } if *key == member.as_bytes() => Fate::LoseRequest,
+            _ => Fate::Answer,
+        },
+        _ => Fate::Answer,
+    });
+    let member = format!("{ACTIVE}-{}", world.status(a).server_id);
+    world.write(Op::delete(member));
+    world.pass(10_000 * MS);
+    assert!(world.holds(a) && world.status(a).token == token);
+}
+
+#[test]
+fn a_term_record_marked_as_released_names_its_token_even_before_the_first_renewal() {
+    let mut world = World::new();
+    let a = world.start(settings(1));
+    world.until("active", |w| w.holds(a));
+    let token = world.status(a).token;
+    world.revoke_lease_of(a);
+    let state = |w: &World| {
+        let value = w.store.get(TERM.as_bytes()).unwrap().value.clone();
+        serde_json::from_slice::<serde_json::Value>(&value).unwrap()
+    };
+    world.until("released", |w| state(w)["State"] == "released");
+    assert_eq!(state(&world)["Token"], token);
+}
