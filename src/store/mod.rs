@@ -25,8 +25,6 @@
 pub mod conformance;
 #[cfg(feature = "etcd")]
 pub mod etcd;
-#[cfg(feature = "testkit")]
-pub mod sim;
 #[cfg(feature = "local")]
 pub mod local;
 #[cfg(feature = "testkit")]
