@@ -8,17 +8,21 @@ fn main() {
 }
 
 #[cfg(feature = "capi")]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the library uses the rest; the header needs the rows alone"
+)]
+#[path = "src/config/keys.rs"]
+mod keys;
+
+#[cfg(feature = "capi")]
 mod capi {
     use std::fmt::Write as _;
     use std::path::Path;
     use std::{env, fs};
 
-    #[expect(
-        dead_code,
-        reason = "the library uses the rest; the header needs the rows alone"
-    )]
-    #[path = "../src/config/keys.rs"]
-    mod keys;
+    use super::keys;
 
     /// The sections of the header in order: each is a file of `src/ffi`, whose module comment opens the section.
     const SECTIONS: &[&str] = &[

@@ -5,6 +5,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::error::ErrorValue;
 use super::process;
@@ -99,8 +100,6 @@ pub(super) trait Handle {
     type Value: Send + Sync;
     /// Tells this type from others, so that a wrong handle is an error and not a crash. Never 0.
     const TAG: u64;
-    /// Dead in a child of `fork`: it belongs to threads and a connection of the parent.
-    const OF_PROCESS: bool;
 
     /// A panic was caught inside a call on it.
     fn spoil(value: &Self::Value, error: Error) {
@@ -108,9 +107,11 @@ pub(super) trait Handle {
     }
 }
 
+/// A handle's memory.
 #[repr(C)]
 pub(super) struct Slot<V> {
     tag: AtomicU64,
+    /// The process it is of no use outside of; 0 for plain data.
     process: u64,
     pub(super) value: V,
 }
@@ -122,17 +123,26 @@ impl<V> Drop for Slot<V> {
     }
 }
 
-/// A handle's memory, owned.
+/// A share in a handle's memory.
 pub(super) type Owned<H> = Arc<Slot<<H as Handle>::Value>>;
 
-/// Makes a handle's memory; `None` in a child of `fork` whose parent had a session.
-pub(super) fn make<H: Handle>(value: H::Value) -> Option<Owned<H>> {
-    let process = if H::OF_PROCESS { process::claim()? } else { 0 };
-    Some(Arc::new(Slot {
+/// Makes a handle of plain data.
+pub(super) fn plain<H: Handle>(value: H::Value) -> Owned<H> {
+    slot::<H>(0, value)
+}
+
+/// Makes a handle that belongs to this process. Refused in a child of `fork` whose parent had a session.
+pub(super) fn bound<H: Handle>(value: H::Value) -> Result<Owned<H>> {
+    let process = process::claim().ok_or_else(|| refusal(ErrorKind::Forked))?;
+    Ok(slot::<H>(process, value))
+}
+
+fn slot<H: Handle>(process: u64, value: H::Value) -> Owned<H> {
+    Arc::new(Slot {
         tag: AtomicU64::new(H::TAG),
         process,
         value,
-    }))
+    })
 }
 
 /// The pointer that C knows a handle by. It owns nothing.
@@ -143,11 +153,6 @@ pub(super) fn pointer<H: Handle>(owned: &Owned<H>) -> *mut H {
 /// Gives an owned handle to C.
 pub(super) fn give<H: Handle>(owned: Owned<H>) -> *mut H {
     Arc::into_raw(owned).cast_mut().cast()
-}
-
-/// Gives a handle of plain data to C.
-pub(super) fn give_value<H: Handle>(value: H::Value) -> *mut H {
-    make::<H>(value).map_or(std::ptr::null_mut(), give::<H>)
 }
 
 /// What is behind a handle, or why it cannot be used: NULL, of another type or freed, of the process before a fork.
@@ -170,10 +175,20 @@ unsafe fn look<'a, H: Handle>(handle: *const H) -> std::result::Result<&'a H::Va
     }
     // SAFETY: the tag says that it is a slot of this very type, and the caller keeps it alive.
     let slot = unsafe { &*slot };
-    if H::OF_PROCESS && slot.process != process::tag() {
+    if slot.process != 0 && slot.process != process::tag() {
         return Err(ErrorKind::Forked);
     }
     Ok(&slot.value)
+}
+
+/// Another handle among the arguments.
+///
+/// # Safety
+///
+/// As for [`look`].
+pub(super) unsafe fn reach<'a, H: Handle>(handle: *const H) -> Result<&'a H::Value> {
+    // SAFETY: passed on from the caller.
+    unsafe { look(handle) }.map_err(refusal)
 }
 
 /// Takes a handle back from C. `None` for NULL, for what is no such handle, and in a forked child, where it is left alone.
@@ -244,6 +259,25 @@ pub(super) unsafe fn ask_text<R: Failure>(
     })
 }
 
+/// A question to a handle about a string of the caller's.
+///
+/// # Safety
+///
+/// As for [`look`]; `text` is NULL or a NUL-terminated string.
+pub(super) unsafe fn ask_about<H: Handle, R: Failure>(
+    handle: *const H,
+    text: *const c_char,
+    body: impl FnOnce(&H::Value, &str) -> R,
+) -> R {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        ask(handle, |value| match string(text, "the string") {
+            Ok(text) => body(value, text),
+            Err(error) => R::failure(error.kind()),
+        })
+    }
+}
+
 /// A deed on a handle: a status code, and the error where the caller wants it.
 ///
 /// # Safety
@@ -296,7 +330,7 @@ unsafe fn finish(err: *mut *mut HaError, result: Result<()>) -> i32 {
         Err(error) if err.is_null() => (error.kind().code(), std::ptr::null_mut()),
         Err(error) => (
             error.kind().code(),
-            caught(|| give_value::<HaError>(ErrorValue::new(&error)))
+            caught(|| give::<HaError>(plain::<HaError>(ErrorValue::new(&error))))
                 .unwrap_or(std::ptr::null_mut()),
         ),
     };
@@ -314,6 +348,18 @@ pub(super) unsafe fn write<T>(out: *mut T, value: T) {
     if !out.is_null() {
         // SAFETY: the caller says that it may be written. Nothing is read or dropped: it may be uninitialised.
         unsafe { out.write(value) };
+    }
+}
+
+/// A time limit of the caller's: 0 = do not wait, -1 = for ever.
+pub(super) fn limit(ms: i64) -> Result<Option<Duration>> {
+    match u64::try_from(ms) {
+        Ok(ms) => Ok(Some(Duration::from_millis(ms))),
+        Err(_) if ms == super::session::HA_FOREVER => Ok(None),
+        Err(_) => Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("a time limit of {ms} ms: neither 0 or more, nor HA_FOREVER"),
+        )),
     }
 }
 

@@ -1,8 +1,21 @@
 //! Status codes and errors.
+//!
+//! A function that can fail returns a status code: HA_OK, or a reason from the list below, the numbers in families with
+//! room to grow. Most take `ha_error **err` as well, for the reason in words and in details; pass NULL where the code
+//! is enough. `*err` is always written: NULL on success, else an error that is yours to free.
+//!
+//!     ha_error *err;
+//!     if (ha_config_set(c, HA_KEY_LEASE_TTL_MS, ttl, &err) != HA_OK) {
+//!         fprintf(stderr, "%s\n", ha_error_message(err));
+//!         ha_error_free(err);
+//!     }
+//!
+//! Errors are plain data: they belong to no thread and no session, and outlive both. "Retriable" says that the same call
+//! may succeed later; "fatal" that a session which meets it ends.
 
 use std::ffi::{CStr, CString, c_char};
 
-use super::boundary::{Handle, ask, ask_number, ask_text_of, guard, take};
+use super::boundary::{Handle, ask, ask_number, ask_about, guard, take};
 use super::text::c_string;
 use super::types::HaError;
 use crate::error::Error;
@@ -147,7 +160,6 @@ impl ErrorValue {
 impl Handle for HaError {
     type Value = ErrorValue;
     const TAG: u64 = u64::from_le_bytes(*b"ha_error");
-    const OF_PROCESS: bool = false;
 }
 
 fn status_name(code: i32) -> *const c_char {
@@ -157,6 +169,15 @@ fn status_name(code: i32) -> *const c_char {
         None => c"UNKNOWN",
     };
     name.as_ptr()
+}
+
+/// A status code in words, for messages.
+pub(super) fn status_words(code: i32) -> String {
+    let name = NAMES.iter().find(|(known, _)| *known == code);
+    match name.and_then(|(_, name)| name.to_str().ok()) {
+        Some(name) => format!("{code} ({name})"),
+        None => code.to_string(),
+    }
 }
 
 /// The name of a status code without "HA_" or "HA_ERR_", such as "OK" or "FENCED".
@@ -214,7 +235,7 @@ pub unsafe extern "C" fn ha_error_detail(
 ) -> *const c_char {
     // SAFETY: a handle and a string of the caller's, as the header asks.
     unsafe {
-        ask_text_of(error, name, |error, name| {
+        ask_about(error, name, |error, name| {
             let detail = error.details.iter().find(|(known, _)| known == name);
             detail.map_or(std::ptr::null(), |(_, value)| value.as_ptr())
         })

@@ -14,9 +14,17 @@
 )]
 
 mod boundary;
+mod logging;
 mod process;
 mod text;
 
+pub mod callbacks;
+pub mod config;
 pub mod error;
+pub mod event;
+pub mod log;
+pub mod role;
+pub mod session;
+pub mod txn;
 pub mod types;
 pub mod version;
