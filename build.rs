@@ -26,20 +26,35 @@ mod capi {
 
     /// The sections of the header in order: each is a file of `src/ffi`, whose module comment opens the section.
     const SECTIONS: &[&str] = &[
-        "version", "types", "error", "config", "callbacks", "session", "role", "event", "txn", "log",
+        "version",
+        "types",
+        "error",
+        "config",
+        "callbacks",
+        "session",
+        "role",
+        "event",
+        "txn",
+        "log",
     ];
 
     pub(super) fn write_header() {
         let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
         let ffi = Path::new(&root).join("src/ffi");
         let config = Path::new(&root).join("cbindgen.toml");
-        for path in [&ffi, &config, &Path::new(&root).join("src/config/keys.rs")] {
-            println!("cargo::rerun-if-changed={}", path.display());
+        for path in [
+            "src/ffi",
+            "cbindgen.toml",
+            "src/config/keys.rs",
+            "examples/c/minimal.c",
+        ] {
+            println!("cargo::rerun-if-changed={path}");
         }
 
-        let manual = read(&ffi.join("manual.txt"));
+        let example = read(&Path::new(&root).join("examples/c/minimal.c"));
+        let manual = read(&ffi.join("manual.txt")).replace("@EXAMPLE@", &indented(&example));
         let config = cbindgen::Config::from_file(&config).expect("cbindgen.toml is well-formed");
-        let mut header = format!("{}\n{}", comment(&manual), opening());
+        let mut header = comment(&manual) + "\n" + &opening();
         for name in SECTIONS {
             header += &section(&ffi, name, &config);
         }
@@ -97,9 +112,8 @@ extern \"C\" {{
             section += &keys::c_header_block();
         }
         let mut config = config.clone();
-        if name == "types" {
-            config.export.include = config.export.rename.keys().cloned().collect();
-        }
+        // Types are declared in their own section, whether its functions use them or not.
+        config.export.include = config.export.rename.keys().cloned().collect();
         let mut code = Vec::new();
         cbindgen::Builder::new()
             .with_src(&path)
@@ -107,7 +121,8 @@ extern \"C\" {{
             .generate()
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
             .write(&mut code);
-        section += String::from_utf8(code).expect("cbindgen writes UTF-8").trim();
+        let code = String::from_utf8(code).expect("cbindgen writes UTF-8");
+        section += &code.trim().replace(" -1\n", " (-1)\n");
         section += "\n";
         if name == "callbacks" {
             section += &read(&ffi.join("callbacks_init.h"));
@@ -127,6 +142,15 @@ extern \"C\" {{
             title.trim_end_matches('.').to_owned(),
             rest.join("\n").trim_matches('\n').to_owned(),
         )
+    }
+
+    fn indented(text: &str) -> String {
+        let lines: Vec<String> = text
+            .trim()
+            .lines()
+            .map(|line| format!("    {line}"))
+            .collect();
+        lines.join("\n")
     }
 
     fn comment(text: &str) -> String {

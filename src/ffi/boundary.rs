@@ -1,4 +1,5 @@
-//! The border: panics stop here, pointers from outside are checked here, handles are cast here and nowhere else.
+//! The border: panics stop here, pointers from outside are checked here, handles are cast here
+//! and nowhere else.
 
 use std::any::Any;
 use std::ffi::{CStr, c_char, c_void};
@@ -131,7 +132,8 @@ pub(super) fn plain<H: Handle>(value: H::Value) -> Owned<H> {
     slot::<H>(0, value)
 }
 
-/// Makes a handle that belongs to this process. Refused in a child of `fork` whose parent had a session.
+/// Makes a handle that belongs to this process. Refused in a child of `fork` whose parent had a
+/// session.
 pub(super) fn bound<H: Handle>(value: H::Value) -> Result<Owned<H>> {
     let process = process::claim().ok_or_else(|| refusal(ErrorKind::Forked))?;
     Ok(slot::<H>(process, value))
@@ -155,7 +157,8 @@ pub(super) fn give<H: Handle>(owned: Owned<H>) -> *mut H {
     Arc::into_raw(owned).cast_mut().cast()
 }
 
-/// What is behind a handle, or why it cannot be used: NULL, of another type or freed, of the process before a fork.
+/// What is behind a handle, or why it cannot be used: NULL, of another type or freed, of the
+/// process before a fork.
 ///
 /// # Safety
 ///
@@ -191,7 +194,8 @@ pub(super) unsafe fn reach<'a, H: Handle>(handle: *const H) -> Result<&'a H::Val
     unsafe { look(handle) }.map_err(refusal)
 }
 
-/// Takes a handle back from C. `None` for NULL, for what is no such handle, and in a forked child, where it is left alone.
+/// Takes a handle back from C. `None` for NULL, for what is no such handle, and in a forked
+/// child, where it is left alone.
 ///
 /// # Safety
 ///
@@ -248,10 +252,7 @@ where
 /// # Safety
 ///
 /// `text` is NULL or a NUL-terminated string.
-pub(super) unsafe fn ask_text<R: Failure>(
-    text: *const c_char,
-    body: impl FnOnce(&str) -> R,
-) -> R {
+pub(super) unsafe fn ask_text<R: Failure>(text: *const c_char, body: impl FnOnce(&str) -> R) -> R {
     // SAFETY: passed on from the caller.
     guard(|| match unsafe { string(text, "name") } {
         Ok(text) => body(text),
@@ -393,7 +394,11 @@ pub(super) unsafe fn string<'a>(text: *const c_char, name: &str) -> Result<&'a s
 /// # Safety
 ///
 /// `start` is NULL or points to `length` bytes that live as long as the result is used.
-pub(super) unsafe fn bytes<'a>(start: *const c_void, length: usize, name: &str) -> Result<&'a [u8]> {
+pub(super) unsafe fn bytes<'a>(
+    start: *const c_void,
+    length: usize,
+    name: &str,
+) -> Result<&'a [u8]> {
     if length == 0 {
         return Ok(&[]);
     }

@@ -1,18 +1,21 @@
 //! Callbacks.
 //!
-//! Pass `ha_callbacks` to ha_session_start(), and the library calls you; pass NULL, and you pull events. A session's
-//! callbacks come in order, never two at once, on a thread of the library's that carries no other work: a slow one delays
-//! no renewal of the role, only the next callback. Not always on the same thread.
+//! Pass `ha_callbacks` to ha_session_start(), and the library calls you; pass NULL, and you pull
+//! events. A session's callbacks come in order, never two at once, on a thread of the library's
+//! that carries no other work: a slow one delays no renewal of the role, only the next callback.
+//! Not always on the same thread.
 //!
 //!     ha_callbacks cb = HA_CALLBACKS_INIT;
 //!     cb.on_activate = activate;
 //!     cb.user_data = app;
 //!
-//! - `on_activate` may run before ha_session_start() has returned: use the `session` that it is given.
-//! - Long work in it asks ha_session_is_ending() now and then, and gives up where that is true; or it returns HA_PENDING
-//!   at once and another thread says ha_session_activation_done().
-//! - In a callback, ha_session_stop() and ha_session_wait() on its own session are refused (HA_ERR_IN_CALLBACK);
-//!   ha_session_request_stop(), ha_txn_commit() and even ha_session_free() are allowed.
+//! - `on_activate` may run before ha_session_start() has returned: use the `session` that it is
+//!   given.
+//! - Long work in it asks ha_session_is_ending() now and then, and gives up where that is true;
+//!   or it returns HA_PENDING at once and another thread says ha_session_activation_done().
+//! - In a callback, ha_session_stop() and ha_session_wait() on its own session are refused
+//!   (HA_ERR_IN_CALLBACK); ha_session_request_stop(), ha_txn_commit() and even ha_session_free()
+//!   are allowed.
 //! - A callback must return: no longjmp, no C++ exception out of it.
 
 use std::ffi::c_void;
@@ -27,20 +30,22 @@ use super::types::{HaEvent, HaSession};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Answer, Callbacks, Event, Session};
 
-/// What a session calls. Initialise it with HA_CALLBACKS_INIT, then set what you need; it is copied.
+/// What a session calls. Initialise it with HA_CALLBACKS_INIT, then set what you need; it is
+/// copied.
 ///
-/// Later versions add fields at the end. A program that was compiled with an older header passes a smaller
-/// `struct_size`, and what it lacks is taken for NULL; one with a newer header than the library is refused
-/// (HA_ERR_UNSUPPORTED) only if it uses what the library does not know.
+/// Later versions add fields at the end. A program that was compiled with an older header passes
+/// a smaller `struct_size`, and what it lacks is taken for NULL; one with a newer header than
+/// the library is refused (HA_ERR_UNSUPPORTED) only if it uses what the library does not know.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct HaCallbacks {
     /// sizeof(ha_callbacks), as HA_CALLBACKS_INIT sets it.
     pub struct_size: usize,
-    /// The term is won: get ready. The fencing token is ha_event_token(event); guarded transactions work already.
-    /// Return HA_OK: ready, ha_session_is_active() is true from now on. HA_PENDING: ha_session_activation_done() will
-    /// say. Any other code: it failed; the term is given up and, after a pause, contended for again.
-    /// NULL only where activation.auto is true.
+    /// The term is won: get ready. The fencing token is ha_event_token(event); guarded
+    /// transactions work already. Return HA_OK: ready, ha_session_is_active() is true from now
+    /// on. HA_PENDING: ha_session_activation_done() will say. Any other code: it failed; the
+    /// term is given up and, after a pause, contended for again. NULL only where activation.auto
+    /// is true.
     pub on_activate: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,
@@ -48,9 +53,10 @@ pub struct HaCallbacks {
             event: *const HaEvent,
         ) -> i32,
     >,
-    /// The term ends: drain where ha_event_held(event), else only clean up. Called once a term, after on_activate has
-    /// returned, also where that failed. Return HA_PENDING: ha_session_deactivation_done() will say. Anything else:
-    /// nothing of this term runs any more. NULL: nothing has to be done.
+    /// The term ends: drain where ha_event_held(event), else only clean up. Called once a term,
+    /// after on_activate has returned, also where that failed. Return HA_PENDING:
+    /// ha_session_deactivation_done() will say. Anything else: nothing of this term runs any
+    /// more. NULL: nothing has to be done.
     pub on_deactivate: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,
@@ -58,7 +64,8 @@ pub struct HaCallbacks {
             event: *const HaEvent,
         ) -> i32,
     >,
-    /// Every other event; the last is HA_EVENT_ENDED. The event is lent for the call. NULL: they are ignored.
+    /// Every other event; the last is HA_EVENT_ENDED. The event is lent for the call. NULL: they
+    /// are ignored.
     pub on_event: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,
@@ -68,15 +75,17 @@ pub struct HaCallbacks {
     >,
     /// Yours; handed to every callback. It must live until `destroy` has run.
     pub user_data: *mut c_void,
-    /// Called exactly once, after the last callback: inside a failing ha_session_start(), inside ha_session_free(), or
-    /// later on a thread of the library where ha_session_free() did not wait. It must not use the session. NULL: nothing.
+    /// Called exactly once, after the last callback: inside a failing ha_session_start(), inside
+    /// ha_session_free(), or later on a thread of the library where ha_session_free() did not
+    /// wait. It must not use the session. NULL: nothing.
     pub destroy: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
 }
 
 /// More than any later version will need: a larger `struct_size` is garbage.
 const MOST: usize = 4096;
 
-const _: () = assert!(size_of::<HaCallbacks>() == 6 * size_of::<usize>() && MOST > size_of::<HaCallbacks>());
+const _: () =
+    assert!(size_of::<HaCallbacks>() == 6 * size_of::<usize>() && MOST > size_of::<HaCallbacks>());
 
 /// The caller's pointer, and its end: `destroy` runs when the last owner lets go.
 pub(super) struct UserData {
@@ -111,7 +120,8 @@ impl Drop for UserData {
     }
 }
 
-/// Copies the caller's structure. What it owns (`destroy`) is returned even where the rest is refused.
+/// Copies the caller's structure. What it owns (`destroy`) is returned even where the rest is
+/// refused.
 ///
 /// # Safety
 ///
@@ -145,9 +155,8 @@ pub(super) unsafe fn read(callbacks: *const HaCallbacks) -> (HaCallbacks, Result
         whole.assume_init()
     };
     // SAFETY: the caller says that `size` bytes may be read.
-    let beyond = unsafe {
-        std::slice::from_raw_parts(callbacks.cast::<u8>().add(known), size - known)
-    };
+    let beyond =
+        unsafe { std::slice::from_raw_parts(callbacks.cast::<u8>().add(known), size - known) };
     let refused = beyond.iter().any(|byte| *byte != 0).then(|| {
         Error::new(
             ErrorKind::Unsupported,

@@ -1,9 +1,10 @@
 //! Configuration.
 //!
-//! A configuration is a set of keys with text values. Every key has a default but two: a role and an address must be
-//! given. Times are whole numbers of milliseconds, booleans are true and false. A wrong key or value is refused at once,
-//! and the error names the key, the value and what is allowed; ha_config_check() looks at all of them together, as
-//! ha_session_start() does before it starts anything.
+//! A configuration is a set of keys with text values. Every key has a default but two: a role
+//! and an address must be given. Times are whole numbers of milliseconds, booleans are true and
+//! false. A wrong key or value is refused at once, and the error names the key, the value and
+//! what is allowed; ha_config_check() looks at all of them together, as ha_session_start() does
+//! before it starts anything.
 //!
 //!     ha_config *c = ha_config_new();
 //!     ha_config_set(c, HA_KEY_ROLE, "rootcoord", NULL);
@@ -11,8 +12,8 @@
 //!     ha_config_set(c, HA_KEY_STORE_URL, "etcd://10.0.0.1,10.0.0.2,10.0.0.3", NULL);
 //!     ha_config_set(c, HA_KEY_ACTIVE_STANDBY_ENABLED, "true", NULL);
 //!
-//! ha_session_start() copies it, so it may be changed, used for another session, or freed. One thread at a time; the
-//! functions that take it as `const` may be called from many at once.
+//! ha_session_start() copies it, so it may be changed, used for another session, or freed. One
+//! thread at a time; the functions that take it as `const` may be called from many at once.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_char};
@@ -103,8 +104,8 @@ pub unsafe extern "C" fn ha_config_set(
 /// The value that a key has now: what was set, or its default. Secrets come in plain text.
 ///
 /// @param key HA_KEY_*
-/// @return Lent: valid until the next ha_config_set() or ha_config_free(). Empty: off. NULL where there is no such key, or
-///         it is required and not set.
+/// @return Lent: valid until the next ha_config_set() or ha_config_free(). Empty: off. NULL
+///         where there is no such key, or it is required and not set.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_config_get(
@@ -126,14 +127,12 @@ pub unsafe extern "C" fn ha_config_get(
 
 /// Checks all values together, without starting anything.
 ///
-/// @return HA_OK; HA_ERR_CONFIG_MISSING: a required key is not set; HA_ERR_CONFIG_CONFLICT: two values contradict each
-///         other; HA_ERR_NULL. Several problems come in one error, whose code and details are those of the first.
+/// @return HA_OK; HA_ERR_CONFIG_MISSING: a required key is not set; HA_ERR_CONFIG_CONFLICT: two
+///         values contradict each other; HA_ERR_NULL. Several problems come in one error, whose
+///         code and details are those of the first.
 /// @since 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ha_config_check(
-    config: *const HaConfig,
-    err: *mut *mut HaError,
-) -> i32 {
+pub unsafe extern "C" fn ha_config_check(config: *const HaConfig, err: *mut *mut HaError) -> i32 {
     // SAFETY: the arguments are the caller's, as the header asks.
     unsafe { act(config, err, |config| config.lock().config.check()) }
 }

@@ -1,8 +1,9 @@
 //! Status codes and errors.
 //!
-//! A function that can fail returns a status code: HA_OK, or a reason from the list below, the numbers in families with
-//! room to grow. Most take `ha_error **err` as well, for the reason in words and in details; pass NULL where the code
-//! is enough. `*err` is always written: NULL on success, else an error that is yours to free.
+//! A function that can fail returns a status code: HA_OK, or a reason from the list below, the
+//! numbers in families with room to grow. Most take `ha_error **err` as well, for the reason in
+//! words and in details; pass NULL where the code is enough. `*err` is always written: NULL on
+//! success, else an error that is yours to free.
 //!
 //!     ha_error *err;
 //!     if (ha_config_set(c, HA_KEY_LEASE_TTL_MS, ttl, &err) != HA_OK) {
@@ -10,20 +11,20 @@
 //!         ha_error_free(err);
 //!     }
 //!
-//! Errors are plain data: they belong to no thread and no session, and outlive both. "Retriable" says that the same call
-//! may succeed later; "fatal" that a session which meets it ends.
+//! Errors are plain data: they belong to no thread and no session, and outlive both. "Retriable"
+//! says that the same call may succeed later; "fatal" that a session which meets it ends.
 
 use std::ffi::{CStr, CString, c_char};
 
-use super::boundary::{Handle, ask, ask_number, ask_about, guard, take};
+use super::boundary::{Handle, ask, ask_about, ask_number, guard, take};
 use super::text::c_string;
 use super::types::HaError;
 use crate::error::Error;
 
 /// Success. It will always be 0.
 pub const HA_OK: i32 = 0;
-/// Returned by your callback, never by the library: the answer comes later, by ha_session_activation_done() or
-/// ha_session_deactivation_done().
+/// Returned by your callback, never by the library: the answer comes later, by
+/// ha_session_activation_done() or ha_session_deactivation_done().
 pub const HA_PENDING: i32 = 1;
 /// NULL was given where none may be.
 pub const HA_ERR_NULL: i32 = 101;
@@ -59,7 +60,8 @@ pub const HA_ERR_CONFIG_CONFLICT: i32 = 204;
 pub const HA_ERR_CONFIG_FILE: i32 = 205;
 /// The term is over: nothing was written. Also a late or repeated acknowledgement.
 pub const HA_ERR_FENCED: i32 = 301;
-/// Another session holds the role (exclusive sessions); details "holder_address", "holder_server_id". Fatal.
+/// Another session holds the role (exclusive sessions); details "holder_address",
+/// "holder_server_id". Fatal.
 pub const HA_ERR_ROLE_HELD: i32 = 302;
 /// The application's activation failed.
 pub const HA_ERR_ACTIVATION_FAILED: i32 = 303;
@@ -67,11 +69,13 @@ pub const HA_ERR_ACTIVATION_FAILED: i32 = 303;
 pub const HA_ERR_NO_TARGET: i32 = 304;
 /// A compare of your own failed: nothing was written; the present values are in the results.
 pub const HA_ERR_COMPARE_FAILED: i32 = 321;
-/// Sent, and no answer came: it may have been done, or be done even later, but never after the term.
+/// Sent, and no answer came: it may have been done, or be done even later, but never after the
+/// term.
 pub const HA_ERR_UNKNOWN_OUTCOME: i32 = 322;
 /// More operations or bytes than a transaction may have.
 pub const HA_ERR_TOO_LARGE: i32 = 323;
-/// The store cannot be reached; nothing was sent, or the release at the end is unconfirmed. Retriable.
+/// The store cannot be reached; nothing was sent, or the release at the end is unconfirmed.
+/// Retriable.
 pub const HA_ERR_UNAVAILABLE: i32 = 401;
 /// The store refused the user or the password.
 pub const HA_ERR_AUTH: i32 = 402;
@@ -91,7 +95,8 @@ pub const HA_ERR_STORE_VERSION: i32 = 408;
 pub const HA_ERR_INTERNAL: i32 = 901;
 /// The system gave no thread, descriptor or memory. Retriable.
 pub const HA_ERR_RESOURCES: i32 = 902;
-/// The first code that is yours: what a failed activation of yours returns, from here up, is never one of the library.
+/// The first code that is yours: what a failed activation of yours returns, from here up, is
+/// never one of the library.
 pub const HA_ERR_APPLICATION: i32 = 10000;
 
 /// Every status code with its name, without "HA_" and "HA_ERR_".
@@ -182,8 +187,8 @@ pub(super) fn status_words(code: i32) -> String {
 
 /// The name of a status code without "HA_" or "HA_ERR_", such as "OK" or "FENCED".
 ///
-/// @return Static: valid for ever, never freed. "APPLICATION" from HA_ERR_APPLICATION up, "UNKNOWN" for what this
-///         version does not know. Any thread. Never fails.
+/// @return Static: valid for ever, never freed. "APPLICATION" from HA_ERR_APPLICATION up,
+///         "UNKNOWN" for what this version does not know. Any thread. Never fails.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn ha_status_name(code: i32) -> *const c_char {
@@ -210,8 +215,9 @@ pub unsafe extern "C" fn ha_error_name(error: *const HaError) -> *const c_char {
     unsafe { ask(error, |error| status_name(error.code)) }
 }
 
-/// What happened, in words for a person: it names the key, the value and what is allowed where a value was wrong. The
-/// wording may change from version to version; programs read the code and the details.
+/// What happened, in words for a person: it names the key, the value and what is allowed where a
+/// value was wrong. The wording may change from version to version; programs read the code and
+/// the details.
 ///
 /// @return Lent: valid as long as the error. NULL for NULL.
 /// @since 0.1
@@ -224,8 +230,8 @@ pub unsafe extern "C" fn ha_error_message(error: *const HaError) -> *const c_cha
 /// A detail for a program to read.
 ///
 /// @param error the error
-/// @param name  "key", "value", "allowed" (configuration, corrupt keys), "holder_address", "holder_server_id"
-///              (HA_ERR_ROLE_HELD), "endpoint" (the store)
+/// @param name  "key", "value", "allowed" (configuration, corrupt keys), "holder_address",
+///              "holder_server_id" (HA_ERR_ROLE_HELD), "endpoint" (the store)
 /// @return Lent: valid as long as the error. NULL where it has no such detail.
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -260,7 +266,8 @@ pub unsafe extern "C" fn ha_error_is_fatal(error: *const HaError) -> bool {
     unsafe { ask(error, |error| error.fatal) }
 }
 
-/// Frees an error that was given to you through `err`. NULL is a no-op. Not for one that an event lends.
+/// Frees an error that was given to you through `err`. NULL is a no-op. Not for one that an
+/// event lends.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_error_free(error: *mut HaError) {

@@ -1,34 +1,37 @@
 //! Events.
 //!
-//! What happens to a session is told as events, in order: to your callbacks, or one by one from ha_session_next_event().
+//! What happens to a session is told as events, in order: to your callbacks, or one by one from
+//! ha_session_next_event().
 //!
-//! | Kind             | What it says                              | Carries (beside role name and time)                        |
-//! |------------------|-------------------------------------------|------------------------------------------------------------|
-//! | REGISTERED       | a server ID and a lease were taken        | server_id, ttl_ms                                          |
-//! | STANDBY          | standing by                               | the holder, if known                                       |
-//! | ACTIVATE *       | the term is won: get ready                | token, remaining_ms                                        |
-//! | ACTIVE *         | you said "ready"                          | token, remaining_ms                                        |
-//! | JEOPARDY         | half the hold time passed without renewal | token, remaining_ms                                        |
-//! | SAFE             | renewed again after that                  | token, remaining_ms                                        |
-//! | DEACTIVATE *     | leave: drain where held, else clean up    | token, reason, held, error if any                          |
-//! | TERM_ENDED *     | the role is gone                          | token, reason, error if any                                |
-//! | HOLDER           | who is active now; server ID 0: nobody    | server_id, address, token of the holder                    |
-//! | DEGRADED         | the store cannot be reached, or refuses   | error                                                      |
-//! | RECOVERED        | it answers again                          |                                                            |
-//! | BLOCKED          | contending is held back                   | reason, the holder if known                                |
-//! | FOREIGN          | a key in the store cannot be read         | key, error                                                 |
-//! | ENDED *          | the session is over: the last event       | error, or none after an orderly stop                       |
+//! | Kind         | What it says                              | Carries, beside role name and time|
+//! |--------------|-------------------------------------------|-----------------------------------|
+//! | REGISTERED   | a server ID and a lease were taken        | server_id, ttl_ms                 |
+//! | STANDBY      | standing by                               | the holder, if known              |
+//! | ACTIVATE *   | the term is won: get ready                | token, remaining_ms               |
+//! | ACTIVE *     | you said "ready"                          | token, remaining_ms               |
+//! | JEOPARDY     | half the hold time passed without renewal | token, remaining_ms               |
+//! | SAFE         | renewed again after that                  | token, remaining_ms               |
+//! | DEACTIVATE * | leave: drain where held, else clean up    | token, reason, held, error if any |
+//! | TERM_ENDED * | the role is gone                          | token, reason, error if any       |
+//! | HOLDER       | who is active now; server ID 0: nobody    | server_id, address, token         |
+//! | DEGRADED     | the store cannot be reached, or refuses   | error                             |
+//! | RECOVERED    | it answers again                          |                                   |
+//! | BLOCKED      | contending is held back                   | reason, the holder if known       |
+//! | FOREIGN      | a key in the store cannot be read         | key, error                        |
+//! | ENDED *      | the session is over: the last event       | error; none after an orderly stop |
 //!
 //! For an exclusive session HOLDER says who is in the way.
 //!
-//! Every ACTIVATE is followed by exactly one DEACTIVATE and one TERM_ENDED, also after a failed activation. TERM_ENDED
-//! comes before or after DEACTIVATE is answered: it is the instant at which the role is gone, and nothing of that term may
-//! act any more.
+//! Every ACTIVATE is followed by exactly one DEACTIVATE and one TERM_ENDED, also after a failed
+//! activation. TERM_ENDED comes before or after DEACTIVATE is answered: it is the instant at
+//! which the role is gone, and nothing of that term may act any more.
 //!
-//! Kinds with * are never dropped. Of the others at most events.queue wait unread; then the oldest goes, and the next event
-//! delivered says in ha_event_missed() how many went. No slow reader ever delays a renewal.
+//! Kinds with * are never dropped. Of the others at most events.queue wait unread; then the
+//! oldest goes, and the next event delivered says in ha_event_missed() how many went. No slow
+//! reader ever delays a renewal.
 //!
-//! What a kind does not carry is 0, false or NULL. Strings of an event live as long as the event.
+//! What a kind does not carry is 0, false or NULL. Strings of an event live as long as the
+//! event.
 
 use std::ffi::{CString, c_char};
 use std::os::fd::AsRawFd;
@@ -47,7 +50,8 @@ use crate::session::{Event, EventKind};
 pub const HA_EVENT_REGISTERED: i32 = 1;
 /// Standing by.
 pub const HA_EVENT_STANDBY: i32 = 2;
-/// The term is won: get ready, and say so with ha_session_activation_done() where you pull events.
+/// The term is won: get ready, and say so with ha_session_activation_done() where you pull
+/// events.
 pub const HA_EVENT_ACTIVATE: i32 = 10;
 /// "Ready" was said: ha_session_is_active() is true.
 pub const HA_EVENT_ACTIVE: i32 = 11;
@@ -150,9 +154,11 @@ fn lent(text: Option<&CString>) -> *const c_char {
 /// The next event. From any threads; each event goes to one of them.
 ///
 /// @param timeout_ms how long to wait for one; 0: not at all, HA_FOREVER: until one comes
-/// @param event      set to the event, which is yours until ha_event_free(); to NULL where there is none
-/// @return HA_OK; HA_ERR_TIMEOUT; HA_ERR_ENDED for ever once HA_EVENT_ENDED was read; HA_ERR_STATE: the session has
-///         callbacks; HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL; HA_ERR_FORKED.
+/// @param event      set to the event, which is yours until ha_event_free(); to NULL where there
+///                   is none
+/// @return HA_OK; HA_ERR_TIMEOUT; HA_ERR_ENDED for ever once HA_EVENT_ENDED was read;
+///         HA_ERR_STATE: the session has callbacks; HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL;
+///         HA_ERR_FORKED.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_session_next_event(
@@ -172,14 +178,15 @@ pub unsafe extern "C" fn ha_session_next_event(
     }
 }
 
-/// A descriptor for poll, epoll and event loops: readable while an event waits, and for ever after HA_EVENT_ENDED, with a
-/// new edge at each arrival, so good for level and for edge. Wait for it, then call ha_session_next_event() with a limit of 0
-/// until it says HA_ERR_TIMEOUT.
+/// A descriptor for poll, epoll and event loops: readable while an event waits, and for ever
+/// after HA_EVENT_ENDED, with a new edge at each arrival, so good for level and for edge. Wait
+/// for it, then call ha_session_next_event() with a limit of 0 until it says HA_ERR_TIMEOUT.
 ///
-/// It is made at the first call, non-blocking and close-on-exec. Never close it: it is the session's, up to
-/// ha_session_free(). Reading from it is allowed and loses no event.
+/// It is made at the first call, non-blocking and close-on-exec. Never close it: it is the
+/// session's, up to ha_session_free(). Reading from it is allowed and loses no event.
 ///
-/// @return -1 where there is none: the session has callbacks, no descriptor was to be had, NULL, a child of `fork`.
+/// @return -1 where there is none: the session has callbacks, no descriptor was to be had, NULL,
+///         a child of `fork`.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_session_event_fd(session: *mut HaSession) -> i32 {
@@ -250,11 +257,15 @@ pub unsafe extern "C" fn ha_event_token(event: *const HaEvent) -> i64 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_event_reason(event: *const HaEvent) -> i32 {
     // SAFETY: the handle is the caller's, as the header asks.
-    unsafe { ask_number(event, |value| value.event.reason().map_or(0, |reason| reason as i32)) }
+    unsafe {
+        ask_number(event, |value| {
+            value.event.reason().map_or(0, |reason| reason as i32)
+        })
+    }
 }
 
-/// DEACTIVATE: the role is still held, and renewed, until you say "left" or deactivation.timeout_ms has passed: drain. False:
-/// it is gone, only clean up.
+/// DEACTIVATE: the role is still held, and renewed, until you say "left" or
+/// deactivation.timeout_ms has passed: drain. False: it is gone, only clean up.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_event_held(event: *const HaEvent) -> bool {
@@ -272,7 +283,8 @@ pub unsafe extern "C" fn ha_event_remaining_ms(event: *const HaEvent) -> i64 {
     unsafe { ask_number(event, |value| value.event.remaining_ms()) }
 }
 
-/// REGISTERED: the time to live in ms that the store granted the lease; it may be more than was asked for.
+/// REGISTERED: the time to live in ms that the store granted the lease; it may be more than was
+/// asked for.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_event_ttl_ms(event: *const HaEvent) -> i64 {
@@ -280,7 +292,8 @@ pub unsafe extern "C" fn ha_event_ttl_ms(event: *const HaEvent) -> i64 {
     unsafe { ask_number(event, |value| value.event.ttl_ms()) }
 }
 
-/// When it happened: ms on the clock that counts suspend (CLOCK_BOOTTIME), which all processes of a host share.
+/// When it happened: ms on the clock that counts suspend (CLOCK_BOOTTIME), which all processes
+/// of a host share.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_event_at_ms(event: *const HaEvent) -> i64 {
@@ -338,7 +351,9 @@ pub unsafe extern "C" fn ha_event_error(event: *const HaEvent) -> *const HaError
     unsafe {
         ask(event, |value| {
             let error = value.error.as_ref();
-            error.map_or(std::ptr::null(), |error| pointer::<HaError>(error).cast_const())
+            error.map_or(std::ptr::null(), |error| {
+                pointer::<HaError>(error).cast_const()
+            })
         })
     }
 }
@@ -381,7 +396,8 @@ pub unsafe extern "C" fn ha_event_text(event: *const HaEvent) -> *const c_char {
     unsafe { ask(event, |value| value.text.as_ptr()) }
 }
 
-/// Frees an event that was given to you through a pointer of yours. NULL is a no-op. Not for one that a callback was lent.
+/// Frees an event that was given to you through a pointer of yours. NULL is a no-op. Not for one
+/// that a callback was lent.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_event_free(event: *mut HaEvent) {

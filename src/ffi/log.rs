@@ -1,11 +1,13 @@
 //! Logging.
 //!
-//! What the library has to say beside its events. Without a receiver, warnings and errors go to stderr, a line each; the
-//! environment variable COORDHA_LOG sets another level for that: off, error, warn, info, debug or trace.
+//! What the library has to say beside its events. Without a receiver, warnings and errors go to
+//! stderr, a line each; the environment variable COORDHA_LOG sets another level for that: off,
+//! error, warn, info, debug or trace.
 //!
-//! A receiver is called for one record at a time, on a thread of the library's own, never on yours and never on one that
-//! renews a role: it may take its time, and may call any function of this header. What it causes itself is not logged.
-//! Up to 1024 records wait; beyond that new ones are dropped, and a record says how many.
+//! A receiver is called for one record at a time, on a thread of the library's own, never on
+//! yours and never on one that renews a role: it may take its time, and may call any function of
+//! this header. What it causes itself is not logged. Up to 1024 records wait; beyond that new
+//! ones are dropped, and a record says how many.
 
 use std::ffi::{CString, c_char, c_void};
 use std::sync::Arc;
@@ -31,8 +33,7 @@ pub const HA_LOG_DEBUG: i32 = 4;
 pub const HA_LOG_TRACE: i32 = 5;
 
 /// Receives a log record, lent for the call.
-pub type HaLogFn =
-    Option<unsafe extern "C" fn(user_data: *mut c_void, record: *const HaLogRecord)>;
+pub type HaLogFn = Option<unsafe extern "C" fn(user_data: *mut c_void, record: *const HaLogRecord)>;
 
 /// What is behind a `ha_log_record`.
 pub(super) struct LogRecordValue {
@@ -60,17 +61,20 @@ impl Handle for HaLogRecord {
     const TAG: u64 = u64::from_le_bytes(*b"logrecrd");
 }
 
-/// Sets the receiver of log records, for the whole process, in place of the one before. Records that wait go to the
-/// one before; when this returns, that one does not run and will not, and its `destroy` has run. (Where a receiver calls
-/// this itself, `destroy` runs when that call has returned.) A program that wants to see the last records before it exits
-/// takes its receiver away.
+/// Sets the receiver of log records, for the whole process, in place of the one before. Records
+/// that wait go to the one before; when this returns, that one does not run and will not, and
+/// its `destroy` has run. (Where a receiver calls this itself, `destroy` runs when that call has
+/// returned.) A program that wants to see the last records before it exits takes its receiver
+/// away.
 ///
 /// @param level     HA_LOG_*: records of this level and above
 /// @param receive   the receiver; or NULL: none, warnings and errors go to stderr again
 /// @param user_data yours, handed to every call; or NULL
-/// @param destroy   called exactly once with `user_data`, after the last call, also where this function fails; or NULL
-/// @return HA_OK; HA_ERR_INVALID_ARGUMENT: no such level; HA_ERR_UNSUPPORTED: this is a Rust program whose log goes
-///         elsewhere; HA_ERR_FORKED: a child of `fork` whose parent has sessions.
+/// @param destroy   called exactly once with `user_data`, after the last call, also where this
+///                  function fails; or NULL
+/// @return HA_OK; HA_ERR_INVALID_ARGUMENT: no such level; HA_ERR_UNSUPPORTED: this is a Rust
+///         program whose log goes elsewhere; HA_ERR_FORKED: a child of `fork` whose parent has
+///         sessions.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_log_set_callback(
@@ -136,7 +140,8 @@ pub unsafe extern "C" fn ha_log_record_unix_ms(record: *const HaLogRecord) -> i6
     unsafe { ask_number(record, |record| record.unix_ms) }
 }
 
-/// The record's fields as a JSON object, such as `{"role":"rootcoord","token":71}`; `{}` where it has none.
+/// The record's fields as a JSON object, such as `{"role":"rootcoord","token":71}`; `{}` where
+/// it has none.
 ///
 /// @return Lent: valid as long as the record. NULL for NULL.
 /// @since 0.1
@@ -146,8 +151,8 @@ pub unsafe extern "C" fn ha_log_record_fields_json(record: *const HaLogRecord) -
     unsafe { ask(record, |record| record.fields.as_ptr()) }
 }
 
-/// Frees a record that was given to you. NULL is a no-op. Not for one that a receiver was lent, so of no use in this version:
-/// records that a program fetches by itself come later.
+/// Frees a record that was given to you. NULL is a no-op. Not for one that a receiver was lent,
+/// so of no use in this version: records that a program fetches by itself come later.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_log_record_free(record: *mut HaLogRecord) {
@@ -155,8 +160,8 @@ pub unsafe extern "C" fn ha_log_record_free(record: *mut HaLogRecord) {
     guard(|| drop(unsafe { take(record) }));
 }
 
-/// Frees a `char *` that a function returned as yours. NULL is a no-op. No function of this version returns one: all its
-/// strings are lent (`const char *`).
+/// Frees a `char *` that a function returned as yours. NULL is a no-op. No function of this
+/// version returns one: all its strings are lent (`const char *`).
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_string_free(string: *mut c_char) {

@@ -1,8 +1,9 @@
-//! The C ABI: translation only. What it promises stands in `include/coordha.h`, which `build.rs` makes from the doc
-//! comments of this module's files, one section for each file.
+//! The C ABI: translation only. What it promises stands in `include/coordha.h`, which `build.rs`
+//! makes from the doc comments of this module's files, one section for each file.
 //!
-//! Every export runs inside `boundary`: no panic crosses, NULL and foreign handles are answered with an error code,
-//! and a forked child is refused. No other module of the crate has unsafe code.
+//! Every export runs inside `boundary`: no panic crosses, NULL and foreign handles are answered
+//! with an error code, and a forked child is refused. No other module of the crate has unsafe
+//! code.
 
 #![expect(
     unsafe_code,

@@ -1,15 +1,17 @@
-//! Which process this is, for one memory read: a child of `fork` must never take its parent's sessions for its own.
+//! Which process this is, for one memory read: a child of `fork` must never take its parent's
+//! sessions for its own.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 
-/// A page that `fork` wipes: it holds the tag of the process that wrote it, so a child reads 0. `None` where the
-/// kernel has no such pages; the PID, one system call, is the tag then.
+/// A page that `fork` wipes: it holds the tag of the process that wrote it, so a child reads 0.
+/// `None` where the kernel has no such pages; the PID, one system call, is the tag then.
 static PAGE: OnceLock<Option<&'static AtomicU64>> = OnceLock::new();
 
-/// The newest tag that this process or one of its ancestors has had. It survives `fork`, so no tag comes twice.
+/// The newest tag that this process or one of its ancestors has had. It survives `fork`, so no
+/// tag comes twice.
 static NEWEST: AtomicU64 = AtomicU64::new(0);
 
 /// Sessions of this process, or of the parent when it forked.
@@ -46,7 +48,8 @@ pub(super) fn tag() -> u64 {
     }
 }
 
-/// The tag for a handle made now. In a child of `fork` it begins anew, unless the parent had a session.
+/// The tag for a handle made now. In a child of `fork` it begins anew, unless the parent had a
+/// session.
 pub(super) fn claim() -> Option<u64> {
     let Some(page) = page() else {
         return claim_by_pid();

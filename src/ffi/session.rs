@@ -1,13 +1,16 @@
 //! Sessions.
 //!
-//! A session is one stand in the election of one role, under one address. It is started once and ends once; in between
-//! it may hold the role many times, each time in a term of its own with a larger fencing token.
+//! A session is one stand in the election of one role, under one address. It is started once and
+//! ends once; in between it may hold the role many times, each time in a term of its own with a
+//! larger fencing token.
 //!
-//! Everything here may be called from many threads at once, but ha_session_free() only after all other calls on that
-//! session have returned; ha_session_request_stop() makes those return that wait.
+//! Everything here may be called from many threads at once, but ha_session_free() only after all
+//! other calls on that session have returned; ha_session_request_stop() makes those return that
+//! wait.
 //!
-//! A process may have many sessions: they share one connection and a few threads, and each has its own server ID and
-//! lease. The first one starts the threads, the last ha_session_free() ends them: there is no init and no shutdown call.
+//! A process may have many sessions: they share one connection and a few threads, and each has
+//! its own server ID and lease. The first one starts the threads, the last ha_session_free()
+//! ends them: there is no init and no shutdown call.
 
 use std::ffi::{CString, c_char};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,13 +34,14 @@ pub const HA_FOREVER: i64 = -1;
 pub const HA_UNTIL_REGISTERED: i32 = 1;
 /// ha_session_wait(): ha_session_is_active() is true.
 pub const HA_UNTIL_ACTIVE: i32 = 2;
-/// ha_session_wait(): the term that is held at the call was asked to end, or is over; at once where none is held.
+/// ha_session_wait(): the term that is held at the call was asked to end, or is over; at once
+/// where none is held.
 pub const HA_UNTIL_TERM_ENDING: i32 = 3;
 /// ha_session_wait(): the session is over.
 pub const HA_UNTIL_ENDED: i32 = 4;
 
-/// What is behind a `ha_session`. The user and the callbacks have a share each, so that a callback's handle stays valid
-/// even where the session was freed in it.
+/// What is behind a `ha_session`. The user and the callbacks have a share each, so that a
+/// callback's handle stays valid even where the session was freed in it.
 pub(super) struct SessionValue {
     session: OnceLock<Session>,
     active_key: OnceLock<CString>,
@@ -76,9 +80,10 @@ impl SessionValue {
 
     pub(super) fn active_key(&self) -> Option<&CString> {
         let session = self.session.get()?;
-        Some(self.active_key.get_or_init(|| {
-            c_string(String::from_utf8_lossy(session.active_key()))
-        }))
+        Some(
+            self.active_key
+                .get_or_init(|| c_string(String::from_utf8_lossy(session.active_key()))),
+        )
     }
 
     fn close(&self) {
@@ -107,16 +112,18 @@ impl Handle for HaSession {
     }
 }
 
-/// Starts a session: checks and copies the configuration, and returns without waiting for the network. A store that
-/// cannot be reached is an event (HA_EVENT_DEGRADED) and is tried again.
+/// Starts a session: checks and copies the configuration, and returns without waiting for the
+/// network. A store that cannot be reached is an event (HA_EVENT_DEGRADED) and is tried again.
 ///
 /// @param config    which role, which address, which store. Copied; stays yours.
 /// @param callbacks what to call; copied. NULL: you pull events with ha_session_next_event().
-/// @param session   set to the session, which is yours until ha_session_free(); to NULL on failure. Callbacks may run
-///                  before it is set.
-/// @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: nothing was started; HA_ERR_ALREADY_STARTED: this process
-///         has a session with this role and address; HA_ERR_INVALID_ARGUMENT, HA_ERR_UNSUPPORTED: the callbacks are wrong,
-///         or the store's kind is not in this build; HA_ERR_RESOURCES; HA_ERR_FORKED. On failure `destroy` has run.
+/// @param session   set to the session, which is yours until ha_session_free(); to NULL on
+///                  failure. Callbacks may run before it is set.
+/// @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: nothing was started;
+///         HA_ERR_ALREADY_STARTED: this process has a session with this role and address;
+///         HA_ERR_INVALID_ARGUMENT, HA_ERR_UNSUPPORTED: the callbacks are wrong, or the store's
+///         kind is not in this build; HA_ERR_RESOURCES; HA_ERR_FORKED. On failure `destroy` has
+///         run.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_session_start(
@@ -162,9 +169,10 @@ pub unsafe extern "C" fn ha_session_start(
 /// Waits until the session is so far.
 ///
 /// @param until HA_UNTIL_REGISTERED, HA_UNTIL_ACTIVE, HA_UNTIL_TERM_ENDING or HA_UNTIL_ENDED
-/// @return HA_OK; HA_ERR_TIMEOUT; the error that ended the session, such as HA_ERR_ROLE_HELD, or HA_ERR_ENDED where it ended
-///         in order and something else was waited for; HA_ERR_IN_CALLBACK in a callback of this session;
-///         HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL; HA_ERR_FORKED.
+/// @return HA_OK; HA_ERR_TIMEOUT; the error that ended the session, such as HA_ERR_ROLE_HELD, or
+///         HA_ERR_ENDED where it ended in order and something else was waited for;
+///         HA_ERR_IN_CALLBACK in a callback of this session; HA_ERR_INVALID_ARGUMENT;
+///         HA_ERR_NULL; HA_ERR_FORKED.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_session_wait(
@@ -191,15 +199,18 @@ pub unsafe extern "C" fn ha_session_wait(
     }
 }
 
-/// Says how the activation of a term went: "ready", or failed. Answers HA_EVENT_ACTIVATE where you pull events, and
-/// an on_activate that returned HA_PENDING. It is the session's state that counts, not whether the event was read.
+/// Says how the activation of a term went: "ready", or failed. Answers HA_EVENT_ACTIVATE where
+/// you pull events, and an on_activate that returned HA_PENDING. It is the session's state that
+/// counts, not whether the event was read.
 ///
 /// @param token  the term, as ha_event_token() of the event gave it
-/// @param status HA_OK: ready, ha_session_is_active() is true when this has returned. Any other code but HA_PENDING,
-///               yours from HA_ERR_APPLICATION up: failed; the term is given up and, after a pause, contended for again.
+/// @param status HA_OK: ready, ha_session_is_active() is true when this has returned. Any other
+///               code but HA_PENDING, yours from HA_ERR_APPLICATION up: failed; the term is
+///               given up and, after a pause, contended for again.
 /// @param why    what went wrong, in words, for logs and events; or NULL
-/// @return HA_OK; HA_ERR_FENCED: too late, the term is over or was asked to end, or of another term; HA_ERR_STATE: it is
-///         active already; HA_ERR_ENDED; HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL; HA_ERR_FORKED.
+/// @return HA_OK; HA_ERR_FENCED: too late, the term is over or was asked to end, or of another
+///         term; HA_ERR_STATE: it is active already; HA_ERR_ENDED; HA_ERR_INVALID_ARGUMENT;
+///         HA_ERR_NULL; HA_ERR_FORKED.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_session_activation_done(
@@ -229,12 +240,13 @@ pub unsafe extern "C" fn ha_session_activation_done(
     }
 }
 
-/// Says that nothing of a term runs any more. Answers HA_EVENT_DEACTIVATE where you pull events, and an on_deactivate that
-/// returned HA_PENDING. Until it is said the session does not contend again, however long that takes.
+/// Says that nothing of a term runs any more. Answers HA_EVENT_DEACTIVATE where you pull events,
+/// and an on_deactivate that returned HA_PENDING. Until it is said the session does not contend
+/// again, however long that takes.
 ///
 /// @param token the term, as ha_event_token() of the event gave it
-/// @return HA_OK; HA_ERR_FENCED: it was said already, or of another term; HA_ERR_STATE: the term was not asked to end;
-///         HA_ERR_ENDED; HA_ERR_NULL; HA_ERR_FORKED.
+/// @return HA_OK; HA_ERR_FENCED: it was said already, or of another term; HA_ERR_STATE: the term
+///         was not asked to end; HA_ERR_ENDED; HA_ERR_NULL; HA_ERR_FORKED.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_session_deactivation_done(
@@ -246,8 +258,8 @@ pub unsafe extern "C" fn ha_session_deactivation_done(
     unsafe { act(session, err, |value| value.get()?.deactivation_done(token)) }
 }
 
-/// Asks the session to leave for ever: drain, release the role, end the lease, HA_EVENT_ENDED. Returns at once, and
-/// ha_session_is_active() is false when it has returned. Twice is harmless.
+/// Asks the session to leave for ever: drain, release the role, end the lease, HA_EVENT_ENDED.
+/// Returns at once, and ha_session_is_active() is false when it has returned. Twice is harmless.
 ///
 /// From any thread, from any callback, and from a signal handler.
 /// @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
@@ -266,13 +278,15 @@ pub unsafe extern "C" fn ha_session_request_stop(session: *mut HaSession) -> i32
     }
 }
 
-/// ha_session_request_stop(), then waits until all is over: the role is released, and no callback runs or will. Where you
-/// pull events, another thread must go on reading and answering them; an event loop asks instead
-/// (ha_session_request_stop()) and reads on up to HA_EVENT_ENDED.
+/// ha_session_request_stop(), then waits until all is over: the role is released, and no
+/// callback runs or will. Where you pull events, another thread must go on reading and answering
+/// them; an event loop asks instead (ha_session_request_stop()) and reads on up to
+/// HA_EVENT_ENDED.
 ///
-/// @return HA_OK; HA_ERR_UNAVAILABLE: over, but the store did not confirm the release, so others wait for the hold time;
-///         HA_ERR_TIMEOUT: it goes on behind, call again; HA_ERR_IN_CALLBACK in a callback of this session: nothing was
-///         done; HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL; HA_ERR_FORKED.
+/// @return HA_OK; HA_ERR_UNAVAILABLE: over, but the store did not confirm the release, so others
+///         wait for the hold time; HA_ERR_TIMEOUT: it goes on behind, call again;
+///         HA_ERR_IN_CALLBACK in a callback of this session: nothing was done;
+///         HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL; HA_ERR_FORKED.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_session_stop(
@@ -284,11 +298,12 @@ pub unsafe extern "C" fn ha_session_stop(
     unsafe { act(session, err, |value| value.get()?.stop(limit(timeout_ms)?)) }
 }
 
-/// Steps down and stays standby: drain, release the role, and contend again after a pause. Returns at once. Where no role is
-/// held it does nothing.
+/// Steps down and stays standby: drain, release the role, and contend again after a pause.
+/// Returns at once. Where no role is held it does nothing.
 ///
 /// @param standby_ms the pause; 0: activation.backoff_ms
-/// @return HA_OK; HA_ERR_ENDED; HA_ERR_INVALID_ARGUMENT: it is negative; HA_ERR_NULL; HA_ERR_FORKED.
+/// @return HA_OK; HA_ERR_ENDED; HA_ERR_INVALID_ARGUMENT: it is negative; HA_ERR_NULL;
+///         HA_ERR_FORKED.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_session_resign(session: *mut HaSession, standby_ms: i64) -> i32 {
@@ -306,10 +321,11 @@ pub unsafe extern "C" fn ha_session_resign(session: *mut HaSession, standby_ms: 
 
 /// Ends a session and frees it. NULL is a no-op.
 ///
-/// After HA_EVENT_ENDED, or after a ha_session_stop() that did not time out, it does not wait. Before, it is a
-/// ha_session_stop() of at most deactivation.timeout_ms + release.timeout_ms. In a callback, past that limit, or where nobody
-/// is left to answer (you pull events), it gives the role up and returns; what is left is done behind, and `destroy` tells
-/// when all is over. A callback that comes after that may still use the `session` that it is given.
+/// After HA_EVENT_ENDED, or after a ha_session_stop() that did not time out, it does not wait.
+/// Before, it is a ha_session_stop() of at most deactivation.timeout_ms + release.timeout_ms. In
+/// a callback, past that limit, or where nobody is left to answer (you pull events), it gives
+/// the role up and returns; what is left is done behind, and `destroy` tells when all is over. A
+/// callback that comes after that may still use the `session` that it is given.
 ///
 /// In a child of `fork` it does nothing.
 /// @since 0.1

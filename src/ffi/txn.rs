@@ -1,8 +1,9 @@
 //! Guarded transactions.
 //!
-//! A transaction on the store that commits while one term lasts, and never after: the library adds the compare that fences
-//! it. The term is named when the transaction is made: take the token when the work begins, not when it writes, or work
-//! begun in an old term writes with the right of a new one.
+//! A transaction on the store that commits while one term lasts, and never after: the library
+//! adds the compare that fences it. The term is named when the transaction is made: take the
+//! token when the work begins, not when it writes, or work begun in an old term writes with the
+//! right of a new one.
 //!
 //!     ha_txn *t;
 //!     ha_txn_new(session, token, &t, NULL);
@@ -11,35 +12,43 @@
 //!     int32_t status = ha_txn_commit(t, 1000, NULL);
 //!     ha_txn_free(t);
 //!
-//! Keys are absolute, bytes with NUL allowed, 1 to 4096 of them; at most 100 operations and compares and 1 MiB in all. Keys
-//! of the library's own, under `<root>/session/` and `<root>/ha/`, are refused, and so is a key that is written twice. The first
-//! error of a builder call sticks, and ha_txn_commit() gives it. Single use; one thread at a time; allowed in callbacks.
+//! Keys are absolute, bytes with NUL allowed, 1 to 4096 of them; at most 100 operations and
+//! compares and 1 MiB in all. Keys of the library's own, under `<root>/session/` and
+//! `<root>/ha/`, are refused, and so is a key that is written twice. The first error of a
+//! builder call sticks, and ha_txn_commit() gives it. Single use; one thread at a time; allowed
+//! in callbacks.
 //!
-//! | ha_txn_commit() says     | Meaning                                                                                  |
-//! |--------------------------|------------------------------------------------------------------------------------------|
-//! | HA_OK                    | committed; what was read is in the results                                               |
-//! | HA_ERR_FENCED            | the term is over; nothing was written                                                    |
-//! | HA_ERR_COMPARE_FAILED    | a compare of yours failed; nothing was written; the present values are in the results    |
-//! | HA_ERR_UNAVAILABLE       | never sent; nothing was written                                                          |
-//! | HA_ERR_UNKNOWN_OUTCOME   | sent, and no answer: it may be committed, or commit even later, but never after the term |
+//! | ha_txn_commit() says   | Meaning                                                                 |
+//! |------------------------|-------------------------------------------------------------------------|
+//! | HA_OK                  | committed; what was read is in the results                              |
+//! | HA_ERR_FENCED          | the term is over; nothing was written                                   |
+//! | HA_ERR_COMPARE_FAILED  | a compare of yours failed; nothing was written; the present values are  |
+//! |                        | in the results                                                          |
+//! | HA_ERR_UNAVAILABLE     | never sent; nothing was written                                         |
+//! | HA_ERR_UNKNOWN_OUTCOME | sent, and no answer: it may be committed, or commit even later, but     |
+//! |                        | never after the term                                                    |
 //!
-//! After HA_ERR_UNKNOWN_OUTCOME do not guess. Let a transaction compare a key that it also writes, and send the same again: if
-//! the second commits, the first never will; if its compare fails, read what is there: an operation ID in the value says
-//! whether the first did it. A write without a compare may be repeated only where doing it twice does no harm.
+//! After HA_ERR_UNKNOWN_OUTCOME do not guess. Let a transaction compare a key that it also
+//! writes, and send the same again: if the second commits, the first never will; if its compare
+//! fails, read what is there: an operation ID in the value says whether the first did it. A
+//! write without a compare may be repeated only where doing it twice does no harm.
 //!
 //! A transaction that only reads proves its state at some instant of the call, not now.
 //!
-//! **Fencing what is not in this store.** A thread that asked ha_session_holds() and was then stopped for a while acts late, so
-//! what it writes to must compare:
+//! **Fencing what is not in this store.** A thread that asked ha_session_holds() and was then
+//! stopped for a while acts late, so what it writes to must compare:
 //!
-//! - *A client of your own for the same store*: compare `mod_revision(ha_session_active_key()) == token` in its transactions.
-//! - *SQL*: a row per role. On activation `UPDATE fence SET token = :t WHERE role = :r AND token <= :t`; no row changed: you are
-//!   too late. Each later transaction begins with `SELECT token FROM fence WHERE role = :r FOR SHARE` and rolls back unless
-//!   that is :t.
-//! - *Object stores*: immutable objects with the token in the name, and the pointer to the current one in a guarded
-//!   transaction.
-//! - *Servers of your own*: send the token with each call; they refuse what is below the highest they have seen, kept durably.
-//! - Where nothing can compare (a mail, a device): ha_session_holds() just before, and a pause may still fall in between.
+//! - *A client of your own for the same store*: compare `mod_revision(ha_session_active_key())
+//!   == token` in its transactions.
+//! - *SQL*: a row per role. On activation `UPDATE fence SET token = :t WHERE role = :r AND token
+//!   <= :t`; no row changed: you are too late. Each later transaction begins with `SELECT token
+//!   FROM fence WHERE role = :r FOR SHARE` and rolls back unless that is :t.
+//! - *Object stores*: immutable objects with the token in the name, and the pointer to the
+//!   current one in a guarded transaction.
+//! - *Servers of your own*: send the token with each call; they refuse what is below the highest
+//!   they have seen, kept durably.
+//! - Where nothing can compare (a mail, a device): ha_session_holds() just before, and a pause
+//!   may still fall in between.
 
 use std::ffi::{c_char, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -120,8 +129,9 @@ impl Handle for HaTxn {
 
 /// Begins a transaction of one term.
 ///
-/// @param token the term: ha_event_token() of its ACTIVATE, or ha_session_fencing_token() read when the work began. One
-///              that is not held any more is no error here: the commit says HA_ERR_FENCED.
+/// @param token the term: ha_event_token() of its ACTIVATE, or ha_session_fencing_token() read
+///              when the work began. One that is not held any more is no error here: the commit
+///              says HA_ERR_FENCED.
 /// @param txn   set to the transaction, which is yours until ha_txn_free(); to NULL on failure
 /// @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
 /// @since 0.1
@@ -320,10 +330,12 @@ pub unsafe extern "C" fn ha_txn_get_prefix(
 
 /// Sends the transaction and waits for the answer.
 ///
-/// @param timeout_ms how long to wait, never longer than store.request_timeout_ms; HA_FOREVER: just that
-/// @return as in the table above, or HA_ERR_TOO_LARGE, HA_ERR_INVALID_ARGUMENT, HA_ERR_NULL: a builder call was wrong;
-///         HA_ERR_BUSY: more than txn.inflight are under way; HA_ERR_STATE: it was sent before; HA_ERR_AUTH,
-///         HA_ERR_PERMISSION, HA_ERR_NO_SPACE: the store refused it, nothing was written; HA_ERR_FORKED.
+/// @param timeout_ms how long to wait, never longer than store.request_timeout_ms; HA_FOREVER:
+///                   just that
+/// @return as in the table above, or HA_ERR_TOO_LARGE, HA_ERR_INVALID_ARGUMENT, HA_ERR_NULL: a
+///         builder call was wrong; HA_ERR_BUSY: more than txn.inflight are under way;
+///         HA_ERR_STATE: it was sent before; HA_ERR_AUTH, HA_ERR_PERMISSION, HA_ERR_NO_SPACE:
+///         the store refused it, nothing was written; HA_ERR_FORKED.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_txn_commit(
@@ -335,7 +347,8 @@ pub unsafe extern "C" fn ha_txn_commit(
     unsafe { act(txn, err, |txn| txn.lock().commit(timeout_ms)) }
 }
 
-/// The store's revision at which the transaction was applied; of every key that it wrote, the new mod revision.
+/// The store's revision at which the transaction was applied; of every key that it wrote, the
+/// new mod revision.
 ///
 /// @return 0: it was not applied, as far as is known; also for NULL.
 /// @since 0.1
@@ -345,8 +358,9 @@ pub unsafe extern "C" fn ha_txn_revision(txn: *const HaTxn) -> i64 {
     unsafe { ask_number(txn, |txn| txn.lock().revision) }
 }
 
-/// How many keys are in the results: those that were read, in the order of the reads; after HA_ERR_COMPARE_FAILED those that
-/// were compared, as they are now. A key that is absent is not among them.
+/// How many keys are in the results: those that were read, in the order of the reads; after
+/// HA_ERR_COMPARE_FAILED those that were compared, as they are now. A key that is absent is not
+/// among them.
 ///
 /// @return 0 for NULL.
 /// @since 0.1
@@ -384,7 +398,8 @@ unsafe fn lend(
 ///
 /// @param index from 0 to ha_txn_count() - 1
 /// @param len   set to its length, 0 where there is none; or NULL
-/// @return Lent: valid until ha_txn_free(). A NUL follows that `len` does not count. NULL beyond the last one.
+/// @return Lent: valid until ha_txn_free(). A NUL follows that `len` does not count. NULL beyond
+///         the last one.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_txn_key(
@@ -400,7 +415,8 @@ pub unsafe extern "C" fn ha_txn_key(
 ///
 /// @param index from 0 to ha_txn_count() - 1
 /// @param len   set to its length, 0 where there is none; or NULL
-/// @return Lent: valid until ha_txn_free(). A NUL follows that `len` does not count. NULL beyond the last one.
+/// @return Lent: valid until ha_txn_free(). A NUL follows that `len` does not count. NULL beyond
+///         the last one.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_txn_value(

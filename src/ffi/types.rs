@@ -5,13 +5,14 @@ pub struct HaConfig {
     _private: [u8; 0],
 }
 
-/// A stand in an election: one role, one address. Made by ha_session_start(), yours until ha_session_free().
+/// A stand in an election: one role, one address. Made by ha_session_start(), yours until
+/// ha_session_free().
 pub struct HaSession {
     _private: [u8; 0],
 }
 
-/// Something that happened to a session. Yours until ha_event_free() where it was given through a pointer of yours;
-/// lent for the call where a callback gets it. It outlives its session.
+/// Something that happened to a session. Yours until ha_event_free() where it was given through
+/// a pointer of yours; lent for the call where a callback gets it. It outlives its session.
 pub struct HaEvent {
     _private: [u8; 0],
 }
@@ -21,8 +22,8 @@ pub struct HaTxn {
     _private: [u8; 0],
 }
 
-/// What went wrong. Yours until ha_error_free() where it was given through `err`; lent, and alive as long as the event,
-/// where an event has it.
+/// What went wrong. Yours until ha_error_free() where it was given through `err`; lent, and
+/// alive as long as the event, where an event has it.
 pub struct HaError {
     _private: [u8; 0],
 }

@@ -13,9 +13,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::{Record, queue};
-use crate::ffi::log::{
-    HA_LOG_DEBUG, HA_LOG_ERROR, HA_LOG_INFO, HA_LOG_TRACE, HA_LOG_WARN,
-};
+use crate::ffi::log::{HA_LOG_DEBUG, HA_LOG_ERROR, HA_LOG_INFO, HA_LOG_TRACE, HA_LOG_WARN};
 
 /// Makes records of what this library says; other libraries in the process are not ours to tell of.
 pub(super) struct ToQueue;
@@ -73,7 +71,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for ToQueue {
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Map::new();
-        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
+        for span in context
+            .event_scope(event)
+            .into_iter()
+            .flat_map(|scope| scope.from_root())
+        {
             if let Some(known) = span.extensions().get::<Fields>() {
                 fields.extend(known.0.clone());
             }

@@ -31,8 +31,7 @@ impl Record {
 /// Who receives, and from which level on.
 pub(super) struct Receiver {
     pub(super) level: i32,
-    pub(super) receive:
-        unsafe extern "C" fn(user_data: *mut c_void, record: *const HaLogRecord),
+    pub(super) receive: unsafe extern "C" fn(user_data: *mut c_void, record: *const HaLogRecord),
     pub(super) user_data: Arc<UserData>,
 }
 

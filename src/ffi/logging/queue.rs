@@ -15,8 +15,7 @@ use super::{Receiver, Record};
 use crate::error::ErrorKind;
 use crate::ffi::boundary::{plain, pointer};
 use crate::ffi::log::{
-    HA_LOG_DEBUG, HA_LOG_ERROR, HA_LOG_INFO, HA_LOG_OFF, HA_LOG_TRACE, HA_LOG_WARN,
-    LogRecordValue,
+    HA_LOG_DEBUG, HA_LOG_ERROR, HA_LOG_INFO, HA_LOG_OFF, HA_LOG_TRACE, HA_LOG_WARN, LogRecordValue,
 };
 use crate::ffi::process;
 use crate::ffi::types::HaLogRecord;
@@ -150,7 +149,9 @@ pub(super) fn push(record: Record) {
     state.waiting.push_back(record);
     state.pushed += 1;
     if !state.has_thread {
-        state.has_thread = std::thread::Builder::new().spawn(move || queue.deliver()).is_ok();
+        state.has_thread = std::thread::Builder::new()
+            .spawn(move || queue.deliver())
+            .is_ok();
         if !state.has_thread {
             // Nobody will ever take them: so nobody may wait for it either.
             state.delivered = state.pushed;
