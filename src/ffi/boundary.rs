@@ -103,8 +103,8 @@ pub(super) trait Handle {
     const TAG: u64;
 
     /// A panic was caught inside a call on it.
-    fn spoil(value: &Self::Value, error: Error) {
-        let _ = (value, error);
+    fn spoil(value: &Self::Value) {
+        let _ = value;
     }
 }
 
@@ -219,16 +219,16 @@ pub(super) unsafe fn ask<H: Handle, R: Failure>(
     // SAFETY: passed on from the caller.
     match unsafe { look(handle) } {
         Err(kind) => R::failure(kind),
-        Ok(value) => caught(|| body(value)).unwrap_or_else(|error| {
-            spoil::<H>(value, &error);
+        Ok(value) => caught(|| body(value)).unwrap_or_else(|_| {
+            spoil::<H>(value);
             R::failure(ErrorKind::Internal)
         }),
     }
 }
 
 /// After a panic the session can no longer be trusted to lead.
-fn spoil<H: Handle>(value: &H::Value, error: &Error) {
-    let _ = catch_unwind(AssertUnwindSafe(|| H::spoil(value, error.clone())));
+fn spoil<H: Handle>(value: &H::Value) {
+    let _ = catch_unwind(AssertUnwindSafe(|| H::spoil(value)));
 }
 
 /// A question whose answer is a number, 0 where there is none.
@@ -293,7 +293,7 @@ pub(super) unsafe fn act<H: Handle>(
     let result = match unsafe { look(handle) } {
         Err(kind) => Err(refusal(kind)),
         Ok(value) => caught(|| body(value)).unwrap_or_else(|error| {
-            spoil::<H>(value, &error);
+            spoil::<H>(value);
             Err(error)
         }),
     };

@@ -25,7 +25,7 @@ use super::text::c_string;
 use super::types::{HaConfig, HaError};
 use crate::config::{Config, keys};
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Session, SessionBuilder};
+use crate::session::{Callbacks, Session};
 
 /// What is behind a `ha_config`.
 #[derive(Default)]
@@ -49,15 +49,17 @@ impl ConfigValue {
     pub(super) fn start(&self, caller: Option<Caller>) -> Result<Session> {
         let config = self.lock().config.clone();
         let auto = config.get(keys::ACTIVATION_AUTO).as_deref() == Some("true");
-        let builder = SessionBuilder::from(config);
-        match caller {
-            None => builder.start(),
-            Some(caller) if caller.functions.on_activate.is_none() && !auto => Err(Error::new(
-                ErrorKind::InvalidArgument,
-                "on_activate is NULL, which needs activation.auto = true",
-            )),
-            Some(caller) => builder.callbacks(caller).start(),
-        }
+        let callbacks = match caller {
+            None => None,
+            Some(caller) if caller.functions.on_activate.is_none() && !auto => {
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    "on_activate is NULL, which needs activation.auto = true",
+                ));
+            }
+            Some(caller) => Some(Box::new(caller) as Box<dyn Callbacks>),
+        };
+        Session::start(&config, callbacks)
     }
 }
 

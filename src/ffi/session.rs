@@ -105,9 +105,9 @@ impl Handle for HaSession {
     type Value = SessionValue;
     const TAG: u64 = u64::from_le_bytes(*b"hasessn\0");
 
-    fn spoil(value: &SessionValue, error: Error) {
+    fn spoil(value: &SessionValue) {
         if let Some(session) = value.session.get() {
-            session.fail(error);
+            session.fail();
         }
     }
 }

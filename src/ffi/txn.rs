@@ -122,8 +122,8 @@ impl Handle for HaTxn {
     type Value = TxnValue;
     const TAG: u64 = u64::from_le_bytes(*b"ha_txn\0\0");
 
-    fn spoil(value: &TxnValue, error: Error) {
-        value.session.fail(error);
+    fn spoil(value: &TxnValue) {
+        value.session.fail();
     }
 }
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::outbox::Outbox;
 use super::{Callbacks, Session};
-use crate::config::{Config, Resolved, StoreOptions};
+use crate::config::{Config, Resolved, StoreOptions, StoreUrl, keys};
 use crate::driver::{Driver, Setup, Shared, current_process};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Store;
+#[cfg(feature = "local")]
+use crate::store::local::LocalStore;
 
 impl Session {
     /// Starts a session. Checks and copies the configuration, and returns without waiting for the network: an unreachable
@@ -93,12 +95,20 @@ fn random_id() -> Result<u128> {
 }
 
 fn open_store(options: &StoreOptions) -> Result<Arc<dyn Store>> {
-    let url = &options.url;
-    let error = Error::new(
-        ErrorKind::Unsupported,
-        format!("this build has no store for {url}"),
-    );
-    Err(error
-        .with("key", crate::config::keys::STORE_URL)
-        .with("value", url))
+    match &options.url {
+        #[cfg(feature = "local")]
+        StoreUrl::Local { directory } => {
+            let limit = options.request_timeout;
+            Ok(Arc::new(LocalStore::open(directory, limit)?))
+        }
+        #[cfg_attr(
+            all(feature = "local", feature = "etcd"),
+            expect(unreachable_patterns, reason = "a build with all stores")
+        )]
+        url => {
+            let message = format!("this build has no store for {url}");
+            let error = Error::new(ErrorKind::Unsupported, message);
+            Err(error.with("key", keys::STORE_URL).with("value", url))
+        }
+    }
 }

@@ -23,10 +23,10 @@
 
 #[cfg(feature = "testkit")]
 pub mod conformance;
-#[cfg(feature = "testkit")]
-pub mod sim;
 #[cfg(feature = "local")]
 pub mod local;
+#[cfg(feature = "testkit")]
+pub mod sim;
 
 use std::time::Duration;
 

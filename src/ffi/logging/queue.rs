@@ -12,6 +12,7 @@ use serde_json::Map;
 
 use super::layer::unix_ms;
 use super::{Receiver, Record};
+use crate::driver::spawn_thread;
 use crate::error::ErrorKind;
 use crate::ffi::boundary::{plain, pointer};
 use crate::ffi::log::{
@@ -149,9 +150,7 @@ pub(super) fn push(record: Record) {
     state.waiting.push_back(record);
     state.pushed += 1;
     if !state.has_thread {
-        state.has_thread = std::thread::Builder::new()
-            .spawn(move || queue.deliver())
-            .is_ok();
+        state.has_thread = spawn_thread("coordha-log", || queue.deliver()).is_ok();
         if !state.has_thread {
             // Nobody will ever take them: so nobody may wait for it either.
             state.delivered = state.pushed;
