@@ -249,8 +249,9 @@ pub unsafe extern "C" fn ha_error_detail(
 }
 
 /// Whether the same call may succeed later with nothing changed but the time.
-///
 /// HA_ERR_UNKNOWN_OUTCOME is not retriable: see the section on transactions.
+///
+/// @return false also for NULL.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_error_is_retriable(error: *const HaError) -> bool {
@@ -259,6 +260,8 @@ pub unsafe extern "C" fn ha_error_is_retriable(error: *const HaError) -> bool {
 }
 
 /// Whether a session that meets it ends.
+///
+/// @return false also for NULL.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_error_is_fatal(error: *const HaError) -> bool {

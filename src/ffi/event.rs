@@ -3,22 +3,22 @@
 //! What happens to a session is told as events, in order: to your callbacks, or one by one from
 //! ha_session_next_event().
 //!
-//! | Kind         | What it says                              | Carries, beside role name and time|
-//! |--------------|-------------------------------------------|-----------------------------------|
-//! | REGISTERED   | a server ID and a lease were taken        | server_id, ttl_ms                 |
-//! | STANDBY      | standing by                               | the holder, if known              |
-//! | ACTIVATE *   | the term is won: get ready                | token, remaining_ms               |
-//! | ACTIVE *     | you said "ready"                          | token, remaining_ms               |
-//! | JEOPARDY     | half the hold time passed without renewal | token, remaining_ms               |
-//! | SAFE         | renewed again after that                  | token, remaining_ms               |
-//! | DEACTIVATE * | leave: drain where held, else clean up    | token, reason, held, error if any |
-//! | TERM_ENDED * | the role is gone                          | token, reason, error if any       |
-//! | HOLDER       | who is active now; server ID 0: nobody    | server_id, address, token         |
-//! | DEGRADED     | the store cannot be reached, or refuses   | error                             |
-//! | RECOVERED    | it answers again                          |                                   |
-//! | BLOCKED      | contending is held back                   | reason, the holder if known       |
-//! | FOREIGN      | a key in the store cannot be read         | key, error                        |
-//! | ENDED *      | the session is over: the last event       | error; none after an orderly stop |
+//! | Kind         | What it says                           | Carries, beside role and time     |
+//! |--------------|----------------------------------------|-----------------------------------|
+//! | REGISTERED   | a server ID and a lease were taken     | server_id, ttl_ms                 |
+//! | STANDBY      | standing by                            | the holder, if known              |
+//! | ACTIVATE *   | the term is won: get ready             | token, remaining_ms               |
+//! | ACTIVE *     | you said "ready"                       | token, remaining_ms               |
+//! | JEOPARDY     | half the hold time without a renewal   | token, remaining_ms               |
+//! | SAFE         | renewed again after that               | token, remaining_ms               |
+//! | DEACTIVATE * | leave: drain where held, else clean up | token, reason, held, error if any |
+//! | TERM_ENDED * | the role is gone                       | token, reason, error if any       |
+//! | HOLDER       | who is active now; server ID 0: nobody | server_id, address, token         |
+//! | DEGRADED     | the store fails or refuses             | error                             |
+//! | RECOVERED    | it answers again                       |                                   |
+//! | BLOCKED      | contending is held back                | reason, the holder if known       |
+//! | FOREIGN      | a key in the store cannot be read      | key, error                        |
+//! | ENDED *      | the session is over: the last event    | error; none after an orderly stop |
 //!
 //! For an exclusive session HOLDER says who is in the way.
 //!
@@ -264,8 +264,10 @@ pub unsafe extern "C" fn ha_event_reason(event: *const HaEvent) -> i32 {
     }
 }
 
-/// DEACTIVATE: the role is still held, and renewed, until you say "left" or
-/// deactivation.timeout_ms has passed: drain. False: it is gone, only clean up.
+/// Whether the role is still held, and renewed, until you say "left" or deactivation.timeout_ms
+/// has passed: drain. Else it is gone: only clean up.
+///
+/// @return false for every kind but DEACTIVATE, and for NULL.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_event_held(event: *const HaEvent) -> bool {
@@ -283,8 +285,9 @@ pub unsafe extern "C" fn ha_event_remaining_ms(event: *const HaEvent) -> i64 {
     unsafe { ask_number(event, |value| value.event.remaining_ms()) }
 }
 
-/// REGISTERED: the time to live in ms that the store granted the lease; it may be more than was
-/// asked for.
+/// The time to live in ms that the store granted the lease; it may be more than was asked for.
+///
+/// @return 0 for every kind but REGISTERED, and for NULL.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_event_ttl_ms(event: *const HaEvent) -> i64 {
@@ -294,6 +297,8 @@ pub unsafe extern "C" fn ha_event_ttl_ms(event: *const HaEvent) -> i64 {
 
 /// When it happened: ms on the clock that counts suspend (CLOCK_BOOTTIME), which all processes
 /// of a host share.
+///
+/// @return 0 for NULL.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_event_at_ms(event: *const HaEvent) -> i64 {
@@ -359,6 +364,8 @@ pub unsafe extern "C" fn ha_event_error(event: *const HaEvent) -> *const HaError
 }
 
 /// How many events were dropped unread just before this one.
+///
+/// @return 0: none; also for NULL.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_event_missed(event: *const HaEvent) -> u64 {

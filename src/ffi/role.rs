@@ -7,14 +7,14 @@
 //!   later term of the same session answers false.
 //! - **Should the work of term t wind up?** ha_session_is_ending(session, t).
 //!
-//! | ha_session_role()           | is_active | holds(t) | fencing_token | is_ending(t) | remaining_ms |
-//! |-----------------------------|-----------|----------|---------------|--------------|--------------|
-//! | STARTING, STANDBY, ENDED    | false     | false    | 0             | true         | 0            |
-//! | ACTIVATING                  | false     | true     | t             | false        | to deadline  |
-//! | ACTIVE                      | true      | true     | t             | false        | to deadline  |
-//! | DEACTIVATING, role held     | false     | true     | t             | true         | to deadline  |
-//! | DEACTIVATING, role lost     | false     | false    | 0             | true         | 0            |
-//! | any, past the deadline      | false     | false    | 0             | true         | 0            |
+//! | ha_session_role()        | is_active | holds(t) | fencing_token | is_ending(t) | remaining_ms |
+//! |--------------------------|-----------|----------|---------------|--------------|--------------|
+//! | STARTING, STANDBY, ENDED | false     | false    | 0             | true         | 0            |
+//! | ACTIVATING               | false     | true     | t             | false        | to deadline  |
+//! | ACTIVE                   | true      | true     | t             | false        | to deadline  |
+//! | DEACTIVATING, role held  | false     | true     | t             | true         | to deadline  |
+//! | DEACTIVATING, role lost  | false     | false    | 0             | true         | 0            |
+//! | any, past the deadline   | false     | false    | 0             | true         | 0            |
 //!
 //! A half-loaded or draining coordinator takes no request, while activation and drain can still
 //! write. All of them read the clock: no thread of the library has to run in time for the answer

@@ -18,15 +18,15 @@
 //! builder call sticks, and ha_txn_commit() gives it. Single use; one thread at a time; allowed
 //! in callbacks.
 //!
-//! | ha_txn_commit() says   | Meaning                                                                 |
-//! |------------------------|-------------------------------------------------------------------------|
-//! | HA_OK                  | committed; what was read is in the results                              |
-//! | HA_ERR_FENCED          | the term is over; nothing was written                                   |
-//! | HA_ERR_COMPARE_FAILED  | a compare of yours failed; nothing was written; the present values are  |
-//! |                        | in the results                                                          |
-//! | HA_ERR_UNAVAILABLE     | never sent; nothing was written                                         |
-//! | HA_ERR_UNKNOWN_OUTCOME | sent, and no answer: it may be committed, or commit even later, but     |
-//! |                        | never after the term                                                    |
+//! | ha_txn_commit() says   | Meaning                                                              |
+//! |------------------------|----------------------------------------------------------------------|
+//! | HA_OK                  | committed; what was read is in the results                           |
+//! | HA_ERR_FENCED          | the term is over; nothing was written                                |
+//! | HA_ERR_COMPARE_FAILED  | a compare of yours failed; nothing was written; the results have the |
+//! |                        | present values                                                       |
+//! | HA_ERR_UNAVAILABLE     | never sent; nothing was written                                      |
+//! | HA_ERR_UNKNOWN_OUTCOME | sent, and no answer: it may be committed, or commit even later, but  |
+//! |                        | never after the term                                                 |
 //!
 //! After HA_ERR_UNKNOWN_OUTCOME do not guess. Let a transaction compare a key that it also
 //! writes, and send the same again: if the second commits, the first never will; if its compare

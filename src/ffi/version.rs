@@ -25,11 +25,11 @@ const fn decimal(text: &str) -> i32 {
     value
 }
 
-/// The version of the library that runs, MAJOR * 1000000 + MINOR * 1000 + PATCH; that of the
-/// header it was compiled with is HA_VERSION_NUMBER. A program that needs a function of a later
-/// version compares them.
+/// The version of the library that runs: MAJOR * 1000000 + MINOR * 1000 + PATCH, as
+/// HA_VERSION_NUMBER is that of this header. A program that needs a function of a later version
+/// compares them.
 ///
-/// Any thread. Never fails.
+/// @return The version. Never fails.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn ha_version_number() -> i32 {

@@ -8,8 +8,20 @@ use crate::header;
 
 /// Nothing of these may be asked for: signal handlers and the process's life are the program's.
 const FORBIDDEN: &[&str] = &[
-    "sigaction", "signal", "sigset", "bsd_signal", "exit", "_exit", "_Exit", "quick_exit", "atexit", "fork", "vfork",
-    "kill", "raise", "system",
+    "sigaction",
+    "signal",
+    "sigset",
+    "bsd_signal",
+    "exit",
+    "_exit",
+    "_Exit",
+    "quick_exit",
+    "atexit",
+    "fork",
+    "vfork",
+    "kill",
+    "raise",
+    "system",
 ];
 
 type Names = BTreeSet<String>;
@@ -49,7 +61,9 @@ fn the_shared_library_exports_the_list_and_nothing_else() {
 
 #[test]
 fn the_header_declares_the_list_and_nothing_else() {
-    let declared = header::functions().into_iter().map(|function| function.name);
+    let declared = header::functions()
+        .into_iter()
+        .map(|function| function.name);
     assert_eq!(differences(&declared.collect(), &wanted()), [""; 0]);
 }
 
@@ -57,14 +71,20 @@ fn the_header_declares_the_list_and_nothing_else() {
 fn the_shared_library_asks_for_no_signal_handler_and_ends_no_process() {
     let asked = symbols(&dynamic_symbols(), false);
     assert!(asked.contains("malloc"), "the list is read: {asked:?}");
-    let found: Vec<&&str> = FORBIDDEN.iter().filter(|name| asked.contains(**name)).collect();
+    let found: Vec<&&str> = FORBIDDEN
+        .iter()
+        .filter(|name| asked.contains(**name))
+        .collect();
     assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]
 fn the_shared_library_has_its_soname() {
     let dynamic = said(Command::new("readelf").arg("-d").arg(shared_library()));
-    assert!(dynamic.contains("Library soname: [libcoordha.so.0]"), "{dynamic}");
+    assert!(
+        dynamic.contains("Library soname: [libcoordha.so.0]"),
+        "{dynamic}"
+    );
 }
 
 #[test]
