@@ -204,6 +204,13 @@ impl Error {
             .map(|(_, value)| value.as_str())
     }
 
+    /// All details, by name.
+    pub fn details(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.details
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+    }
+
     /// Whether the same call may succeed later without any change.
     pub fn is_retriable(&self) -> bool {
         use ErrorKind::{Busy, NoSpace, NoTarget, Resources, Timeout, Unavailable};

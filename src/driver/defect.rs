@@ -132,6 +132,16 @@ impl Driver {
         self.shared.log(move || tracing::error!(role, "{error}"));
     }
 
+    /// A call on the session has failed by a defect outside the core: it can no longer be trusted to lead.
+    #[cfg(feature = "capi")]
+    pub(crate) fn fail(self: &Arc<Self>, text: &'static str) {
+        self.locked(|core| {
+            if !core.ledger.is_defect() && !core.ledger.ended {
+                self.defect(core, clock::now(), &text);
+            }
+        });
+    }
+
     pub(super) fn request_after_defect(
         self: &Arc<Self>,
         core: &mut Core,

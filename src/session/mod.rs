@@ -213,6 +213,12 @@ impl Session {
         TxnBuilder::new(Arc::clone(&self.driver), token)
     }
 
+    /// A panic was caught in a call on it: the role is lost, and the session ends.
+    #[cfg(feature = "capi")]
+    pub(crate) fn fail(&self) {
+        self.driver.fail("a call has panicked");
+    }
+
     fn pulled(&self) -> Result<()> {
         if self.outbox.has_callbacks {
             return Err(Error::new(

@@ -1,0 +1,1867 @@
+/**
+ * @file coordha.h
+ * @brief coordha: active-standby for coordinators on etcd.
+ *
+ * Several processes stand in an election for a role. One of them is active and serves; when it
+ * stops, hangs, dies or is cut off, a standby takes over; and nothing that the old one writes
+ * late can do harm, because every write that matters carries a fencing token. The election is
+ * held in etcd, or in a directory where all processes are on one host.
+ *
+ * This file is the manual. It is read from top to bottom: conventions, life of a session, then a
+ * section for each noun. Where a question stays open, that is a defect of this file.
+ *
+ * # The smallest coordinator
+ *
+ *     // A coordinator that stands by until it is chosen: minimal <store> <host:port>
+ *     #include <coordha.h>
+ *     #include <inttypes.h>
+ *     #include <signal.h>
+ *     #include <stdio.h>
+ *
+ *     static ha_session *session;
+ *     static void on_sigterm(int sig) { (void)sig; ha_session_request_stop(session); }
+ *
+ *     static int32_t activate(void *app, ha_session *s, const ha_event *event) {
+ *         (void)app, (void)s; // load what you need; ask ha_session_is_ending() now and then
+ *         printf("active, with fencing token %" PRId64 "\n", ha_event_token(event));
+ *         return HA_OK; // from now on ha_session_is_active() is true
+ *     }
+ *
+ *     static int32_t deactivate(void *app, ha_session *s, const ha_event *event) {
+ *         (void)app, (void)s;
+ *         printf("leaving: %s\n", ha_event_held(event) ? "finish what runs" : "the role is lost");
+ *         return HA_OK; // nothing of this term runs any more
+ *     }
+ *
+ *     int main(int argc, char **argv) {
+ *         ha_error *err = NULL;
+ *         ha_config *config = ha_config_new();
+ *         ha_callbacks callbacks = HA_CALLBACKS_INIT;
+ *         callbacks.on_activate = activate;
+ *         callbacks.on_deactivate = deactivate;
+ *         if (argc != 3 || ha_config_set(config, HA_KEY_STORE_URL, argv[1], &err) != HA_OK ||
+ *             ha_config_set(config, HA_KEY_ADDRESS, argv[2], &err) != HA_OK ||
+ *             ha_config_set(config, HA_KEY_ROLE, "rootcoord", &err) != HA_OK ||
+ *             ha_config_set(config, HA_KEY_ACTIVE_STANDBY_ENABLED, "true", &err) != HA_OK ||
+ *             ha_session_start(config, &callbacks, &session, &err) != HA_OK) {
+ *             fprintf(stderr, "%s\n", err ? ha_error_message(err) : "minimal <store> <host:port>");
+ *             return 1;
+ *         }
+ *         signal(SIGTERM, on_sigterm);
+ *         ha_session_wait(session, HA_UNTIL_ENDED, HA_FOREVER, NULL);
+ *         ha_session_free(session);
+ *         ha_config_free(config);
+ *     }
+ *
+ * Compile with `cc coordinator.c $(pkg-config --cflags --libs coordha)`.
+ *
+ * # Conventions
+ *
+ * **Names.** Functions are ha_<noun>_<verb>, constants HA_*. A function never changes once it is
+ * released; a new need gets a new name. `@since` says which version has it first.
+ *
+ * **Handles** (ha_config, ha_session, ha_event, ha_txn, ha_error, ha_log_record) are opaque. What
+ * a function gives you through a pointer of yours, or returns without `const`, is yours: free it
+ * with the function of its noun. What it returns as `const`, or hands to a callback, is lent: the
+ * comment says for how long. Freeing NULL is a no-op. A handle of another type, or NULL where
+ * none may be, is refused and never a crash; a handle that was freed is not to be used again.
+ *
+ * **Failure.** A function that can fail returns an `int32_t`: HA_OK, which is 0, or one of
+ * HA_ERR_*. Most take `ha_error **err` as the last argument for the reason in words: it may be
+ * NULL, and is always written, with NULL on success. On failure every other out-parameter is NULL
+ * or 0. Functions that answer a question return the answer, and false, 0, NULL or -1 where there
+ * is none. Nothing here calls abort or exit, and a defect of the library comes back as
+ * HA_ERR_INTERNAL.
+ *
+ * **Strings** in are NUL-terminated UTF-8 and are copied. Bytes are a pointer and a length;
+ * (NULL, 0) is empty. Strings out are lent.
+ *
+ * **Times** are `int64_t` milliseconds. As a limit, 0 means "do not wait" and HA_FOREVER "for
+ * ever".
+ *
+ * **Threads.** Every function may be called from any thread. Two threads may use one handle at
+ * once where it is a session, or where the function takes it as `const`; else one at a time.
+ * Threads of the library block all asynchronous signals, and it installs no signal handler. From
+ * a signal handler of yours call ha_session_request_stop(), ha_session_is_active(),
+ * ha_session_holds() and ha_session_is_ending(), nothing else.
+ *
+ * **fork.** A child has no part in the sessions of its parent: there every call on a session or a
+ * transaction says HA_ERR_FORKED (questions say false, 0, NULL or -1; ha_session_is_ending() says
+ * true), frees nothing and touches no lease. Configurations, events and errors are plain data and
+ * stay usable. Where the parent had no session when it forked, the child may start its own.
+ *
+ * **Never dlclose** the library while a session lives. A process that just exits, without
+ * ha_session_stop(), leaves the role to be taken after the hold time (at once where a standby on
+ * the same host sees the process die).
+ *
+ * **Linking.** `pkg-config --cflags --libs coordha`, or coordha-static for the archive. With CMake
+ * `find_package(coordha)`, then the target coordha::coordha or coordha::static. By hand, the
+ * archive is followed by these libraries of the system:
+ *
+ *     -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+ *
+ * # The life of a session
+ *
+ *                        registered                   won                    "ready"
+ *  start --> STARTING ---------------> STANDBY ---------------> ACTIVATING ---------> ACTIVE
+ *             ^  |  ^    lease lost     | ^                         |                   | asked to
+ *             |  |  +-------------------+ | "left"                  | failed, too slow, | stop or
+ *             |  +-- won (exclusive) -----|------> ACTIVATING       | lost, asked       | resign,
+ *             |                           |                         v                   | or lost
+ *             +-- "left" (exclusive, -----+------------------- DEACTIVATING <-----------+
+ *                 or the lease is gone)
+ *
+ *  ENDED <-- stop, or an error that is fatal: from STARTING and STANDBY at once, else after "left"
+ *            or its time limit
+ *
+ * An exclusive session (HA_KEY_ACTIVE_STANDBY_ENABLED is false) has no STANDBY: it waits for the
+ * holder to go in STARTING, for HA_KEY_EXCLUSIVE_WAIT_MS at most, and then ends with
+ * HA_ERR_ROLE_HELD.
+ *
+ * A **term** is one time of holding the role. It has a **fencing token**, a number larger than
+ * that of every term before it, whoever held those. It has a **deadline**, which the library
+ * moves on with each renewal, every quarter of HA_KEY_ELECTION_HOLD_MS; once the deadline has
+ * passed the term is over, whatever any thread does or fails to do, and others may begin theirs.
+ *
+ * "Ready" and "left" are said by you:
+ *
+ * |                       | With callbacks                       | Pulling events                 |
+ * |-----------------------|--------------------------------------|--------------------------------|
+ * | you are told to begin | on_activate is called                | HA_EVENT_ACTIVATE              |
+ * | you say "ready"       | return HA_OK; or HA_PENDING, later   | ha_session_activation_done()   |
+ * |                       | ha_session_activation_done()         |                                |
+ * | you say "failed"      | return another code; or HA_PENDING,  | ha_session_activation_done()   |
+ * |                       | later ha_session_activation_done()   | with a code and a reason       |
+ * | you are told to leave | ha_session_is_ending() at once, then | HA_EVENT_DEACTIVATE            |
+ * |                       | on_deactivate is called              |                                |
+ * | you say "left"        | return; or HA_PENDING, later         | ha_session_deactivation_done() |
+ * |                       | ha_session_deactivation_done()       |                                |
+ *
+ * - "Ready" makes ha_session_is_active() true. The token is readable, and guarded transactions
+ *   work, before that: load and repair what you must while ACTIVATING.
+ * - "Left" means: nothing of this term runs any more. Until it is said this session does not
+ *   contend (HA_EVENT_BLOCKED); others take over in the meantime.
+ * - In an orderly end (stop, resign) the role is kept and renewed while you drain, for
+ *   HA_KEY_DEACTIVATION_TIMEOUT_MS at most. When it is lost there is nothing to drain, only to
+ *   clean up.
+ * - An activation that takes longer than HA_KEY_ACTIVATION_TIMEOUT_MS, or fails, gives the term
+ *   up; after HA_KEY_ACTIVATION_BACKOFF_MS, doubling up to 30 s, the session contends again.
+ * - Acknowledgements name the token: one that comes late, or twice, is an error and never hits a
+ *   wrong term.
+ * - With HA_KEY_ACTIVATION_AUTO the library says both itself. The smallest programs start without
+ *   callbacks, ha_session_wait(s, HA_UNTIL_ACTIVE, ...), and work while ha_session_is_active().
+ *
+ * # What it guarantees, and what it does not
+ *
+ * At most one session of a role is active at any time, given clocks whose rate is right within 11
+ * percent. A guarded transaction never commits after its term. Tokens grow, unless etcd is restored
+ * from an older snapshot, which stops every session that sees it. What it cannot do: stop a
+ * thread of yours that asked, was then suspended, and acts late. What you touch outside the store
+ * must compare the token; the section on transactions says how.
+ */
+
+#ifndef COORDHA_H
+#define COORDHA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The version of this header, as ha_version_number() gives that of the library. */
+#define HA_VERSION_NUMBER (HA_VERSION_MAJOR * 1000000 + HA_VERSION_MINOR * 1000 + HA_VERSION_PATCH)
+/** Changes that break programs. 0: none is promised yet. */
+#define HA_VERSION_MAJOR 0
+/** Additions. */
+#define HA_VERSION_MINOR 1
+/** Repairs. */
+#define HA_VERSION_PATCH 0
+
+/**
+ * @defgroup version Version and features
+ * @{
+ */
+
+/**
+ * The version of the library that runs: MAJOR * 1000000 + MINOR * 1000 + PATCH, as
+ * HA_VERSION_NUMBER is that of this header. A program that needs a function of a later version
+ * compares them.
+ *
+ * @return The version. Never fails.
+ * @since 0.1
+ */
+int32_t ha_version_number(void);
+
+/**
+ * The same as text, such as "0.1.0".
+ *
+ * @return Static: valid for ever, never freed. Any thread. Never fails.
+ * @since 0.1
+ */
+const char *ha_version_string(void);
+
+/**
+ * Whether this build of the library has a feature.
+ *
+ * @param name "etcd", "local", "tls", "yaml", "metrics", "mirror" or "handover".
+ * @return false also for a name that is not known, and for NULL. Any thread.
+ * @since 0.1
+ */
+bool ha_has_feature(const char *name);
+
+/** @} */
+
+/**
+ * @defgroup types The opaque types of the header
+ * @{
+ */
+
+/**
+ * The settings of a session, by key. Made by ha_config_new(), yours until ha_config_free().
+ */
+typedef struct ha_config ha_config;
+
+/**
+ * What went wrong. Yours until ha_error_free() where it was given through `err`; lent, and
+ * alive as long as the event, where an event has it.
+ */
+typedef struct ha_error ha_error;
+
+/**
+ * Something that happened to a session. Yours until ha_event_free() where it was given through
+ * a pointer of yours; lent for the call where a callback gets it. It outlives its session.
+ */
+typedef struct ha_event ha_event;
+
+/**
+ * A log record. Lent for the call of your receiver.
+ */
+typedef struct ha_log_record ha_log_record;
+
+/**
+ * A stand in an election: one role, one address. Made by ha_session_start(), yours until
+ * ha_session_free().
+ */
+typedef struct ha_session ha_session;
+
+/**
+ * A guarded transaction, and its results. Made by ha_txn_new(), yours until ha_txn_free().
+ */
+typedef struct ha_txn ha_txn;
+
+/** @} */
+
+/**
+ * @defgroup error Status codes and errors
+ * A function that can fail returns a status code: HA_OK, or a reason from the list below, the
+ * numbers in families with room to grow. Most take `ha_error **err` as well, for the reason in
+ * words and in details; pass NULL where the code is enough. `*err` is always written: NULL on
+ * success, else an error that is yours to free.
+ *
+ *     ha_error *err;
+ *     if (ha_config_set(c, HA_KEY_LEASE_TTL_MS, ttl, &err) != HA_OK) {
+ *         fprintf(stderr, "%s\n", ha_error_message(err));
+ *         ha_error_free(err);
+ *     }
+ *
+ * Errors are plain data: they belong to no thread and no session, and outlive both. "Retriable"
+ * says that the same call may succeed later; "fatal" that a session which meets it ends.
+ * @{
+ */
+
+/**
+ * Success. It will always be 0.
+ */
+#define HA_OK 0
+
+/**
+ * Returned by your callback, never by the library: the answer comes later, by
+ * ha_session_activation_done() or ha_session_deactivation_done().
+ */
+#define HA_PENDING 1
+
+/**
+ * NULL was given where none may be.
+ */
+#define HA_ERR_NULL 101
+
+/**
+ * An argument is not of the allowed form, or a handle is of another type.
+ */
+#define HA_ERR_INVALID_ARGUMENT 102
+
+/**
+ * Not possible in the session's present state.
+ */
+#define HA_ERR_STATE 103
+
+/**
+ * The handle was closed. Only the bindings of other languages give it.
+ */
+#define HA_ERR_CLOSED 104
+
+/**
+ * The time limit passed; nothing else happened. Retriable.
+ */
+#define HA_ERR_TIMEOUT 105
+
+/**
+ * Not allowed in a callback of the same session: it would wait for itself.
+ */
+#define HA_ERR_IN_CALLBACK 106
+
+/**
+ * This process is a child of `fork`; the session belongs to its parent.
+ */
+#define HA_ERR_FORKED 107
+
+/**
+ * This build or version of the library cannot do it.
+ */
+#define HA_ERR_UNSUPPORTED 108
+
+/**
+ * Too much is waiting already. Retriable.
+ */
+#define HA_ERR_BUSY 109
+
+/**
+ * The session has ended, or its ENDED event was read.
+ */
+#define HA_ERR_ENDED 110
+
+/**
+ * This process has a session with the same role and address already.
+ */
+#define HA_ERR_ALREADY_STARTED 111
+
+/**
+ * No such configuration key.
+ */
+#define HA_ERR_CONFIG_KEY 201
+
+/**
+ * The value is not allowed; details "key", "value", "allowed".
+ */
+#define HA_ERR_CONFIG_VALUE 202
+
+/**
+ * A required key has no value; detail "key".
+ */
+#define HA_ERR_CONFIG_MISSING 203
+
+/**
+ * Two values contradict each other; detail "key".
+ */
+#define HA_ERR_CONFIG_CONFLICT 204
+
+/**
+ * A configuration file cannot be read.
+ */
+#define HA_ERR_CONFIG_FILE 205
+
+/**
+ * The term is over: nothing was written. Also a late or repeated acknowledgement.
+ */
+#define HA_ERR_FENCED 301
+
+/**
+ * Another session holds the role (exclusive sessions); details "holder_address",
+ * "holder_server_id". Fatal.
+ */
+#define HA_ERR_ROLE_HELD 302
+
+/**
+ * The application's activation failed.
+ */
+#define HA_ERR_ACTIVATION_FAILED 303
+
+/**
+ * No session can take the role over. Retriable.
+ */
+#define HA_ERR_NO_TARGET 304
+
+/**
+ * A compare of your own failed: nothing was written; the present values are in the results.
+ */
+#define HA_ERR_COMPARE_FAILED 321
+
+/**
+ * Sent, and no answer came: it may have been done, or be done even later, but never after the
+ * term.
+ */
+#define HA_ERR_UNKNOWN_OUTCOME 322
+
+/**
+ * More operations or bytes than a transaction may have.
+ */
+#define HA_ERR_TOO_LARGE 323
+
+/**
+ * The store cannot be reached; nothing was sent, or the release at the end is unconfirmed.
+ * Retriable.
+ */
+#define HA_ERR_UNAVAILABLE 401
+
+/**
+ * The store refused the user or the password.
+ */
+#define HA_ERR_AUTH 402
+
+/**
+ * The store's user may not do it.
+ */
+#define HA_ERR_PERMISSION 403
+
+/**
+ * TLS could not be set up.
+ */
+#define HA_ERR_TLS 404
+
+/**
+ * The store has no space left; nothing was written. Retriable.
+ */
+#define HA_ERR_NO_SPACE 405
+
+/**
+ * The store's revision went back, as after a restore from a backup. Fatal.
+ */
+#define HA_ERR_REGRESSED 406
+
+/**
+ * A key of this library holds garbage; detail "key". Fatal.
+ */
+#define HA_ERR_CORRUPT 407
+
+/**
+ * The store's version cannot be used. Fatal.
+ */
+#define HA_ERR_STORE_VERSION 408
+
+/**
+ * A defect of this library, caught. The session that met it is lost and deactivates.
+ */
+#define HA_ERR_INTERNAL 901
+
+/**
+ * The system gave no thread, descriptor or memory. Retriable.
+ */
+#define HA_ERR_RESOURCES 902
+
+/**
+ * The first code that is yours: what a failed activation of yours returns, from here up, is
+ * never one of the library.
+ */
+#define HA_ERR_APPLICATION 10000
+
+/**
+ * The name of a status code without "HA_" or "HA_ERR_", such as "OK" or "FENCED".
+ *
+ * @return Static: valid for ever, never freed. "APPLICATION" from HA_ERR_APPLICATION up,
+ *         "UNKNOWN" for what this version does not know. Any thread. Never fails.
+ * @since 0.1
+ */
+const char *ha_status_name(int32_t code);
+
+/**
+ * The status code of an error: what the call that gave it returned.
+ *
+ * @return 0 for NULL.
+ * @since 0.1
+ */
+int32_t ha_error_code(const ha_error *error);
+
+/**
+ * The name of its status code, as by ha_status_name().
+ *
+ * @return Static. NULL for NULL.
+ * @since 0.1
+ */
+const char *ha_error_name(const ha_error *error);
+
+/**
+ * What happened, in words for a person: it names the key, the value and what is allowed where a
+ * value was wrong. The wording may change from version to version; programs read the code and
+ * the details.
+ *
+ * @return Lent: valid as long as the error. NULL for NULL.
+ * @since 0.1
+ */
+const char *ha_error_message(const ha_error *error);
+
+/**
+ * A detail for a program to read.
+ *
+ * @param error the error
+ * @param name  "key", "value", "allowed" (configuration, corrupt keys), "holder_address",
+ *              "holder_server_id" (HA_ERR_ROLE_HELD), "endpoint" (the store)
+ * @return Lent: valid as long as the error. NULL where it has no such detail.
+ * @since 0.1
+ */
+const char *ha_error_detail(const ha_error *error, const char *name);
+
+/**
+ * Whether the same call may succeed later with nothing changed but the time.
+ * HA_ERR_UNKNOWN_OUTCOME is not retriable: see the section on transactions.
+ *
+ * @return false also for NULL.
+ * @since 0.1
+ */
+bool ha_error_is_retriable(const ha_error *error);
+
+/**
+ * Whether a session that meets it ends.
+ *
+ * @return false also for NULL.
+ * @since 0.1
+ */
+bool ha_error_is_fatal(const ha_error *error);
+
+/**
+ * Frees an error that was given to you through `err`. NULL is a no-op. Not for one that an
+ * event lends.
+ * @since 0.1
+ */
+void ha_error_free(ha_error *error);
+
+/** @} */
+
+/**
+ * @defgroup config Configuration
+ * A configuration is a set of keys with text values. Every key has a default but two: a role
+ * and an address must be given. Times are whole numbers of milliseconds, booleans are true and
+ * false. A wrong key or value is refused at once, and the error names the key, the value and
+ * what is allowed; ha_config_check() looks at all of them together, as ha_session_start() does
+ * before it starts anything.
+ *
+ *     ha_config *c = ha_config_new();
+ *     ha_config_set(c, HA_KEY_ROLE, "rootcoord", NULL);
+ *     ha_config_set(c, HA_KEY_ADDRESS, "10.0.0.5:53100", NULL);
+ *     ha_config_set(c, HA_KEY_STORE_URL, "etcd://10.0.0.1,10.0.0.2,10.0.0.3", NULL);
+ *     ha_config_set(c, HA_KEY_ACTIVE_STANDBY_ENABLED, "true", NULL);
+ *
+ * ha_session_start() copies it, so it may be changed, used for another session, or freed. One
+ * thread at a time; the functions that take it as `const` may be called from many at once.
+ * @{
+ */
+
+/**
+ * Name of the role, such as rootcoord. All sessions with the same role, root and store stand in one
+ * election.
+ * Required. Allowed: [a-z][a-z0-9_]{0,62}; no name that merely begins with the name of a Milvus
+ * role, no name of a Milvus node, neither id nor version.
+ */
+#define HA_KEY_ROLE "role"
+
+/**
+ * Where clients reach this session; written into its record. An empty host stands for the first
+ * unicast IP address of this host, IPv4 before IPv6, as in Milvus.
+ * Required. Allowed: host:port, port 1 to 65535, IPv6 in brackets, the host may be empty.
+ */
+#define HA_KEY_ADDRESS "address"
+
+/**
+ * Where the election is held: an etcd cluster by its endpoints (port 2379 where none is given), or
+ * a directory for processes of one host, without a server.
+ * Default: etcd://localhost:2379. Allowed: etcd://host:port[,host:port...] or local:<directory>.
+ */
+#define HA_KEY_STORE_URL "store.url"
+
+/**
+ * Root of all keys in the store. Repeated and trailing slashes are dropped, a leading one is kept,
+ * as in Milvus, where it is etcd.rootPath and etcd.metaSubPath joined.
+ * Default: by-dev/meta. Allowed: names with slashes between them, at most 1024 bytes.
+ */
+#define HA_KEY_ROOT "root"
+
+/**
+ * On: the session stands by while another one holds the role. Off: it is exclusive, it waits for
+ * exclusive.wait_ms at most and then ends with ROLE_HELD.
+ * Default: false. Allowed: true or false.
+ */
+#define HA_KEY_ACTIVE_STANDBY_ENABLED "active_standby.enabled"
+
+/**
+ * Of several standbys, the one with the highest priority is tried first.
+ * Default: 0. Allowed: a whole number from -1000 to 1000.
+ */
+#define HA_KEY_PRIORITY "priority"
+
+/**
+ * Version in the session's record. Milvus reads it: it is a number of Milvus's, not of this library
+ * or of the program.
+ * Default: 2.5.0; role mixcoord: 2.6.0. Allowed: a strict semantic version such as 2.5.0.
+ */
+#define HA_KEY_RECORD_VERSION "record.version"
+
+/**
+ * On: the library itself says ready and left, for programs that only ask whether they are active.
+ * Default: false. Allowed: true or false.
+ */
+#define HA_KEY_ACTIVATION_AUTO "activation.auto"
+
+/**
+ * How long the application may take to say ready. Then the term is released and others are tried.
+ * Default: 60000. Allowed: a whole number of ms from 100 to 3600000.
+ */
+#define HA_KEY_ACTIVATION_TIMEOUT_MS "activation.timeout_ms"
+
+/**
+ * Pause after a failed activation, doubling up to 30 s, and after a resignation that names no
+ * pause.
+ * Default: 1000. Allowed: a whole number of ms from 0 to 600000.
+ */
+#define HA_KEY_ACTIVATION_BACKOFF_MS "activation.backoff_ms"
+
+/**
+ * How long the application may drain in an orderly stop, the role still held. Then the session
+ * fences itself and releases.
+ * Default: 8000. Allowed: a whole number of ms from 0 to 3600000.
+ */
+#define HA_KEY_DEACTIVATION_TIMEOUT_MS "deactivation.timeout_ms"
+
+/**
+ * How long releasing the role and revoking the lease may take at the end. Then the hold time frees
+ * the role. With deactivation.timeout_ms it should stay within what the supervisor grants between
+ * SIGTERM and SIGKILL.
+ * Default: 2000. Allowed: a whole number of ms from 100 to 60000.
+ */
+#define HA_KEY_RELEASE_TIMEOUT_MS "release.timeout_ms"
+
+/**
+ * Time to live of the session's lease, rounded up to whole seconds; the store may grant more. At
+ * least twice election.hold_ms. Milvus standbys and observers go by it; this library's own standbys
+ * by the hold time.
+ * Default: 60000. Allowed: a whole number of ms from 2000 to 300000.
+ */
+#define HA_KEY_LEASE_TTL_MS "lease.ttl_ms"
+
+/**
+ * Hold time H: how long the active may act after its last renewal. It renews every H / 4; after a
+ * loss of its host or network, another takes over in about 1.25 H.
+ * Default: 5000. Allowed: a whole number of ms from 200 to 60000.
+ */
+#define HA_KEY_ELECTION_HOLD_MS "election.hold_ms"
+
+/**
+ * Pause between two linearizable re-reads of the role's keys: what a silent watch has hidden is
+ * found so.
+ * Default: 3000. Allowed: a whole number of ms from 200 to 60000.
+ */
+#define HA_KEY_ELECTION_REREAD_MS "election.reread_ms"
+
+/**
+ * How long a standby waits for each one that ranks before it when the role becomes free.
+ * Default: 100. Allowed: a whole number of ms from 10 to 5000.
+ */
+#define HA_KEY_ELECTION_RANK_STEP_MS "election.rank_step_ms"
+
+/**
+ * On: the session starts without contending for the role.
+ * Default: false. Allowed: true or false.
+ */
+#define HA_KEY_ELECTION_PAUSED "election.paused"
+
+/**
+ * On: a holder that is proven dead on this host is followed at once. Off: its hold time is always
+ * waited for.
+ * Default: true. Allowed: true or false.
+ */
+#define HA_KEY_ELECTION_SAME_HOST_PROOF "election.same_host_proof"
+
+/**
+ * How long an exclusive session waits for another holder. -1: the holder's time to live and 5 s; 0:
+ * not at all.
+ * Default: -1. Allowed: a whole number of ms from -1 to 600000.
+ */
+#define HA_KEY_EXCLUSIVE_WAIT_MS "exclusive.wait_ms"
+
+/**
+ * How many unread events may wait; beyond it the oldest that may be dropped goes first.
+ * Default: 256. Allowed: a whole number from 16 to 65536.
+ */
+#define HA_KEY_EVENTS_QUEUE "events.queue"
+
+/**
+ * Limit of every request to the store; for those of the election this or H / 4, whichever is
+ * shorter.
+ * Default: 5000. Allowed: a whole number of ms from 50 to 60000.
+ */
+#define HA_KEY_STORE_REQUEST_TIMEOUT_MS "store.request_timeout_ms"
+
+/**
+ * Limit of connecting to an etcd endpoint.
+ * Default: 5000. Allowed: a whole number of ms from 50 to 60000.
+ */
+#define HA_KEY_STORE_ETCD_CONNECT_TIMEOUT_MS "store.etcd.connect_timeout_ms"
+
+/**
+ * Pause between two HTTP/2 pings to etcd, also while nothing else is sent.
+ * Default: 3000. Allowed: a whole number of ms from 100 to 60000.
+ */
+#define HA_KEY_STORE_ETCD_KEEPALIVE_MS "store.etcd.keepalive_ms"
+
+/**
+ * How long a ping may stay unanswered before the connection is given up.
+ * Default: 2000. Allowed: a whole number of ms from 100 to 60000.
+ */
+#define HA_KEY_STORE_ETCD_KEEPALIVE_TIMEOUT_MS "store.etcd.keepalive_timeout_ms"
+
+/**
+ * User name at etcd.
+ * Default: off. Allowed: text without control characters, no space at either end; empty: off.
+ */
+#define HA_KEY_STORE_ETCD_USER "store.etcd.user"
+
+/**
+ * Password of that user.
+ * Default: off. Allowed: text without control characters; empty: off.
+ */
+#define HA_KEY_STORE_ETCD_PASSWORD "store.etcd.password"
+
+/**
+ * On: etcd is reached by TLS, and store.etcd.tls.ca is required.
+ * Default: false. Allowed: true or false.
+ */
+#define HA_KEY_STORE_ETCD_TLS_ENABLED "store.etcd.tls.enabled"
+
+/**
+ * PEM file with the certificates of the authorities that etcd's certificate may come from.
+ * Default: off. Allowed: path of a file; empty: off.
+ */
+#define HA_KEY_STORE_ETCD_TLS_CA "store.etcd.tls.ca"
+
+/**
+ * PEM file with the client's certificate, where etcd asks for one; goes with store.etcd.tls.key.
+ * Default: off. Allowed: path of a file; empty: off.
+ */
+#define HA_KEY_STORE_ETCD_TLS_CERT "store.etcd.tls.cert"
+
+/**
+ * PEM file with the private key of store.etcd.tls.cert.
+ * Default: off. Allowed: path of a file; empty: off.
+ */
+#define HA_KEY_STORE_ETCD_TLS_KEY "store.etcd.tls.key"
+
+/**
+ * Name that etcd's certificate must be for; off: the endpoint's host.
+ * Default: off. Allowed: a host name or IP address; empty: off.
+ */
+#define HA_KEY_STORE_ETCD_TLS_SERVER_NAME "store.etcd.tls.server_name"
+
+/**
+ * Oldest TLS version that is accepted.
+ * Default: 1.2. Allowed: 1.2 or 1.3.
+ */
+#define HA_KEY_STORE_ETCD_TLS_MIN_VERSION "store.etcd.tls.min_version"
+
+/**
+ * Pause between two log lines that say that the session stands by; 0: none.
+ * Default: 10000. Allowed: a whole number of ms from 0 to 3600000.
+ */
+#define HA_KEY_LOG_STANDBY_MS "log.standby_ms"
+
+/**
+ * Makes a configuration in which every key has its default.
+ *
+ * @return Yours until ha_config_free(). NULL where the library met a defect of its own.
+ * @since 0.1
+ */
+ha_config *ha_config_new(void);
+
+/**
+ * Sets a key. The value is checked at once, by itself; on failure nothing changes.
+ *
+ * @param key   HA_KEY_*
+ * @param value copied
+ * @return HA_OK; HA_ERR_CONFIG_KEY: no such key; HA_ERR_CONFIG_VALUE: the value is not allowed;
+ *         HA_ERR_INVALID_ARGUMENT: not UTF-8; HA_ERR_NULL.
+ * @since 0.1
+ */
+int32_t ha_config_set(ha_config *config, const char *key, const char *value, ha_error **err);
+
+/**
+ * The value that a key has now: what was set, or its default. Secrets come in plain text.
+ *
+ * @param key HA_KEY_*
+ * @return Lent: valid until the next ha_config_set() or ha_config_free(). Empty: off. NULL
+ *         where there is no such key, or it is required and not set.
+ * @since 0.1
+ */
+const char *ha_config_get(const ha_config *config, const char *key);
+
+/**
+ * Checks all values together, without starting anything.
+ *
+ * @return HA_OK; HA_ERR_CONFIG_MISSING: a required key is not set; HA_ERR_CONFIG_CONFLICT: two
+ *         values contradict each other; HA_ERR_NULL. Several problems come in one error, whose
+ *         code and details are those of the first.
+ * @since 0.1
+ */
+int32_t ha_config_check(const ha_config *config, ha_error **err);
+
+/**
+ * Frees a configuration. NULL is a no-op.
+ * @since 0.1
+ */
+void ha_config_free(ha_config *config);
+
+/** @} */
+
+/**
+ * @defgroup callbacks Callbacks
+ * Pass `ha_callbacks` to ha_session_start(), and the library calls you; pass NULL, and you pull
+ * events. A session's callbacks come in order, never two at once, on a thread of the library's
+ * that carries no other work: a slow one delays no renewal of the role, only the next callback.
+ * Not always on the same thread.
+ *
+ *     ha_callbacks cb = HA_CALLBACKS_INIT;
+ *     cb.on_activate = activate;
+ *     cb.user_data = app;
+ *
+ * - `on_activate` may run before ha_session_start() has returned: use the `session` that it is
+ *   given.
+ * - Long work in it asks ha_session_is_ending() now and then, and gives up where that is true;
+ *   or it returns HA_PENDING at once and another thread says ha_session_activation_done().
+ * - In a callback, ha_session_stop() and ha_session_wait() on its own session are refused
+ *   (HA_ERR_IN_CALLBACK); ha_session_request_stop(), ha_txn_commit() and even ha_session_free()
+ *   are allowed.
+ * - A callback must return: no longjmp, no C++ exception out of it.
+ * @{
+ */
+
+/**
+ * What a session calls. Initialise it with HA_CALLBACKS_INIT, then set what you need; it is
+ * copied.
+ *
+ * Later versions add fields at the end. A program that was compiled with an older header passes
+ * a smaller `struct_size`, and what it lacks is taken for NULL; one with a newer header than
+ * the library is refused (HA_ERR_UNSUPPORTED) only if it uses what the library does not know.
+ */
+typedef struct {
+    /**
+     * sizeof(ha_callbacks), as HA_CALLBACKS_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * The term is won: get ready. The fencing token is ha_event_token(event); guarded
+     * transactions work already. Return HA_OK: ready, ha_session_is_active() is true from now
+     * on. HA_PENDING: ha_session_activation_done() will say. Any other code: it failed; the
+     * term is given up and, after a pause, contended for again. NULL only where activation.auto
+     * is true.
+     */
+    int32_t (*on_activate)(void *user_data, ha_session *session, const ha_event *event);
+    /**
+     * The term ends: drain where ha_event_held(event), else only clean up. Called once a term,
+     * after on_activate has returned, also where that failed. Return HA_PENDING:
+     * ha_session_deactivation_done() will say. Anything else: nothing of this term runs any
+     * more. NULL: nothing has to be done.
+     */
+    int32_t (*on_deactivate)(void *user_data, ha_session *session, const ha_event *event);
+    /**
+     * Every other event; the last is HA_EVENT_ENDED. The event is lent for the call. NULL: they
+     * are ignored.
+     */
+    void (*on_event)(void *user_data, ha_session *session, const ha_event *event);
+    /**
+     * Yours; handed to every callback. It must live until `destroy` has run.
+     */
+    void *user_data;
+    /**
+     * Called exactly once, after the last callback: inside a failing ha_session_start(), inside
+     * ha_session_free(), or later on a thread of the library where ha_session_free() did not
+     * wait. It must not use the session. NULL: nothing.
+     */
+    void (*destroy)(void *user_data);
+} ha_callbacks;
+
+/** Initialises a `ha_callbacks`: `ha_callbacks cb = HA_CALLBACKS_INIT;` */
+#define HA_CALLBACKS_INIT { sizeof(ha_callbacks), NULL, NULL, NULL, NULL, NULL }
+
+/** @} */
+
+/**
+ * @defgroup session Sessions
+ * A session is one stand in the election of one role, under one address. It is started once and
+ * ends once; in between it may hold the role many times, each time in a term of its own with a
+ * larger fencing token.
+ *
+ * Everything here may be called from many threads at once, but ha_session_free() only after all
+ * other calls on that session have returned; ha_session_request_stop() makes those return that
+ * wait.
+ *
+ * A process may have many sessions: they share one connection and a few threads, and each has
+ * its own server ID and lease. The first one starts the threads, the last ha_session_free()
+ * ends them: there is no init and no shutdown call.
+ * @{
+ */
+
+/**
+ * A time limit that never passes. 0 means: do not wait.
+ */
+#define HA_FOREVER (-1)
+
+/**
+ * ha_session_wait(): the session has a server ID and a lease.
+ */
+#define HA_UNTIL_REGISTERED 1
+
+/**
+ * ha_session_wait(): ha_session_is_active() is true.
+ */
+#define HA_UNTIL_ACTIVE 2
+
+/**
+ * ha_session_wait(): the term that is held at the call was asked to end, or is over; at once
+ * where none is held.
+ */
+#define HA_UNTIL_TERM_ENDING 3
+
+/**
+ * ha_session_wait(): the session is over.
+ */
+#define HA_UNTIL_ENDED 4
+
+/**
+ * Starts a session: checks and copies the configuration, and returns without waiting for the
+ * network. A store that cannot be reached is an event (HA_EVENT_DEGRADED) and is tried again.
+ *
+ * @param config    which role, which address, which store. Copied; stays yours.
+ * @param callbacks what to call; copied. NULL: you pull events with ha_session_next_event().
+ * @param session   set to the session, which is yours until ha_session_free(); to NULL on
+ *                  failure. Callbacks may run before it is set.
+ * @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: nothing was started;
+ *         HA_ERR_ALREADY_STARTED: this process has a session with this role and address;
+ *         HA_ERR_INVALID_ARGUMENT, HA_ERR_UNSUPPORTED: the callbacks are wrong, or the store's
+ *         kind is not in this build; HA_ERR_RESOURCES; HA_ERR_FORKED. On failure `destroy` has
+ *         run.
+ * @since 0.1
+ */
+int32_t ha_session_start(const ha_config *config,
+                         const ha_callbacks *callbacks,
+                         ha_session **session,
+                         ha_error **err);
+
+/**
+ * Waits until the session is so far.
+ *
+ * @param until HA_UNTIL_REGISTERED, HA_UNTIL_ACTIVE, HA_UNTIL_TERM_ENDING or HA_UNTIL_ENDED
+ * @return HA_OK; HA_ERR_TIMEOUT; the error that ended the session, such as HA_ERR_ROLE_HELD, or
+ *         HA_ERR_ENDED where it ended in order and something else was waited for;
+ *         HA_ERR_IN_CALLBACK in a callback of this session; HA_ERR_INVALID_ARGUMENT;
+ *         HA_ERR_NULL; HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_session_wait(ha_session *session, int32_t until, int64_t timeout_ms, ha_error **err);
+
+/**
+ * Says how the activation of a term went: "ready", or failed. Answers HA_EVENT_ACTIVATE where
+ * you pull events, and an on_activate that returned HA_PENDING. It is the session's state that
+ * counts, not whether the event was read.
+ *
+ * @param token  the term, as ha_event_token() of the event gave it
+ * @param status HA_OK: ready, ha_session_is_active() is true when this has returned. Any other
+ *               code but HA_PENDING, yours from HA_ERR_APPLICATION up: failed; the term is
+ *               given up and, after a pause, contended for again.
+ * @param why    what went wrong, in words, for logs and events; or NULL
+ * @return HA_OK; HA_ERR_FENCED: too late, the term is over or was asked to end, or of another
+ *         term; HA_ERR_STATE: it is active already; HA_ERR_ENDED; HA_ERR_INVALID_ARGUMENT;
+ *         HA_ERR_NULL; HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_session_activation_done(ha_session *session,
+                                   int64_t token,
+                                   int32_t status,
+                                   const char *why,
+                                   ha_error **err);
+
+/**
+ * Says that nothing of a term runs any more. Answers HA_EVENT_DEACTIVATE where you pull events,
+ * and an on_deactivate that returned HA_PENDING. Until it is said the session does not contend
+ * again, however long that takes.
+ *
+ * @param token the term, as ha_event_token() of the event gave it
+ * @return HA_OK; HA_ERR_FENCED: it was said already, or of another term; HA_ERR_STATE: the term
+ *         was not asked to end; HA_ERR_ENDED; HA_ERR_NULL; HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_session_deactivation_done(ha_session *session, int64_t token, ha_error **err);
+
+/**
+ * Asks the session to leave for ever: drain, release the role, end the lease, HA_EVENT_ENDED.
+ * Returns at once, and ha_session_is_active() is false when it has returned. Twice is harmless.
+ *
+ * From any thread, from any callback, and from a signal handler.
+ * @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_session_request_stop(ha_session *session);
+
+/**
+ * ha_session_request_stop(), then waits until all is over: the role is released, and no
+ * callback runs or will. Where you pull events, another thread must go on reading and answering
+ * them; an event loop asks instead (ha_session_request_stop()) and reads on up to
+ * HA_EVENT_ENDED.
+ *
+ * @return HA_OK; HA_ERR_UNAVAILABLE: over, but the store did not confirm the release, so others
+ *         wait for the hold time; HA_ERR_TIMEOUT: it goes on behind, call again;
+ *         HA_ERR_IN_CALLBACK in a callback of this session: nothing was done;
+ *         HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL; HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_session_stop(ha_session *session, int64_t timeout_ms, ha_error **err);
+
+/**
+ * Steps down and stays standby: drain, release the role, and contend again after a pause.
+ * Returns at once. Where no role is held it does nothing.
+ *
+ * @param standby_ms the pause; 0: activation.backoff_ms
+ * @return HA_OK; HA_ERR_ENDED; HA_ERR_INVALID_ARGUMENT: it is negative; HA_ERR_NULL;
+ *         HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_session_resign(ha_session *session, int64_t standby_ms);
+
+/**
+ * Ends a session and frees it. NULL is a no-op.
+ *
+ * After HA_EVENT_ENDED, or after a ha_session_stop() that did not time out, it does not wait.
+ * Before, it is a ha_session_stop() of at most deactivation.timeout_ms + release.timeout_ms. In
+ * a callback, past that limit, or where nobody is left to answer (you pull events), it gives
+ * the role up and returns; what is left is done behind, and `destroy` tells when all is over. A
+ * callback that comes after that may still use the `session` that it is given.
+ *
+ * In a child of `fork` it does nothing.
+ * @since 0.1
+ */
+void ha_session_free(ha_session *session);
+
+/** @} */
+
+/**
+ * @defgroup role May I act? Who is active?
+ * Three questions, three calls, without a lock and without a system call but the clock:
+ *
+ * - **May I take new work?** ha_session_is_active().
+ * - **May this step of work, begun in term t, still act?** ha_session_holds(session, t). A
+ *   later term of the same session answers false.
+ * - **Should the work of term t wind up?** ha_session_is_ending(session, t).
+ *
+ * | ha_session_role()        | is_active | holds(t) | fencing_token | is_ending(t) | remaining_ms |
+ * |--------------------------|-----------|----------|---------------|--------------|--------------|
+ * | STARTING, STANDBY, ENDED | false     | false    | 0             | true         | 0            |
+ * | ACTIVATING               | false     | true     | t             | false        | to deadline  |
+ * | ACTIVE                   | true      | true     | t             | false        | to deadline  |
+ * | DEACTIVATING, role held  | false     | true     | t             | true         | to deadline  |
+ * | DEACTIVATING, role lost  | false     | false    | 0             | true         | 0            |
+ * | any, past the deadline   | false     | false    | 0             | true         | 0            |
+ *
+ * A half-loaded or draining coordinator takes no request, while activation and drain can still
+ * write. All of them read the clock: no thread of the library has to run in time for the answer
+ * to be right. What they cannot do is act for you: a thread that asked and was then stopped for
+ * a while may act late. So let what you write carry the token, see the section on transactions.
+ * @{
+ */
+
+/**
+ * ha_session_role(): not registered yet. An exclusive session waits here for the holder to go.
+ */
+#define HA_ROLE_STARTING 1
+
+/**
+ * ha_session_role(): registered and contending.
+ */
+#define HA_ROLE_STANDBY 2
+
+/**
+ * ha_session_role(): the role is held, and you are getting ready.
+ */
+#define HA_ROLE_ACTIVATING 3
+
+/**
+ * ha_session_role(): the role is held, and you said "ready".
+ */
+#define HA_ROLE_ACTIVE 4
+
+/**
+ * ha_session_role(): the term ends or has ended, and you have not said "left" yet.
+ */
+#define HA_ROLE_DEACTIVATING 5
+
+/**
+ * ha_session_role(): over for ever.
+ */
+#define HA_ROLE_ENDED 6
+
+/**
+ * May new work be taken? True from "ready" to the end of the term, while its deadline lies
+ * ahead.
+ *
+ * @return false also for NULL and in a child of `fork`.
+ * @since 0.1
+ */
+bool ha_session_is_active(const ha_session *session);
+
+/**
+ * May a step of work that was begun in this term still act? True while the role is held in that
+ * very term, also while getting ready and while draining.
+ *
+ * @param token the term, as ha_event_token() or ha_session_fencing_token() gave it
+ * @return false also for NULL and in a child of `fork`.
+ * @since 0.1
+ */
+bool ha_session_holds(const ha_session *session, int64_t token);
+
+/**
+ * Should the work of this term wind up? True from a request to stop or resign on, and for every
+ * term that is not the current one.
+ *
+ * @param token the term
+ * @return true also for NULL and in a child of `fork`: work that cannot ask must end.
+ * @since 0.1
+ */
+bool ha_session_is_ending(const ha_session *session, int64_t token);
+
+/**
+ * The fencing token of the term that is held: it grows from term to term, over all sessions of
+ * the role. Take it when the work begins, and let it go with everything that the work writes.
+ *
+ * @return 0: no term is held; also for NULL and in a child of `fork`.
+ * @since 0.1
+ */
+int64_t ha_session_fencing_token(const ha_session *session);
+
+/**
+ * Time until the held term is over if nothing renews it, in ms. It is renewed all the time:
+ * this is for logs and for limits of single steps, not for planning.
+ *
+ * @return 0: no term is held, or its deadline has passed; also for NULL and in a child of
+ *         `fork`.
+ * @since 0.1
+ */
+int64_t ha_session_remaining_ms(const ha_session *session);
+
+/**
+ * The state of the session, one of HA_ROLE_*. For logs and status pages; to decide, ask the
+ * questions above.
+ *
+ * @return 0 for NULL and in a child of `fork`.
+ * @since 0.1
+ */
+int32_t ha_session_role(const ha_session *session);
+
+/**
+ * The session's server ID, a number that no other session under this root has.
+ *
+ * @return 0 before it is known (HA_EVENT_REGISTERED), then the same for ever; 0 for NULL and in
+ *         a child of `fork`.
+ * @since 0.1
+ */
+int64_t ha_session_server_id(const ha_session *session);
+
+/**
+ * The key in the store that the active one owns. With a client of your own for the store,
+ * compare `mod_revision(this key) == token` in your transactions, and they are fenced like the
+ * library's.
+ *
+ * @return Lent: valid until ha_session_free(). NULL for NULL and in a child of `fork`.
+ * @since 0.1
+ */
+const char *ha_session_active_key(const ha_session *session);
+
+/**
+ * Who is active, as far as this session knows: what a standby tells its clients.
+ *
+ * @param event set to an event of the kind HA_EVENT_HOLDER, which is yours to free; to NULL on
+ *              failure. ha_event_server_id() 0: nobody is known; ha_event_address() is where
+ *              clients should go.
+ * @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_session_holder(const ha_session *session, ha_event **event, ha_error **err);
+
+/** @} */
+
+/**
+ * @defgroup event Events
+ * What happens to a session is told as events, in order: to your callbacks, or one by one from
+ * ha_session_next_event().
+ *
+ * | Kind         | What it says                           | Carries, beside role and time     |
+ * |--------------|----------------------------------------|-----------------------------------|
+ * | REGISTERED   | a server ID and a lease were taken     | server_id, ttl_ms                 |
+ * | STANDBY      | standing by                            | the holder, if known              |
+ * | ACTIVATE *   | the term is won: get ready             | token, remaining_ms               |
+ * | ACTIVE *     | you said "ready"                       | token, remaining_ms               |
+ * | JEOPARDY     | half the hold time without a renewal   | token, remaining_ms               |
+ * | SAFE         | renewed again after that               | token, remaining_ms               |
+ * | DEACTIVATE * | leave: drain where held, else clean up | token, reason, held, error if any |
+ * | TERM_ENDED * | the role is gone                       | token, reason, error if any       |
+ * | HOLDER       | who is active now; server ID 0: nobody | server_id, address, token         |
+ * | DEGRADED     | the store fails or refuses             | error                             |
+ * | RECOVERED    | it answers again                       |                                   |
+ * | BLOCKED      | contending is held back                | reason, the holder if known       |
+ * | FOREIGN      | a key in the store cannot be read      | key, error                        |
+ * | ENDED *      | the session is over: the last event    | error; none after an orderly stop |
+ *
+ * For an exclusive session HOLDER says who is in the way.
+ *
+ * Every ACTIVATE is followed by exactly one DEACTIVATE and one TERM_ENDED, also after a failed
+ * activation. TERM_ENDED comes before or after DEACTIVATE is answered: it is the instant at
+ * which the role is gone, and nothing of that term may act any more.
+ *
+ * Kinds with * are never dropped. Of the others at most events.queue wait unread; then the
+ * oldest goes, and the next event delivered says in ha_event_missed() how many went. No slow
+ * reader ever delays a renewal.
+ *
+ * What a kind does not carry is 0, false or NULL. Strings of an event live as long as the
+ * event.
+ * @{
+ */
+
+/**
+ * A server ID and a lease were taken.
+ */
+#define HA_EVENT_REGISTERED 1
+
+/**
+ * Standing by.
+ */
+#define HA_EVENT_STANDBY 2
+
+/**
+ * The term is won: get ready, and say so with ha_session_activation_done() where you pull
+ * events.
+ */
+#define HA_EVENT_ACTIVATE 10
+
+/**
+ * "Ready" was said: ha_session_is_active() is true.
+ */
+#define HA_EVENT_ACTIVE 11
+
+/**
+ * Half of the hold time passed without a renewal; the role is still held.
+ */
+#define HA_EVENT_JEOPARDY 12
+
+/**
+ * Renewed again after a jeopardy.
+ */
+#define HA_EVENT_SAFE 13
+
+/**
+ * Leave, and say so with ha_session_deactivation_done() where you pull events.
+ */
+#define HA_EVENT_DEACTIVATE 14
+
+/**
+ * The role is gone: nothing of that term may act any more.
+ */
+#define HA_EVENT_TERM_ENDED 15
+
+/**
+ * Who is active now.
+ */
+#define HA_EVENT_HOLDER 20
+
+/**
+ * The store cannot be reached, or refuses.
+ */
+#define HA_EVENT_DEGRADED 21
+
+/**
+ * The store answers again.
+ */
+#define HA_EVENT_RECOVERED 22
+
+/**
+ * Contending is held back.
+ */
+#define HA_EVENT_BLOCKED 23
+
+/**
+ * A key of the library's or of a stranger's cannot be read.
+ */
+#define HA_EVENT_FOREIGN 24
+
+/**
+ * A submitted transaction is done. Kept for a later version: none of this one gives it.
+ */
+#define HA_EVENT_TXN_DONE 30
+
+/**
+ * The session is over.
+ */
+#define HA_EVENT_ENDED 99
+
+/**
+ * The session was stopped; the role is held while you drain.
+ */
+#define HA_REASON_STOP 1
+
+/**
+ * It resigned; the role is held while you drain.
+ */
+#define HA_REASON_RESIGN 2
+
+/**
+ * The deadline passed without a renewal.
+ */
+#define HA_REASON_EXPIRED 10
+
+/**
+ * Another session owns the role.
+ */
+#define HA_REASON_SUPERSEDED 11
+
+/**
+ * Somebody deleted the active key.
+ */
+#define HA_REASON_KEY_DELETED 12
+
+/**
+ * The lease is gone.
+ */
+#define HA_REASON_LEASE_LOST 13
+
+/**
+ * The store's revision went back, as after a restore from a backup.
+ */
+#define HA_REASON_REGRESSED 14
+
+/**
+ * A defect of the library, caught.
+ */
+#define HA_REASON_INTERNAL 15
+
+/**
+ * Your activation failed.
+ */
+#define HA_REASON_ACTIVATION_FAILED 20
+
+/**
+ * Your activation took longer than activation.timeout_ms.
+ */
+#define HA_REASON_ACTIVATION_TIMEOUT 21
+
+/**
+ * Blocked: election.paused.
+ */
+#define HA_REASON_PAUSED 40
+
+/**
+ * Blocked: the last term's DEACTIVATE is not answered yet.
+ */
+#define HA_REASON_CALLBACK_BUSY 41
+
+/**
+ * Blocked: a pause after a failed activation or a resignation.
+ */
+#define HA_REASON_BACKOFF 42
+
+/**
+ * The next event. From any threads; each event goes to one of them.
+ *
+ * @param timeout_ms how long to wait for one; 0: not at all, HA_FOREVER: until one comes
+ * @param event      set to the event, which is yours until ha_event_free(); to NULL where there
+ *                   is none
+ * @return HA_OK; HA_ERR_TIMEOUT; HA_ERR_ENDED for ever once HA_EVENT_ENDED was read;
+ *         HA_ERR_STATE: the session has callbacks; HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL;
+ *         HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_session_next_event(ha_session *session, int64_t timeout_ms, ha_event **event);
+
+/**
+ * A descriptor for poll, epoll and event loops: readable while an event waits, and for ever
+ * after HA_EVENT_ENDED, with a new edge at each arrival, so good for level and for edge. Wait
+ * for it, then call ha_session_next_event() with a limit of 0 until it says HA_ERR_TIMEOUT.
+ *
+ * It is made at the first call, non-blocking and close-on-exec. Never close it: it is the
+ * session's, up to ha_session_free(). Reading from it is allowed and loses no event.
+ *
+ * @return -1 where there is none: the session has callbacks, no descriptor was to be had, NULL,
+ *         a child of `fork`.
+ * @since 0.1
+ */
+int32_t ha_session_event_fd(ha_session *session);
+
+/**
+ * What the event says, one of HA_EVENT_*.
+ *
+ * @return 0 for NULL.
+ * @since 0.1
+ */
+int32_t ha_event_kind(const ha_event *event);
+
+/**
+ * The name of its kind without "HA_EVENT_", such as "ACTIVATE".
+ *
+ * @return Static: valid for ever. NULL for NULL.
+ * @since 0.1
+ */
+const char *ha_event_kind_name(const ha_event *event);
+
+/**
+ * The fencing token of the term that it is about; for STANDBY, HOLDER and BLOCKED the holder's.
+ *
+ * @return 0 where it has none.
+ * @since 0.1
+ */
+int64_t ha_event_token(const ha_event *event);
+
+/**
+ * Why the term ends or has ended, or why contending is held back: one of HA_REASON_*.
+ *
+ * @return 0 where it has none.
+ * @since 0.1
+ */
+int32_t ha_event_reason(const ha_event *event);
+
+/**
+ * Whether the role is still held, and renewed, until you say "left" or deactivation.timeout_ms
+ * has passed: drain. Else it is gone: only clean up.
+ *
+ * @return false for every kind but DEACTIVATE, and for NULL.
+ * @since 0.1
+ */
+bool ha_event_held(const ha_event *event);
+
+/**
+ * Time from the event to the term's deadline as it was then, in ms.
+ *
+ * @return 0 where no term was held.
+ * @since 0.1
+ */
+int64_t ha_event_remaining_ms(const ha_event *event);
+
+/**
+ * The time to live in ms that the store granted the lease; it may be more than was asked for.
+ *
+ * @return 0 for every kind but REGISTERED, and for NULL.
+ * @since 0.1
+ */
+int64_t ha_event_ttl_ms(const ha_event *event);
+
+/**
+ * When it happened: ms on the clock that counts suspend (CLOCK_BOOTTIME), which all processes
+ * of a host share.
+ *
+ * @return 0 for NULL.
+ * @since 0.1
+ */
+int64_t ha_event_at_ms(const ha_event *event);
+
+/**
+ * REGISTERED: the session's own server ID; where a holder is named: the holder's.
+ *
+ * @return 0 where it has none.
+ * @since 0.1
+ */
+int64_t ha_event_server_id(const ha_event *event);
+
+/**
+ * Where clients reach the holder that it names.
+ *
+ * @return Lent: valid as long as the event. NULL where it names none.
+ * @since 0.1
+ */
+const char *ha_event_address(const ha_event *event);
+
+/**
+ * The name of the role, such as "rootcoord".
+ *
+ * @return Lent: valid as long as the event. NULL for NULL.
+ * @since 0.1
+ */
+const char *ha_event_role_name(const ha_event *event);
+
+/**
+ * FOREIGN: the key that cannot be read; bytes that are no text are escaped.
+ *
+ * @return Lent: valid as long as the event. NULL where it names none.
+ * @since 0.1
+ */
+const char *ha_event_key(const ha_event *event);
+
+/**
+ * What went wrong.
+ *
+ * @return Lent: valid as long as the event, not to be freed. NULL where nothing went wrong.
+ * @since 0.1
+ */
+const ha_error *ha_event_error(const ha_event *event);
+
+/**
+ * How many events were dropped unread just before this one.
+ *
+ * @return 0: none; also for NULL.
+ * @since 0.1
+ */
+uint64_t ha_event_missed(const ha_event *event);
+
+/**
+ * TXN_DONE: the tag that the transaction was submitted with. No event of this version has one.
+ *
+ * @return 0 where it has none.
+ * @since 0.1
+ */
+uint64_t ha_event_tag(const ha_event *event);
+
+/**
+ * TXN_DONE: the transaction, with its results. No event of this version has one.
+ *
+ * @return Lent: valid as long as the event, not to be freed. NULL where it has none.
+ * @since 0.1
+ */
+const ha_txn *ha_event_txn(const ha_event *event);
+
+/**
+ * The event in one line of plain words, without its time: for logs. The wording may change.
+ *
+ * @return Lent: valid as long as the event. NULL for NULL.
+ * @since 0.1
+ */
+const char *ha_event_text(const ha_event *event);
+
+/**
+ * Frees an event that was given to you through a pointer of yours. NULL is a no-op. Not for one
+ * that a callback was lent.
+ * @since 0.1
+ */
+void ha_event_free(ha_event *event);
+
+/** @} */
+
+/**
+ * @defgroup txn Guarded transactions
+ * A transaction on the store that commits while one term lasts, and never after: the library
+ * adds the compare that fences it. The term is named when the transaction is made: take the
+ * token when the work begins, not when it writes, or work begun in an old term writes with the
+ * right of a new one.
+ *
+ *     ha_txn *t;
+ *     ha_txn_new(session, token, &t, NULL);
+ *     ha_txn_if_revision(t, key, strlen(key), revision_when_read);
+ *     ha_txn_put(t, key, strlen(key), value, strlen(value));
+ *     int32_t status = ha_txn_commit(t, 1000, NULL);
+ *     ha_txn_free(t);
+ *
+ * Keys are absolute, bytes with NUL allowed, 1 to 4096 of them; at most 100 operations and
+ * compares and 1 MiB in all. Keys of the library's own, under `<root>/session/` and
+ * `<root>/ha/`, are refused, and so is a key that is written twice. The first error of a
+ * builder call sticks, and ha_txn_commit() gives it. Single use; one thread at a time; allowed
+ * in callbacks.
+ *
+ * | ha_txn_commit() says   | Meaning                                                              |
+ * |------------------------|----------------------------------------------------------------------|
+ * | HA_OK                  | committed; what was read is in the results                           |
+ * | HA_ERR_FENCED          | the term is over; nothing was written                                |
+ * | HA_ERR_COMPARE_FAILED  | a compare of yours failed; nothing was written; the results have the |
+ * |                        | present values                                                       |
+ * | HA_ERR_UNAVAILABLE     | never sent; nothing was written                                      |
+ * | HA_ERR_UNKNOWN_OUTCOME | sent, and no answer: it may be committed, or commit even later, but  |
+ * |                        | never after the term                                                 |
+ *
+ * After HA_ERR_UNKNOWN_OUTCOME do not guess. Let a transaction compare a key that it also
+ * writes, and send the same again: if the second commits, the first never will; if its compare
+ * fails, read what is there: an operation ID in the value says whether the first did it. A
+ * write without a compare may be repeated only where doing it twice does no harm.
+ *
+ * A transaction that only reads proves its state at some instant of the call, not now.
+ *
+ * **Fencing what is not in this store.** A thread that asked ha_session_holds() and was then
+ * stopped for a while acts late, so what it writes to must compare:
+ *
+ * - *A client of your own for the same store*: compare `mod_revision(ha_session_active_key())
+ *   == token` in its transactions.
+ * - *SQL*: a row per role. On activation `UPDATE fence SET token = :t WHERE role = :r AND token
+ *   <= :t`; no row changed: you are too late. Each later transaction begins with `SELECT token
+ *   FROM fence WHERE role = :r FOR SHARE` and rolls back unless that is :t.
+ * - *Object stores*: immutable objects with the token in the name, and the pointer to the
+ *   current one in a guarded transaction.
+ * - *Servers of your own*: send the token with each call; they refuse what is below the highest
+ *   they have seen, kept durably.
+ * - Where nothing can compare (a mail, a device): ha_session_holds() just before, and a pause
+ *   may still fall in between.
+ * @{
+ */
+
+/**
+ * Begins a transaction of one term.
+ *
+ * @param token the term: ha_event_token() of its ACTIVATE, or ha_session_fencing_token() read
+ *              when the work began. One that is not held any more is no error here: the commit
+ *              says HA_ERR_FENCED.
+ * @param txn   set to the transaction, which is yours until ha_txn_free(); to NULL on failure
+ * @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_txn_new(ha_session *session, int64_t token, ha_txn **txn, ha_error **err);
+
+/**
+ * Only if the key was last written at this revision.
+ *
+ * @param revision ha_txn_mod_revision() of an earlier read; 0: only if the key is absent
+ * @since 0.1
+ */
+void ha_txn_if_revision(ha_txn *txn, const void *key, size_t key_len, int64_t revision);
+
+/**
+ * Only if the key has this value. An absent key has none, not even the empty one.
+ * @since 0.1
+ */
+void ha_txn_if_value(ha_txn *txn,
+                     const void *key,
+                     size_t key_len,
+                     const void *value,
+                     size_t value_len);
+
+/**
+ * Writes a value that stays.
+ * @since 0.1
+ */
+void ha_txn_put(ha_txn *txn, const void *key, size_t key_len, const void *value, size_t value_len);
+
+/**
+ * Writes a value that goes away with the session's lease, which outlives the term.
+ * @since 0.1
+ */
+void ha_txn_put_leased(ha_txn *txn,
+                       const void *key,
+                       size_t key_len,
+                       const void *value,
+                       size_t value_len);
+
+/**
+ * Deletes a key. One that is absent is no error.
+ * @since 0.1
+ */
+void ha_txn_delete(ha_txn *txn, const void *key, size_t key_len);
+
+/**
+ * Deletes all keys that begin with a prefix.
+ * @since 0.1
+ */
+void ha_txn_delete_prefix(ha_txn *txn, const void *prefix, size_t prefix_len);
+
+/**
+ * Reads a key into the results.
+ * @since 0.1
+ */
+void ha_txn_get(ha_txn *txn, const void *key, size_t key_len);
+
+/**
+ * Reads all keys that begin with a prefix into the results, in order of the key.
+ *
+ * @param limit at most so many; 0: all
+ * @since 0.1
+ */
+void ha_txn_get_prefix(ha_txn *txn, const void *prefix, size_t prefix_len, int64_t limit);
+
+/**
+ * Sends the transaction and waits for the answer.
+ *
+ * @param timeout_ms how long to wait, never longer than store.request_timeout_ms; HA_FOREVER:
+ *                   just that
+ * @return as in the table above, or HA_ERR_TOO_LARGE, HA_ERR_INVALID_ARGUMENT, HA_ERR_NULL: a
+ *         builder call was wrong; HA_ERR_BUSY: more than txn.inflight are under way;
+ *         HA_ERR_STATE: it was sent before; HA_ERR_AUTH, HA_ERR_PERMISSION, HA_ERR_NO_SPACE:
+ *         the store refused it, nothing was written; HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_txn_commit(ha_txn *txn, int64_t timeout_ms, ha_error **err);
+
+/**
+ * The store's revision at which the transaction was applied; of every key that it wrote, the
+ * new mod revision.
+ *
+ * @return 0: it was not applied, as far as is known; also for NULL.
+ * @since 0.1
+ */
+int64_t ha_txn_revision(const ha_txn *txn);
+
+/**
+ * How many keys are in the results: those that were read, in the order of the reads; after
+ * HA_ERR_COMPARE_FAILED those that were compared, as they are now. A key that is absent is not
+ * among them.
+ *
+ * @return 0 for NULL.
+ * @since 0.1
+ */
+size_t ha_txn_count(const ha_txn *txn);
+
+/**
+ * A key of the results.
+ *
+ * @param index from 0 to ha_txn_count() - 1
+ * @param len   set to its length, 0 where there is none; or NULL
+ * @return Lent: valid until ha_txn_free(). A NUL follows that `len` does not count. NULL beyond
+ *         the last one.
+ * @since 0.1
+ */
+const char *ha_txn_key(const ha_txn *txn, size_t index, size_t *len);
+
+/**
+ * A value of the results.
+ *
+ * @param index from 0 to ha_txn_count() - 1
+ * @param len   set to its length, 0 where there is none; or NULL
+ * @return Lent: valid until ha_txn_free(). A NUL follows that `len` does not count. NULL beyond
+ *         the last one.
+ * @since 0.1
+ */
+const char *ha_txn_value(const ha_txn *txn, size_t index, size_t *len);
+
+/**
+ * The revision at which a key of the results was last written: what ha_txn_if_revision() takes.
+ *
+ * @param index from 0 to ha_txn_count() - 1
+ * @return 0 beyond the last one.
+ * @since 0.1
+ */
+int64_t ha_txn_mod_revision(const ha_txn *txn, size_t index);
+
+/**
+ * Frees a transaction. One that was not committed is forgotten. NULL is a no-op.
+ * @since 0.1
+ */
+void ha_txn_free(ha_txn *txn);
+
+/** @} */
+
+/**
+ * @defgroup log Logging
+ * What the library has to say beside its events. Without a receiver, warnings and errors go to
+ * stderr, a line each; the environment variable COORDHA_LOG sets another level for that: off,
+ * error, warn, info, debug or trace.
+ *
+ * A receiver is called for one record at a time, on a thread of the library's own, never on
+ * yours and never on one that renews a role: it may take its time, and may call any function of
+ * this header. What it causes itself is not logged. Up to 1024 records wait; beyond that new
+ * ones are dropped, and a record says how many.
+ * @{
+ */
+
+/**
+ * Nothing.
+ */
+#define HA_LOG_OFF 0
+
+/**
+ * What somebody must look at.
+ */
+#define HA_LOG_ERROR 1
+
+/**
+ * What somebody should know: the store cannot be reached, the role is in jeopardy or lost.
+ */
+#define HA_LOG_WARN 2
+
+/**
+ * The course of things: registered, standing by, active.
+ */
+#define HA_LOG_INFO 3
+
+/**
+ * For those who look for a fault.
+ */
+#define HA_LOG_DEBUG 4
+
+/**
+ * Every step.
+ */
+#define HA_LOG_TRACE 5
+
+/**
+ * Receives a log record, lent for the call.
+ */
+typedef void (*ha_log_fn)(void *user_data, const ha_log_record *record);
+
+/**
+ * Sets the receiver of log records, for the whole process, in place of the one before. Records
+ * that wait go to the one before; when this returns, that one does not run and will not, and
+ * its `destroy` has run. (Where a receiver calls this itself, `destroy` runs when that call has
+ * returned.) A program that wants to see the last records before it exits takes its receiver
+ * away.
+ *
+ * @param level     HA_LOG_*: records of this level and above
+ * @param receive   the receiver; or NULL: none, warnings and errors go to stderr again
+ * @param user_data yours, handed to every call; or NULL
+ * @param destroy   called exactly once with `user_data`, after the last call, also where this
+ *                  function fails; or NULL
+ * @return HA_OK; HA_ERR_INVALID_ARGUMENT: no such level; HA_ERR_UNSUPPORTED: this is a Rust
+ *         program whose log goes elsewhere; HA_ERR_FORKED: a child of `fork` whose parent has
+ *         sessions.
+ * @since 0.1
+ */
+int32_t ha_log_set_callback(int32_t level,
+                            ha_log_fn receive,
+                            void *user_data,
+                            void (*destroy)(void *user_data));
+
+/**
+ * The level of a record, one of HA_LOG_*.
+ *
+ * @return 0 for NULL.
+ * @since 0.1
+ */
+int32_t ha_log_record_level(const ha_log_record *record);
+
+/**
+ * Which part of the library says it, such as "coordha::driver".
+ *
+ * @return Lent: valid as long as the record. NULL for NULL.
+ * @since 0.1
+ */
+const char *ha_log_record_target(const ha_log_record *record);
+
+/**
+ * What it says, in one line. The wording may change.
+ *
+ * @return Lent: valid as long as the record. NULL for NULL.
+ * @since 0.1
+ */
+const char *ha_log_record_message(const ha_log_record *record);
+
+/**
+ * When it was said: ms since 1970 on the wall clock, which is good for nothing but logs.
+ *
+ * @return 0 for NULL.
+ * @since 0.1
+ */
+int64_t ha_log_record_unix_ms(const ha_log_record *record);
+
+/**
+ * The record's fields as a JSON object, such as `{"role":"rootcoord","token":71}`; `{}` where
+ * it has none.
+ *
+ * @return Lent: valid as long as the record. NULL for NULL.
+ * @since 0.1
+ */
+const char *ha_log_record_fields_json(const ha_log_record *record);
+
+/**
+ * Frees a record that was given to you. NULL is a no-op. Not for one that a receiver was lent,
+ * so of no use in this version: records that a program fetches by itself come later.
+ * @since 0.1
+ */
+void ha_log_record_free(ha_log_record *record);
+
+/**
+ * Frees a `char *` that a function returned as yours. NULL is a no-op. No function of this
+ * version returns one: all its strings are lent (`const char *`).
+ * @since 0.1
+ */
+void ha_string_free(char *string);
+
+/** @} */
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* COORDHA_H */

@@ -1,0 +1,148 @@
+//! Configuration.
+//!
+//! A configuration is a set of keys with text values. Every key has a default but two: a role
+//! and an address must be given. Times are whole numbers of milliseconds, booleans are true and
+//! false. A wrong key or value is refused at once, and the error names the key, the value and
+//! what is allowed; ha_config_check() looks at all of them together, as ha_session_start() does
+//! before it starts anything.
+//!
+//!     ha_config *c = ha_config_new();
+//!     ha_config_set(c, HA_KEY_ROLE, "rootcoord", NULL);
+//!     ha_config_set(c, HA_KEY_ADDRESS, "10.0.0.5:53100", NULL);
+//!     ha_config_set(c, HA_KEY_STORE_URL, "etcd://10.0.0.1,10.0.0.2,10.0.0.3", NULL);
+//!     ha_config_set(c, HA_KEY_ACTIVE_STANDBY_ENABLED, "true", NULL);
+//!
+//! ha_session_start() copies it, so it may be changed, used for another session, or freed. One
+//! thread at a time; the functions that take it as `const` may be called from many at once.
+
+use std::collections::BTreeMap;
+use std::ffi::{CString, c_char};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::boundary::{Handle, act, ask_about, give, guard, plain, string, take};
+use super::callbacks::Caller;
+use super::text::c_string;
+use super::types::{HaConfig, HaError};
+use crate::config::{Config, keys};
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::{Callbacks, Session};
+
+/// What is behind a `ha_config`.
+#[derive(Default)]
+pub(super) struct ConfigValue {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    config: Config,
+    /// Values that were lent, until the next change.
+    lent: BTreeMap<String, CString>,
+}
+
+impl ConfigValue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a session with a copy of it.
+    pub(super) fn start(&self, caller: Option<Caller>) -> Result<Session> {
+        let config = self.lock().config.clone();
+        let auto = config.get(keys::ACTIVATION_AUTO).as_deref() == Some("true");
+        let callbacks = match caller {
+            None => None,
+            Some(caller) if caller.functions.on_activate.is_none() && !auto => {
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    "on_activate is NULL, which needs activation.auto = true",
+                ));
+            }
+            Some(caller) => Some(Box::new(caller) as Box<dyn Callbacks>),
+        };
+        Session::start(&config, callbacks)
+    }
+}
+
+impl Handle for HaConfig {
+    type Value = ConfigValue;
+    const TAG: u64 = u64::from_le_bytes(*b"haconfig");
+}
+
+/// Makes a configuration in which every key has its default.
+///
+/// @return Yours until ha_config_free(). NULL where the library met a defect of its own.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn ha_config_new() -> *mut HaConfig {
+    guard(|| give(plain::<HaConfig>(ConfigValue::default())))
+}
+
+/// Sets a key. The value is checked at once, by itself; on failure nothing changes.
+///
+/// @param key   HA_KEY_*
+/// @param value copied
+/// @return HA_OK; HA_ERR_CONFIG_KEY: no such key; HA_ERR_CONFIG_VALUE: the value is not allowed;
+///         HA_ERR_INVALID_ARGUMENT: not UTF-8; HA_ERR_NULL.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_config_set(
+    config: *mut HaConfig,
+    key: *const c_char,
+    value: *const c_char,
+    err: *mut *mut HaError,
+) -> i32 {
+    // SAFETY: the arguments are the caller's, as the header asks.
+    unsafe {
+        act(config, err, |config| {
+            let (key, value) = (string(key, "key")?, string(value, "value")?);
+            let mut state = config.lock();
+            state.config.set(key, value)?;
+            state.lent.clear();
+            Ok(())
+        })
+    }
+}
+
+/// The value that a key has now: what was set, or its default. Secrets come in plain text.
+///
+/// @param key HA_KEY_*
+/// @return Lent: valid until the next ha_config_set() or ha_config_free(). Empty: off. NULL
+///         where there is no such key, or it is required and not set.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_config_get(
+    config: *const HaConfig,
+    key: *const c_char,
+) -> *const c_char {
+    // SAFETY: the arguments are the caller's, as the header asks.
+    unsafe {
+        ask_about(config, key, |config, key| {
+            let mut state = config.lock();
+            let Some(value) = state.config.get(key) else {
+                return std::ptr::null();
+            };
+            let lent = state.lent.entry(key.to_owned());
+            lent.or_insert_with(|| c_string(value)).as_ptr()
+        })
+    }
+}
+
+/// Checks all values together, without starting anything.
+///
+/// @return HA_OK; HA_ERR_CONFIG_MISSING: a required key is not set; HA_ERR_CONFIG_CONFLICT: two
+///         values contradict each other; HA_ERR_NULL. Several problems come in one error, whose
+///         code and details are those of the first.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_config_check(config: *const HaConfig, err: *mut *mut HaError) -> i32 {
+    // SAFETY: the arguments are the caller's, as the header asks.
+    unsafe { act(config, err, |config| config.lock().config.check()) }
+}
+
+/// Frees a configuration. NULL is a no-op.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_config_free(config: *mut HaConfig) {
+    // SAFETY: the caller gives the handle up.
+    guard(|| drop(unsafe { take(config) }));
+}

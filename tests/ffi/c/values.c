@@ -1,0 +1,165 @@
+/* Configurations and errors: plain data. */
+#include "check.h"
+
+static void an_error_is_written_always(void)
+{
+    ha_config *config = ha_config_new();
+    ha_error *err = (ha_error *)(uintptr_t)1;
+
+    CHECK_STATUS(ha_config_set(config, HA_KEY_ROLE, "rootcoord", &err), HA_OK);
+    CHECK(err == NULL);
+    err = (ha_error *)(uintptr_t)1;
+    CHECK_STATUS(ha_config_set(config, HA_KEY_LEASE_TTL_MS, "sixty", &err), HA_ERR_CONFIG_VALUE);
+    CHECK(err != NULL && err != (ha_error *)(uintptr_t)1);
+    CHECK(ha_error_code(err) == HA_ERR_CONFIG_VALUE);
+    CHECK_TEXT(ha_error_name(err), "CONFIG_VALUE");
+    CHECK_TEXT(ha_error_detail(err, "key"), "lease.ttl_ms");
+    CHECK_TEXT(ha_error_detail(err, "value"), "sixty");
+    CHECK(strstr(ha_error_detail(err, "allowed"), "2000") != NULL);
+    CHECK(strstr(ha_error_message(err), "lease.ttl_ms") != NULL);
+    CHECK(ha_error_detail(err, "holder_address") == NULL);
+    CHECK(!ha_error_is_retriable(err) && !ha_error_is_fatal(err));
+    ha_error_free(err);
+
+    CHECK_STATUS(ha_config_set(NULL, HA_KEY_ROLE, "rootcoord", &err), HA_ERR_NULL);
+    CHECK(ha_error_code(err) == HA_ERR_NULL);
+    ha_error_free(err);
+    ha_config_free(config);
+}
+
+static void an_error_may_be_left_out(void)
+{
+    ha_config *config = ha_config_new();
+    CHECK_STATUS(ha_config_set(config, "no.such.key", "1", NULL), HA_ERR_CONFIG_KEY);
+    CHECK_STATUS(ha_config_check(config, NULL), HA_ERR_CONFIG_MISSING);
+    ha_config_free(config);
+}
+
+static void an_error_outlives_what_it_came_from(void)
+{
+    ha_config *config = ha_config_new();
+    ha_error *err;
+    CHECK_STATUS(ha_config_check(config, &err), HA_ERR_CONFIG_MISSING);
+    ha_config_free(config);
+    CHECK_TEXT(ha_error_detail(err, "key"), "role");
+    ha_error_free(err);
+}
+
+static void a_failed_set_changes_nothing(void)
+{
+    ha_config *config = ha_config_new();
+    CHECK(ha_config_get(config, HA_KEY_ROLE) == NULL);
+    CHECK_TEXT(ha_config_get(config, HA_KEY_LEASE_TTL_MS), "60000");
+    set(config, HA_KEY_LEASE_TTL_MS, "20000");
+    CHECK_STATUS(ha_config_set(config, HA_KEY_LEASE_TTL_MS, "1", NULL), HA_ERR_CONFIG_VALUE);
+    CHECK_TEXT(ha_config_get(config, HA_KEY_LEASE_TTL_MS), "20000");
+    CHECK(ha_config_get(config, "no.such.key") == NULL);
+    ha_config_free(config);
+}
+
+static void a_value_is_lent_until_the_next_change(void)
+{
+    ha_config *config = ha_config_new();
+    const char *first = ha_config_get(config, HA_KEY_LEASE_TTL_MS);
+    /* Other questions, and the same one again, leave it alone. */
+    ha_config_get(config, HA_KEY_ROOT);
+    CHECK(ha_config_get(config, HA_KEY_LEASE_TTL_MS) == first);
+    CHECK_TEXT(first, "60000");
+    ha_config_free(config);
+}
+
+static void text_that_is_not_utf8_is_refused(void)
+{
+    ha_config *config = ha_config_new();
+    ha_error *err;
+    CHECK_STATUS(ha_config_set(config, HA_KEY_ROLE, "\xff\xfe", &err), HA_ERR_INVALID_ARGUMENT);
+    CHECK(strstr(ha_error_message(err), "\\xff") != NULL);
+    ha_error_free(err);
+    CHECK(ha_config_get(config, "\xff") == NULL);
+    CHECK(!ha_has_feature("\xff"));
+    ha_config_free(config);
+}
+
+static void a_handle_of_another_type_is_refused(void)
+{
+    ha_config *config = ha_config_new();
+    ha_error *err, *again;
+    const void *wrong = config;
+    CHECK_STATUS(ha_session_request_stop((ha_session *)config), HA_ERR_INVALID_ARGUMENT);
+    CHECK(!ha_session_is_active(wrong));
+    CHECK(!ha_session_holds(wrong, 1));
+    CHECK(ha_session_is_ending(wrong, 1));
+    CHECK(ha_event_kind(wrong) == 0);
+    CHECK(ha_event_text(wrong) == NULL);
+    CHECK(ha_error_message(wrong) == NULL);
+    CHECK(ha_txn_count(wrong) == 0);
+    CHECK_STATUS(ha_config_check(config, &err), HA_ERR_CONFIG_MISSING);
+    CHECK_STATUS(ha_config_check((const ha_config *)err, &again), HA_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(ha_config_check((const ha_config *)((const char *)wrong + 1), NULL), HA_ERR_INVALID_ARGUMENT);
+    ha_error_free(again);
+    ha_error_free(err);
+    /* Freed as something else: left alone. */
+    ha_event_free((ha_event *)config);
+    ha_session_free((ha_session *)config);
+    CHECK_TEXT(ha_config_get(config, HA_KEY_LEASE_TTL_MS), "60000");
+    ha_config_free(config);
+}
+
+static void freeing_null_is_a_no_op(void)
+{
+    ha_config_free(NULL);
+    ha_error_free(NULL);
+    ha_event_free(NULL);
+    ha_log_record_free(NULL);
+    ha_session_free(NULL);
+    ha_string_free(NULL);
+    ha_txn_free(NULL);
+}
+
+static void versions_and_names_are_told(void)
+{
+    char text[32];
+    CHECK(ha_version_number() == HA_VERSION_NUMBER);
+    snprintf(text, sizeof text, "%d.%d.%d", HA_VERSION_MAJOR, HA_VERSION_MINOR, HA_VERSION_PATCH);
+    CHECK_TEXT(ha_version_string(), text);
+    CHECK(HA_VERSION_NUMBER == HA_VERSION_MAJOR * 1000000 + HA_VERSION_MINOR * 1000 + HA_VERSION_PATCH);
+    CHECK(ha_has_feature("local") && ha_has_feature("etcd") && ha_has_feature("tls"));
+    CHECK(!ha_has_feature("yaml") && !ha_has_feature("telepathy") && !ha_has_feature(NULL));
+    CHECK_TEXT(ha_status_name(HA_OK), "OK");
+    CHECK_TEXT(ha_status_name(HA_ERR_UNKNOWN_OUTCOME), "UNKNOWN_OUTCOME");
+    CHECK_TEXT(ha_status_name(HA_ERR_APPLICATION + 5), "APPLICATION");
+    CHECK_TEXT(ha_status_name(-7), "UNKNOWN");
+}
+
+static void constants_may_stand_in_a_switch(void)
+{
+    switch (HA_ERR_FENCED + (int)(check_folder == NULL)) {
+    case HA_OK:
+    case HA_PENDING:
+    case HA_EVENT_ENDED:
+    case HA_ROLE_ACTIVE:
+        CHECK(false);
+        break;
+    case HA_ERR_FENCED:
+        break;
+    default:
+        CHECK(false);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        CASE(an_error_is_written_always),
+        CASE(an_error_may_be_left_out),
+        CASE(an_error_outlives_what_it_came_from),
+        CASE(a_failed_set_changes_nothing),
+        CASE(a_value_is_lent_until_the_next_change),
+        CASE(text_that_is_not_utf8_is_refused),
+        CASE(a_handle_of_another_type_is_refused),
+        CASE(freeing_null_is_a_no_op),
+        CASE(versions_and_names_are_told),
+        CASE(constants_may_stand_in_a_switch),
+    };
+    return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}

@@ -1,0 +1,13 @@
+//! The C ABI from outside: the header, the symbols, and C programs that use the shared library.
+
+#![cfg(feature = "capi")]
+
+#[path = "../support/bless.rs"]
+mod bless;
+
+mod artifacts;
+mod calls;
+mod examples;
+mod exports;
+mod header;
+mod programs;
