@@ -5,6 +5,7 @@ mod builder;
 mod callbacks;
 mod event;
 mod log;
+mod open;
 mod outbox;
 mod start;
 mod txn;
