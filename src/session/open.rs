@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::config::StoreOptions;
+#[cfg(any(feature = "etcd", feature = "local"))]
+use crate::config::StoreUrl;
 #[cfg(not(all(feature = "etcd", feature = "local")))]
 use crate::config::keys;
-use crate::config::{StoreOptions, StoreUrl};
 use crate::error::Result;
 #[cfg(not(all(feature = "etcd", feature = "local")))]
 use crate::error::{Error, ErrorKind};
