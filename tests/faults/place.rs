@@ -63,6 +63,12 @@ impl Place {
         Coordinator::start(name, config, Manner::Prompt, &self.referee)
     }
 
+    /// One of another role, which the referee does not compare with the rest.
+    pub(crate) fn apart(&self, name: &str, config: &Config) -> Coordinator {
+        let referee = Arc::new(Referee::start());
+        Coordinator::start(name, config, Manner::Prompt, &referee)
+    }
+
     pub(crate) fn coordinator_of(
         &self,
         name: &str,
