@@ -7,6 +7,7 @@ mod event;
 mod log;
 mod outbox;
 mod start;
+mod stores;
 mod txn;
 mod waiting;
 

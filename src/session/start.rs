@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use super::outbox::Outbox;
-use super::{Callbacks, Session};
-use crate::config::{Config, Resolved, StoreOptions, StoreUrl, keys};
+use super::{Callbacks, Session, stores};
+use crate::config::{Config, Resolved};
 use crate::driver::{Driver, Setup, Shared, current_process};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Store;
-#[cfg(feature = "local")]
-use crate::store::local::LocalStore;
 
 impl Session {
     /// Starts a session. Checks and copies the configuration, and returns without waiting for the network: an unreachable
@@ -40,7 +38,7 @@ impl Session {
     pub fn start(config: &Config, callbacks: Option<Box<dyn Callbacks>>) -> Result<Self> {
         let resolved = config.resolve()?;
         let shared = Shared::of_process()?;
-        let store = shared.store(resolved.store.clone(), open_store)?;
+        let store = shared.store(resolved.store.clone(), stores::open)?;
         start(&resolved, shared, store, callbacks)
     }
 
@@ -92,23 +90,4 @@ fn random_id() -> Result<u128> {
     getrandom::fill(&mut bytes)
         .map_err(|e| Error::new(ErrorKind::Resources, format!("no random numbers: {e}")))?;
     Ok(u128::from_ne_bytes(bytes))
-}
-
-fn open_store(options: &StoreOptions) -> Result<Arc<dyn Store>> {
-    match &options.url {
-        #[cfg(feature = "local")]
-        StoreUrl::Local { directory } => {
-            let limit = options.request_timeout;
-            Ok(Arc::new(LocalStore::open(directory, limit)?))
-        }
-        #[cfg_attr(
-            all(feature = "local", feature = "etcd"),
-            expect(unreachable_patterns, reason = "a build with all stores")
-        )]
-        url => {
-            let message = format!("this build has no store for {url}");
-            let error = Error::new(ErrorKind::Unsupported, message);
-            Err(error.with("key", keys::STORE_URL).with("value", url))
-        }
-    }
 }
