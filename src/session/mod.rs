@@ -5,9 +5,9 @@ mod builder;
 mod callbacks;
 mod event;
 mod log;
-mod open;
 mod outbox;
 mod start;
+mod stores;
 mod txn;
 mod waiting;
 

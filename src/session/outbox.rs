@@ -122,7 +122,7 @@ impl Outbox {
         Ok(Some(event))
     }
 
-    /// The next event for the callbacks; `None`: the calling thread is done for now.
+    /// The next event for the callbacks; `None`: the calling thread has nothing left to do.
     pub(super) fn take_to_call(&self) -> Option<Event> {
         let mut state = self.state();
         let event = self.pop(&mut state);

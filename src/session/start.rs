@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::open::open;
 use super::outbox::Outbox;
-use super::{Callbacks, Session};
+use super::{Callbacks, Session, stores};
 use crate::config::{Config, Resolved};
 use crate::driver::{Driver, Setup, Shared, current_process};
 use crate::error::{Error, ErrorKind, Result};
@@ -39,7 +38,7 @@ impl Session {
     pub fn start(config: &Config, callbacks: Option<Box<dyn Callbacks>>) -> Result<Self> {
         let resolved = config.resolve()?;
         let shared = Shared::of_process()?;
-        let store = shared.store(resolved.store.clone(), open)?;
+        let store = shared.store(resolved.store.clone(), stores::open)?;
         start(&resolved, shared, store, callbacks)
     }
 

@@ -346,9 +346,9 @@ fn a_session_may_be_closed_in_its_own_callback() {
 fn callbacks_that_keep_a_handle_do_not_keep_a_dropped_session_going() {
     let place = Place::new();
     let (mut recorder, calls) = recorder();
-    let mut kept = None;
+    let mut kept = Vec::new();
     recorder.on_activate = Box::new(move |session, _| {
-        kept = Some(session.clone());
+        kept.push(session.clone());
         Answer::Done
     });
     let session = start(&place.config(1), recorder);

@@ -3,6 +3,7 @@
 #![cfg(feature = "testkit")]
 
 mod callbacks;
+mod etcd;
 mod events;
 mod lifecycle;
 mod limits;

@@ -48,12 +48,9 @@ fn start_child(url: &str) -> (Child, i64) {
     (child, token.unwrap())
 }
 
-#[test]
-fn f1_a_killed_process_of_this_host_is_followed_without_waiting_for_its_hold_time() {
-    let directory = tempfile::tempdir().unwrap();
-    let url = format!("local:{}", directory.path().display());
-    let (mut child, old) = start_child(&url);
-    let session = Session::start(&slow(&url, 2), None).unwrap();
+pub(crate) fn a_killed_process_is_followed(url: &str) {
+    let (mut child, old) = start_child(url);
+    let session = Session::start(&slow(url, 2), None).unwrap();
     let standby = expect(&session, EventKind::Standby);
     assert_eq!(standby.token(), old);
     child.kill().unwrap();
@@ -62,4 +59,10 @@ fn f1_a_killed_process_of_this_host_is_followed_without_waiting_for_its_hold_tim
     assert!(new > old);
     child.wait().unwrap();
     stop(&session);
+}
+
+#[test]
+fn f1_a_killed_process_of_this_host_is_followed_without_waiting_for_its_hold_time() {
+    let directory = tempfile::tempdir().unwrap();
+    a_killed_process_is_followed(&format!("local:{}", directory.path().display()));
 }

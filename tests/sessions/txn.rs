@@ -242,27 +242,51 @@ fn what_a_transaction_may_not_have_is_refused_by_name() {
     };
     let invalid = ErrorKind::InvalidArgument;
     refused(invalid, &|t| {
-        drop(t.put("by-dev/meta/session/rootcoord", "x"))
+        t.put("by-dev/meta/session/rootcoord", "x");
     });
     refused(invalid, &|t| {
-        drop(t.delete("by-dev/meta/ha/rootcoord/term"))
+        t.delete("by-dev/meta/ha/rootcoord/term");
     });
-    refused(invalid, &|t| drop(t.get("by-dev/meta/session/id")));
     refused(invalid, &|t| {
-        drop(t.if_revision("by-dev/meta/session/id", 0))
+        t.get("by-dev/meta/session/id");
     });
-    refused(invalid, &|t| drop(t.delete_prefix("by-dev/")));
-    refused(invalid, &|t| drop(t.delete_prefix("by-dev/meta/session/x")));
-    refused(invalid, &|t| drop(t.get_prefix("by-dev/meta/ha/", 0)));
-    refused(invalid, &|t| drop(t.put("a", "1").delete("a")));
-    refused(invalid, &|t| drop(t.delete_prefix("a").put("ab", "1")));
-    refused(invalid, &|t| drop(t.put("ab", "1").delete_prefix("a")));
-    refused(invalid, &|t| drop(t.get("")));
-    refused(invalid, &|t| drop(t.if_revision("a", -1)));
-    refused(invalid, &|t| drop(t.get_prefix("a", -1)));
+    refused(invalid, &|t| {
+        t.if_revision("by-dev/meta/session/id", 0);
+    });
+    refused(invalid, &|t| {
+        t.delete_prefix("by-dev/");
+    });
+    refused(invalid, &|t| {
+        t.delete_prefix("by-dev/meta/session/x");
+    });
+    refused(invalid, &|t| {
+        t.get_prefix("by-dev/meta/ha/", 0);
+    });
+    refused(invalid, &|t| {
+        t.put("a", "1").delete("a");
+    });
+    refused(invalid, &|t| {
+        t.delete_prefix("a").put("ab", "1");
+    });
+    refused(invalid, &|t| {
+        t.put("ab", "1").delete_prefix("a");
+    });
+    refused(invalid, &|t| {
+        t.get("");
+    });
+    refused(invalid, &|t| {
+        t.if_revision("a", -1);
+    });
+    refused(invalid, &|t| {
+        t.get_prefix("a", -1);
+    });
     let too_large = ErrorKind::TooLarge;
-    refused(too_large, &|t| drop(t.put(vec![b'k'; 4097], "")));
-    refused(too_large, &|t| drop(t.put("a", vec![0; 1 << 20])));
+    refused(too_large, &|t| {
+        t.put(vec![b'k'; 4097], "");
+    });
+    refused(too_large, &|t| {
+        t.put("a", vec![0; 1 << 20]);
+    });
     refused(too_large, &|t| {
         for n in 0..101 {
             t.put(format!("k{n}"), "");
