@@ -1,12 +1,15 @@
 //! Users, passwords, and tokens that die.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use coordha::kv::{KeyRange, Op, StoreError, Txn, WatchItem};
 use coordha::store::Store;
 use coordha::store::etcd::{Credentials, EtcdOptions, EtcdStore};
+use tokio::task::JoinSet;
 
 use crate::support::etcd::{Etcd, Version};
+use crate::support::wait::until_async;
 use crate::{LIMIT, changes, get, next, put, try_put, watch};
 
 const VERSIONS: [Version; 3] = [Version::V3_4, Version::V3_6, Version::V3_7];
@@ -225,4 +228,51 @@ async fn user_is_kept_ready_where_etcd_asks_for_none_yet() {
     put(&store, "k").await;
     let read = store.range(KeyRange::key("k"), 0, LIMIT).await.unwrap();
     assert_eq!(read.kvs[0].version, 2);
+}
+
+#[tokio::test]
+async fn login_that_takes_longer_than_a_request_may_is_finished() {
+    let etcd = Etcd::builder()
+        .argument("--bcrypt-cost=14")
+        .root_password("secret")
+        .start();
+    let store = store(&etcd, "root", "secret");
+    let limit = Duration::from_millis(50);
+    let first = try_put(&store, "k", limit).await;
+    assert!(matches!(first, Err(StoreError::Unknown(_))), "{first:?}");
+    until_async("the login is done behind the requests", async || {
+        try_put(&store, "k", limit).await.ok()
+    })
+    .await;
+}
+
+/// Passwords checked so far.
+fn logins(etcd: &Etcd) -> f64 {
+    let labels = r#"grpc_method="Authenticate",grpc_service="etcdserverpb.Auth",grpc_type="unary""#;
+    let name = format!("grpc_server_started_total{{{labels}}}");
+    etcd.metric(0, &name).unwrap_or(0.0)
+}
+
+#[tokio::test]
+async fn many_requests_share_one_login() {
+    const MANY: usize = 200;
+    let etcd = Etcd::builder().root_password("secret").start();
+    for password in ["secret", "wrong"] {
+        let store = Arc::new(store(&etcd, "root", password));
+        let before = logins(&etcd);
+        let mut requests = JoinSet::new();
+        for _ in 0..MANY {
+            let store = store.clone();
+            requests.spawn(async move { try_put(&store, "k", LIMIT).await.is_ok() });
+        }
+        let done = requests
+            .join_all()
+            .await
+            .into_iter()
+            .filter(|ok| *ok)
+            .count();
+        assert_eq!(done, if password == "secret" { MANY } else { 0 });
+        let logins = logins(&etcd) - before;
+        assert!((1.0..=10.0).contains(&logins), "{logins} logins");
+    }
 }

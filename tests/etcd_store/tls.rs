@@ -1,12 +1,14 @@
 //! TLS and client certificates.
 
+use std::net::TcpListener;
+
 use coordha::kv::StoreError;
 use coordha::store::Store;
 use coordha::store::etcd::{EtcdOptions, EtcdStore, TlsOptions, TlsVersion};
 
 use crate::support::certs::{Authority, Pair};
 use crate::support::etcd::{Etcd, Version};
-use crate::{LIMIT, changes, get, next, put, try_put, watch};
+use crate::{LIMIT, SHORT, changes, get, next, put, try_put, watch};
 
 fn options(etcd: &Etcd, authority: &Authority, client: Option<&Pair>) -> EtcdOptions {
     let mut options = EtcdOptions::new(etcd.endpoints());
@@ -140,4 +142,18 @@ async fn one_endpoint_with_a_wrong_certificate_does_no_harm() {
     put(&store, "k").await;
     assert!(get(&store, "k").await.is_some());
     assert_eq!(store.health().endpoint, right.endpoint(0));
+}
+
+#[tokio::test]
+async fn handshake_that_hangs_is_given_up_for_another_endpoint() {
+    let authority = Authority::new();
+    let etcd = Etcd::builder().tls(&authority).start();
+    // It takes connections, and nobody reads them.
+    let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut options = options(&etcd, &authority, None);
+    options
+        .endpoints
+        .insert(0, deaf.local_addr().unwrap().to_string());
+    options.connect_timeout = SHORT;
+    works(&options).await;
 }

@@ -445,13 +445,10 @@ impl Connector {
         let Some(tls) = &self.tls else {
             return Ok(TokioIo::new(Box::new(stream)));
         };
-        use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+        // One that does not speak TLS answers in many ways, a reset among them.
         match tls.handshake(stream).await {
             Ok(stream) => Ok(TokioIo::new(Box::new(stream))),
-            Err(error) if matches!(error.kind(), InvalidData | UnexpectedEof) => {
-                Err(ConnectFailure::Tls(format!("TLS: {error}")))
-            }
-            Err(error) => Err(unreachable(error)),
+            Err(error) => Err(ConnectFailure::Tls(format!("TLS handshake: {error}"))),
         }
     }
 }
