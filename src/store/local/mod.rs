@@ -32,6 +32,8 @@ mod host;
 mod lease;
 mod queue;
 mod read;
+#[cfg(test)]
+mod tests;
 mod txn;
 mod watch;
 mod write;

@@ -29,9 +29,9 @@ const LOG_PAUSE: Duration = Duration::from_secs(5);
 const TURN: Duration = Duration::from_micros(300);
 
 pub(super) struct Writer {
-    shared: Arc<Shared>,
-    /// `None` after it has failed.
+    /// `None` after it has failed. The first field, so that it is closed before the rest is dropped.
     connection: Option<Connection>,
+    shared: Arc<Shared>,
     /// Whether commits of the connection wait for the disk.
     durable: bool,
     /// Whether the connection is emptying the log.
