@@ -5,8 +5,9 @@ use std::time::Duration;
 use coordha::kv::{KeyRange, Op, StoreError, WatchEvent, WatchItem};
 use coordha::store::Store;
 use tempfile::TempDir;
+use tokio::process::Command;
 
-use super::child::Child;
+use super::child::{Child, own_binary};
 use super::{LIMIT, database, item, open, put, read, revision, watch, writing};
 
 /// The only change that comes next.
@@ -50,7 +51,7 @@ async fn holder_that_died_unseen_is_cleaned_up_after() {
     let mut holder = Child::start("hold k", directory.path());
     holder.expect("held").await;
     holder.kill();
-    holder.exit_code().await;
+    holder.end().await;
     let store = open(directory.path());
     let mut stream = watch(&store, 1).await;
     let WatchItem::Events(mut events) = item(&mut stream).await else {
@@ -149,6 +150,34 @@ async fn second_host_on_the_same_files_is_noticed() {
         item(&mut stream).await,
         WatchItem::Failed(StoreError::Unavailable(_))
     ));
+}
+
+#[tokio::test]
+async fn clock_of_another_time_namespace_ends_no_lease_early() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path());
+    let lease = store.grant(LIMIT, LIMIT).await.unwrap().lease;
+    let leased = writing(vec![Op::put("ours", "x", lease)]);
+    store.txn(leased, LIMIT).await.unwrap();
+    // A million seconds ahead of ours.
+    let mut elsewhere = Command::new("unshare");
+    elsewhere
+        .args(["--time", "--boottime", "1000000"])
+        .arg(own_binary());
+    let mut holder = Child::start_by(elsewhere, "hold theirs", directory.path());
+    match holder.line().await {
+        Some(said) => assert_eq!(said, "held"),
+        None => return holder.skip("a time namespace").await,
+    }
+    let last = revision(&store).await;
+    let names = read(&store, KeyRange::prefix("")).await;
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert_ne!(store.keepalive(lease, LIMIT).await.unwrap().ttl_ms, 0);
+    // Its death can be proven all the same.
+    let mut stream = watch(&store, last + 1).await;
+    holder.kill();
+    let (key, _) = next_deletion(&mut stream).await;
+    assert_eq!(key, b"theirs");
 }
 
 #[tokio::test]

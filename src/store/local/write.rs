@@ -17,6 +17,7 @@ use crate::kv::{LeaseReply, StoreError};
 
 /// Most requests in one commit, so that no other process waits long for the lock.
 const MOST_TOGETHER: usize = 256;
+const BYTES_TOGETHER: usize = 2 << 20;
 
 /// SQLite empties its log when nobody reads or writes for a moment. Where it has outgrown this, the moment is made.
 const LOG_BYTES: u64 = 16 << 20;
@@ -104,7 +105,7 @@ impl Writer {
             Err(Trouble::Failed(error)) => {
                 // Also those that were not begun yet: they would fail the same way.
                 if jobs.is_empty() {
-                    jobs = self.shared.queue.begin(usize::MAX, true);
+                    jobs = self.shared.queue.begin(usize::MAX, usize::MAX, true);
                 }
                 self.shared.queue.take_chores();
                 error
@@ -166,7 +167,9 @@ impl Writer {
                 lease::end_of(connection, &mut state, &holder).map_err(failed)?;
             }
         }
-        *jobs = shared.queue.begin(MOST_TOGETHER, self.durable);
+        *jobs = shared
+            .queue
+            .begin(MOST_TOGETHER, BYTES_TOGETHER, self.durable);
         let mut answers = Vec::with_capacity(jobs.len());
         for job in &*jobs {
             answers.push(
