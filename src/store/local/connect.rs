@@ -219,7 +219,7 @@ impl Place {
         // Every commit reaches the disk before it is answered: what was acknowledged outlives a power cut. (It would
         // outlive the death of all processes without.) The writer lowers it for what a power cut ends anyway.
         connection.pragma_update(None, "synchronous", "full")?;
-        connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
+        connection.pragma_update(None, "journal_size_limit", 4 << 20)?;
         Ok(connection)
     }
 
@@ -234,6 +234,11 @@ impl Place {
     /// The directory, with links resolved.
     pub(super) fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Bytes that SQLite's log takes on the disk.
+    pub(super) fn log_bytes(&self) -> u64 {
+        fs::metadata(self.directory.join("coordha.db-wal")).map_or(0, |meta| meta.len())
     }
 
     /// The path of the bell file.

@@ -161,6 +161,8 @@ pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<
         Signal::SIGFPE,
         Signal::SIGILL,
         Signal::SIGABRT,
+        Signal::SIGTRAP,
+        Signal::SIGSYS,
         Signal::SIGPROF,
     ] {
         blocked.remove(fault);

@@ -15,7 +15,7 @@
 //! - **Wake-up.** Who has committed reads a byte of the file `coordha.bell`, which inotify tells the others. Where the
 //!   kernel gives no inotify descriptor, they look every 20 ms.
 //! - **Bounds.** The newest 10,000 revisions can be watched from, as long as their keys and values take no more than
-//!   64 MiB. The log of SQLite is kept near 4 MiB.
+//!   64 MiB. SQLite's log has 4 MiB mostly, and is emptied where it has grown to 16 MiB.
 //!
 //! # What it cannot do
 //!
@@ -32,6 +32,8 @@ mod host;
 mod lease;
 mod queue;
 mod read;
+#[cfg(test)]
+mod tests;
 mod txn;
 mod watch;
 mod write;

@@ -28,6 +28,13 @@ impl Request {
     fn is_volatile(&self) -> bool {
         matches!(self, Self::Grant { .. } | Self::KeepAlive(_))
     }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Txn(txn) => super::txn::bytes(txn),
+            _ => 0,
+        }
+    }
 }
 
 /// What a request brought.
@@ -236,15 +243,18 @@ impl Queue {
                 || (waited < CHORES && !waiting.chores.is_empty()))
     }
 
-    /// Begins some of the jobs: the oldest, all of them volatile unless `durable`.
-    pub(super) fn begin(&self, most: usize, durable: bool) -> Vec<Job> {
+    /// Begins some of the jobs: the oldest, all of them volatile unless `durable`; no more once there are `most` of them,
+    /// or so many bytes.
+    pub(super) fn begin(&self, most: usize, most_bytes: usize, durable: bool) -> Vec<Job> {
         let mut waiting = self.lock();
-        let mut begun = Vec::new();
+        let (mut begun, mut bytes) = (Vec::new(), 0);
         let mut left = VecDeque::new();
         while let Some(job) = waiting.jobs.pop_front() {
-            if begun.len() == most || !(durable || job.request.is_volatile()) {
+            let full = begun.len() >= most || bytes >= most_bytes;
+            if full || !(durable || job.request.is_volatile()) {
                 left.push_back(job);
             } else if job.begin() {
+                bytes += job.request.bytes();
                 begun.push(job);
             }
         }

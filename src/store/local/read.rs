@@ -36,9 +36,9 @@ pub(super) struct Inbox {
 }
 
 pub(super) struct Reader {
-    shared: Arc<Shared>,
-    /// `None` after it has failed.
+    /// `None` after it has failed. The first field, so that it is closed before the rest is dropped.
     connection: Option<Connection>,
+    shared: Arc<Shared>,
     bell: Option<OwnedFd>,
     watches: Watches,
     holders: BTreeMap<Holder, Life>,

@@ -63,7 +63,8 @@ pub(super) fn is_named(range: &KeyRange) -> bool {
     range.end.is_some() || !range.start.is_empty()
 }
 
-fn bytes(txn: &Txn) -> usize {
+/// Bytes of its keys and values.
+pub(super) fn bytes(txn: &Txn) -> usize {
     let range = |range: &KeyRange| range.start.len() + range.end.as_ref().map_or(0, Vec::len);
     let op = |op: &Op| match op {
         Op::Put { key, value, .. } => key.len() + value.len(),

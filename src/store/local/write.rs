@@ -2,6 +2,7 @@
 //! keeps a revision of its own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,16 +17,28 @@ use crate::kv::{LeaseReply, StoreError};
 
 /// Most requests in one commit, so that no other process waits long for the lock.
 const MOST_TOGETHER: usize = 256;
+const BYTES_TOGETHER: usize = 2 << 20;
+
+/// SQLite empties its log when nobody reads or writes for a moment. Where it has outgrown this, the moment is made.
+const LOG_BYTES: u64 = 16 << 20;
+
+/// How long to wait for readers then, and how long to leave it where one does not go away (a process that is stopped).
+const LOG_PATIENCE: Duration = Duration::from_millis(50);
+const LOG_PAUSE: Duration = Duration::from_secs(5);
 
 /// Pause after a commit where other processes wait for the lock: a few of their attempts.
 const TURN: Duration = Duration::from_micros(300);
 
 pub(super) struct Writer {
-    shared: Arc<Shared>,
-    /// `None` after it has failed.
+    /// `None` after it has failed. The first field, so that it is closed before the rest is dropped.
     connection: Option<Connection>,
+    shared: Arc<Shared>,
     /// Whether commits of the connection wait for the disk.
     durable: bool,
+    /// Whether the connection is emptying the log.
+    emptying: Arc<AtomicBool>,
+    /// When it last tried to and could not.
+    not_emptied: Option<Instant>,
     /// The last failure, so that the same one is logged once.
     failure: Option<StoreError>,
 }
@@ -46,6 +59,8 @@ impl Writer {
             shared,
             connection: None,
             durable: true,
+            emptying: Arc::default(),
+            not_emptied: None,
             failure: None,
         };
         writer.adopt(connection)?;
@@ -60,7 +75,7 @@ impl Writer {
     }
 
     fn adopt(&mut self, mut connection: Connection) -> rusqlite::Result<()> {
-        let shared = self.shared.clone();
+        let (shared, emptying) = (self.shared.clone(), self.emptying.clone());
         let mut since = Instant::now();
         connection.busy_handler(Some(move |attempt| {
             if attempt == 0 {
@@ -68,7 +83,11 @@ impl Writer {
                 shared.bell.wait_for_lock(true);
             }
             thread::sleep(pause(attempt));
-            shared.queue.has_patience(since.elapsed())
+            if emptying.load(Ordering::Relaxed) {
+                since.elapsed() < LOG_PATIENCE
+            } else {
+                shared.queue.has_patience(since.elapsed())
+            }
         }))?;
         self.connection = Some(connection);
         self.durable = true;
@@ -86,7 +105,7 @@ impl Writer {
             Err(Trouble::Failed(error)) => {
                 // Also those that were not begun yet: they would fail the same way.
                 if jobs.is_empty() {
-                    jobs = self.shared.queue.begin(usize::MAX, true);
+                    jobs = self.shared.queue.begin(usize::MAX, usize::MAX, true);
                 }
                 self.shared.queue.take_chores();
                 error
@@ -148,7 +167,9 @@ impl Writer {
                 lease::end_of(connection, &mut state, &holder).map_err(failed)?;
             }
         }
-        *jobs = shared.queue.begin(MOST_TOGETHER, self.durable);
+        *jobs = shared
+            .queue
+            .begin(MOST_TOGETHER, BYTES_TOGETHER, self.durable);
         let mut answers = Vec::with_capacity(jobs.len());
         for job in &*jobs {
             answers.push(
@@ -170,6 +191,7 @@ impl Writer {
         for (job, answer) in jobs.drain(..).zip(answers) {
             job.answer(answer);
         }
+        self.limit_log(connection);
         if shared.bell.others_wait() {
             thread::sleep(TURN);
         }
@@ -261,6 +283,21 @@ impl Writer {
                 Answer::Done
             }
         })
+    }
+
+    /// Keeps SQLite's log from growing for ever where there is never a moment without a reader or writer.
+    fn limit_log(&mut self, connection: &Connection) {
+        let failed = self.not_emptied.map(|when| when.elapsed());
+        if failed.is_some_and(|ago| ago < LOG_PAUSE) || self.shared.place.log_bytes() <= LOG_BYTES {
+            return;
+        }
+        self.emptying.store(true, Ordering::Relaxed);
+        let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+            row.get::<_, bool>(0)
+        });
+        self.emptying.store(false, Ordering::Relaxed);
+        tracing::debug!(?busy, "SQLite's log is large, and was emptied unless busy");
+        self.not_emptied = (busy != Ok(false)).then(Instant::now);
     }
 
     fn commit(&self, connection: &Connection) -> Result<(), Trouble> {
