@@ -308,14 +308,14 @@ impl Driver {
 
     fn tell(self: &Arc<Self>, core: &mut Core, now: Time, status: &Status, event: Event) {
         core.ledger.told(&event);
-        let ended = matches!(event, Event::Ended(_));
-        Arc::clone(&self.sink).event(self, now, status, event);
-        if ended {
+        if matches!(event, Event::Ended(_)) {
+            // First: who hears of the end may start the next session at once.
             self.end(core);
         }
+        Arc::clone(&self.sink).event(self, now, status, event);
     }
 
-    /// After the last event: nothing of the session is left but what the application still holds.
+    /// Nothing of the session is left but the last event, and what the application still holds.
     fn end(self: &Arc<Self>, core: &mut Core) {
         for task in [core.watch.take(), core.proof.take()].into_iter().flatten() {
             task.abort();
