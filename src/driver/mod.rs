@@ -308,10 +308,17 @@ impl Driver {
 
     fn tell(self: &Arc<Self>, core: &mut Core, now: Time, status: &Status, event: Event) {
         core.ledger.told(&event);
-        if matches!(event, Event::Ended(_)) {
-            // First: who hears of the end may start the next session at once.
-            self.end(core);
-        }
+        let event = match event {
+            Event::Degraded(error) => {
+                Event::Degraded(error.with("endpoint", self.store.health().endpoint))
+            }
+            Event::Ended(_) => {
+                // First: who hears of the end may start the next session at once.
+                self.end(core);
+                event
+            }
+            _ => event,
+        };
         Arc::clone(&self.sink).event(self, now, status, event);
     }
 

@@ -54,8 +54,8 @@ impl Session {
         SessionBuilder::default()
     }
 
-    fn counted(driver: Arc<Driver>, outbox: Arc<Outbox>) -> Self {
-        outbox.users.fetch_add(1, Ordering::AcqRel);
+    /// The first handle, which the outbox has counted.
+    fn first(driver: Arc<Driver>, outbox: Arc<Outbox>) -> Self {
         Self {
             driver,
             outbox,
@@ -233,7 +233,8 @@ impl Session {
 
 impl Clone for Session {
     fn clone(&self) -> Self {
-        Self::counted(Arc::clone(&self.driver), Arc::clone(&self.outbox))
+        self.outbox.users.fetch_add(1, Ordering::AcqRel);
+        Self::first(Arc::clone(&self.driver), Arc::clone(&self.outbox))
     }
 }
 

@@ -78,7 +78,8 @@ impl Outbox {
             changed: Condvar::new(),
             notify: Notify::new(),
             bell: OnceLock::new(),
-            users: AtomicUsize::new(0),
+            // The one that the start gives.
+            users: AtomicUsize::new(1),
         }
     }
 

@@ -82,7 +82,7 @@ fn start(
         sink: Arc::<Outbox>::clone(&outbox),
         standby_log: resolved.standby_log,
     })?;
-    Ok(Session::counted(driver, outbox))
+    Ok(Session::first(driver, outbox))
 }
 
 fn random_id() -> Result<u128> {

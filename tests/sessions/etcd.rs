@@ -112,7 +112,9 @@ fn an_etcd_that_is_not_there_is_told_and_neither_hangs_the_start_nor_the_stop() 
     let port = Port::take();
     let session = start(&config(&url(&port.address()), 1));
     let degraded = expect(&session, EventKind::Degraded);
-    assert_eq!(degraded.error().unwrap().kind(), ErrorKind::Unavailable);
+    let error = degraded.error().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.detail("endpoint"), Some(port.address().as_str()));
     session.request_stop();
     leave(&session);
 }
