@@ -8,7 +8,7 @@ for module in tests/etcd/v*/; do
     version=$(basename "$module") && version=${version#v}
     bin=$PWD/.etcd/$version/bin
     wanted=$(awk '$1 == "go.etcd.io/etcd/server/v3" && NF > 1 { sub("v", "", $2); print $2; exit }' "$module/go.mod")
-    if [[ -x $bin/etcdctl ]] && "$bin/etcd" --version 2>/dev/null | grep -qx "etcd Version: $wanted"; then
+    if [[ -x $bin/etcdctl ]] && "$bin/etcd" --version 2>/dev/null | grep -x >/dev/null "etcd Version: $wanted"; then
         continue
     fi
     if ! tools/go.sh version >/dev/null; then

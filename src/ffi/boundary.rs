@@ -134,9 +134,9 @@ pub(super) fn plain<H: Handle>(value: H::Value) -> Owned<H> {
 
 /// Makes a handle that belongs to this process. Refused in a child of `fork` whose parent had a
 /// session.
-pub(super) fn bound<H: Handle>(value: H::Value) -> Result<Owned<H>> {
+pub(super) fn bound<H: Handle>(value: impl FnOnce() -> H::Value) -> Result<Owned<H>> {
     let process = process::claim().ok_or_else(|| refusal(ErrorKind::Forked))?;
-    Ok(slot::<H>(process, value))
+    Ok(slot::<H>(process, value()))
 }
 
 fn slot<H: Handle>(process: u64, value: H::Value) -> Owned<H> {

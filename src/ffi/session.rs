@@ -150,9 +150,9 @@ pub unsafe extern "C" fn ha_session_start(
                     Some((*functions, Arc::clone(user_data)))
                 }
             };
-            let handle = bound::<HaSession>(SessionValue::new(
-                front.as_ref().map(|(_, user_data)| Arc::clone(user_data)),
-            ))?;
+            let handle = bound::<HaSession>(|| {
+                SessionValue::new(front.as_ref().map(|(_, user_data)| Arc::clone(user_data)))
+            })?;
             let caller = front.map(|(functions, user_data)| Caller {
                 functions,
                 handle: Arc::clone(&handle),

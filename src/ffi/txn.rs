@@ -148,7 +148,7 @@ pub unsafe extern "C" fn ha_txn_new(
         act(session, err, |value| {
             required(txn, "txn")?;
             let session = value.get()?;
-            let new = bound::<HaTxn>(TxnValue {
+            let new = bound::<HaTxn>(|| TxnValue {
                 session: session.clone(),
                 state: Mutex::new(State {
                     builder: session.txn(token),

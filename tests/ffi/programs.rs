@@ -75,4 +75,63 @@ cases! {
         an_exclusive_session_names_who_is_in_the_way
         a_standby_knows_the_holder
         resigning_gives_the_role_to_the_other_one;
+    process:
+        a_child_has_no_part_in_its_parents_session
+        a_child_of_a_parent_without_a_session_starts_its_own
+        a_grandchild_has_no_part_either
+        a_stop_may_be_requested_in_a_signal_handler
+        the_librarys_threads_block_asynchronous_signals
+        the_last_free_ends_the_threads;
+    txn:
+        what_is_written_is_read_back
+        bytes_may_be_anything
+        a_failed_compare_writes_nothing_and_shows_what_is_there
+        keys_are_deleted_one_by_one_and_by_prefix
+        nothing_is_written_after_the_term
+        activation_and_drain_may_write
+        what_goes_with_the_lease_goes_with_the_session
+        what_is_wrong_sticks_until_the_commit;
+    logs:
+        a_receiver_is_told_what_happens
+        the_level_is_kept_to
+        a_receiver_is_replaced_at_once
+        a_receiver_may_take_itself_away
+        a_receiver_may_call_the_library
+        a_level_that_is_none_is_refused;
+}
+
+/// The lines that the library itself writes to stderr.
+fn lines(level: Option<&str>) -> Vec<String> {
+    let environment: Vec<_> = level
+        .map(|level| ("COORDHA_LOG", level))
+        .into_iter()
+        .collect();
+    let output = case("logs", "something_to_warn_of", &environment);
+    let text = String::from_utf8(output.stderr).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn without_a_receiver_warnings_and_errors_go_to_stderr() {
+    let lines = lines(None);
+    assert!(!lines.is_empty());
+    for line in lines {
+        let worth_it = ["WARN coordha", "ERROR coordha"];
+        assert!(
+            worth_it.iter().any(|start| line.starts_with(start)),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn the_environment_sets_the_level_of_stderr() {
+    assert_eq!(lines(Some("off")), [""; 0]);
+    let more = lines(Some("info"));
+    assert!(
+        more.iter().any(|line| line.starts_with("INFO coordha")),
+        "{more:?}"
+    );
+    let nonsense = lines(Some("loud"));
+    assert!(!nonsense.is_empty() && nonsense.iter().all(|line| !line.starts_with("INFO")));
 }

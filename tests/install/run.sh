@@ -62,7 +62,7 @@ by_cmake() {
 looks_right() {
     local file=$1/libcoordha.so.$wanted stranger
     [[ $(readlink -f "$1/libcoordha.so") == "$(readlink -f "$file")" ]] || fail "libcoordha.so is no link to $file"
-    readelf -d "$file" | grep -q 'SONAME.*\[libcoordha\.so\.0\]' || fail "the SONAME is wrong"
+    readelf -d "$file" | grep >/dev/null 'SONAME.*\[libcoordha\.so\.0\]' || fail "the SONAME is wrong"
     [[ -e $1/libcoordha.so.0 ]] || fail "there is no libcoordha.so.0"
     stranger=$(nm -D --defined-only "$file" | awk '$3 !~ /^ha_/ { print $3 }')
     [[ -z $stranger ]] || fail "the shared library exports more than ha_*: $stranger"
@@ -90,6 +90,6 @@ rustc --edition 2024 --crate-type staticlib -O -o "$root/libneighbour.a" neighbo
 # shellcheck disable=SC2046 # flags are words
 builds_and_runs "beside another Rust archive" "$root/home/lib" cc -x c -std=c99 -Wl,-u,neighbour_length \
     $(pkg-config --cflags coordha-static) -- "$root/libneighbour.a" $(pkg-config --libs coordha-static)
-nm "$root/program" | grep -q ' T neighbour_length' || fail "the other archive is not in the program"
+nm "$root/program" | grep >/dev/null ' T neighbour_length' || fail "the other archive is not in the program"
 
 echo "install passed=$passed failed=0"

@@ -60,7 +60,7 @@ impl Authority {
     /// A certificate for a client; etcd takes the common name for the user.
     pub fn client(&self, common_name: &str) -> Pair {
         let usages = [ExtendedKeyUsagePurpose::ClientAuth];
-        self.sign("client", Vec::new(), common_name, &usages)
+        self.sign(common_name, Vec::new(), common_name, &usages)
     }
 
     fn sign(

@@ -6,7 +6,8 @@
 #![allow(
     dead_code,
     unreachable_pub,
-    reason = "each test binary uses its own part of it, and it is no crate"
+    clippy::print_stderr,
+    reason = "each test binary uses its own part of it, is no crate, and speaks where a test fails"
 )]
 
 pub mod certs;

@@ -131,7 +131,7 @@ impl Pool {
         F: Fn(Access) -> R + Sync,
         R: Future<Output = std::result::Result<T, Failure>> + Send,
     {
-        let mut told: Option<StoreError> = None;
+        let (mut messages, mut is_tls) = (Vec::new(), false);
         for _ in 0..self.endpoints.len() {
             let endpoint = self.current().clone();
             used.store(endpoint.index, Ordering::Relaxed);
@@ -149,13 +149,17 @@ impl Pool {
             if !failure.may_try_another() {
                 return Err(failure.error);
             }
-            // What TLS says is more telling than that a member is down.
-            match told {
-                Some(StoreError::Tls(_)) => {}
-                _ => told = Some(failure.error),
+            is_tls |= matches!(failure.error, StoreError::Tls(_));
+            if let StoreError::Tls(message) | StoreError::Unavailable(message) = failure.error {
+                messages.push(message);
             }
         }
-        Err(told.unwrap_or_else(|| StoreError::Unavailable("no endpoint".into())))
+        let message = messages.join("; ");
+        Err(if is_tls {
+            StoreError::Tls(message)
+        } else {
+            StoreError::Unavailable(message)
+        })
     }
 
     async fn try_one<T, F, R>(

@@ -109,26 +109,16 @@ impl Failure {
             }
             next = error.source();
         }
-        // In TLS 1.3 the server's opinion of our certificate comes after the handshake, in place of the first answer.
-        let refused = [
-            "CertificateRequired",
-            "BadCertificate",
-            "UnsupportedCertificate",
-            "CertificateRevoked",
-            "CertificateExpired",
-            "CertificateUnknown",
-            "UnknownCA",
-            "AccessDenied",
-        ];
-        let is_refused = |alert| message.contains(&format!("fatal alert: {alert}"));
-        if refused.into_iter().any(is_refused) {
-            return Self::unreachable(StoreError::Tls(message));
-        }
         Self::unreachable(StoreError::Unknown(message))
     }
 
     /// Reads what etcd itself answered: the code and text of an error, or why it canceled a watch.
     pub(super) fn from_reply(endpoint: &str, code: Code, message: &str) -> Self {
+        // Watches are told of errors in this form.
+        let message = message
+            .strip_prefix("rpc error: code = ")
+            .and_then(|rest| rest.split_once(" desc = "))
+            .map_or(message, |(_, message)| message);
         let text = format!("{endpoint}: {message}");
         let of_etcd = message.strip_prefix("etcdserver: ").unwrap_or_default();
         match of_etcd {

@@ -5,8 +5,6 @@
 //! - All limits are outside: they bound connecting, logging in and waiting together.
 //! - A request is repeated only where it certainly was not done: no connection stood, etcd refused before it proposed
 //!   anything, or it wanted a new token.
-//!
-//! Measured against etcd 3.4 to 3.7: see the table in `docs/performance.md`.
 
 mod connect;
 mod error;

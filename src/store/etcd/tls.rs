@@ -1,9 +1,13 @@
 //! TLS to etcd: certificates are read and checked when the store is made, not when it connects.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::io::AsyncBufReadExt;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
@@ -13,6 +17,9 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, version};
 
 use super::options::{TlsOptions, TlsVersion, wrong};
 use crate::error::{Error, ErrorKind, Result};
+
+/// How long the server's first words are awaited.
+const FIRST_WORDS: Duration = Duration::from_millis(500);
 
 const CA: &str = "store.etcd.tls.ca";
 const CERT: &str = "store.etcd.tls.cert";
@@ -52,13 +59,17 @@ impl Tls {
             .collect()
     }
 
-    pub(super) async fn handshake(
-        &self,
-        stream: TcpStream,
-    ) -> std::io::Result<TlsStream<TcpStream>> {
-        self.connector
-            .connect(self.server_name.clone(), stream)
-            .await
+    /// Returns when both sides have accepted each other.
+    pub(super) async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let server_name = self.server_name.clone();
+        let mut stream = self.connector.connect(server_name, stream).await?;
+        // In TLS 1.3 the server judges our certificate after the handshake. Its verdict is an alert, which is lost where we
+        // have spoken meanwhile, or the first words of HTTP/2, which etcd says unasked. A proxy may want our words first.
+        match timeout(FIRST_WORDS, stream.fill_buf()).await {
+            Ok(Err(error)) => Err(error),
+            Ok(Ok([])) => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(stream),
+        }
     }
 }
 

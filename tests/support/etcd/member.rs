@@ -68,7 +68,8 @@ impl Member {
 
     pub fn spawn(&mut self, cluster: &str) {
         assert!(self.process.is_none(), "{} runs already", self.name);
-        let log = File::create(&self.log).expect("a log file");
+        let log = File::options().create(true).append(true).open(&self.log);
+        let log = log.expect("a log file");
         let mut command = dies_with_us(&self.builder.version.etcd());
         command
             .args(self.arguments(cluster))
@@ -124,7 +125,7 @@ impl Member {
     pub fn step(&mut self) -> Step {
         let process = self.process.as_mut().expect("the member was started");
         if let Some(status) = process.try_wait().expect("the member can be waited for") {
-            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            let log = self.log();
             if log.contains("address already in use") {
                 self.process = None;
                 return Step::PortTaken;
@@ -136,6 +137,10 @@ impl Member {
             Some(health) if health.contains("true") => Step::Healthy,
             _ => Step::Starting,
         }
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     pub fn metric(&self, name: &str) -> Option<f64> {
@@ -184,7 +189,7 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            let log = self.log();
             let first = log.lines().count().saturating_sub(LOG_TAIL);
             let tail: Vec<_> = log.lines().skip(first).collect();
             eprintln!("the log of {} ends so:\n{}", self.name, tail.join("\n"));

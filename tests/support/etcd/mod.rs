@@ -241,6 +241,11 @@ impl Etcd {
         self.members[member].metric(name)
     }
 
+    /// What a member has logged so far.
+    pub fn log(&self, member: usize) -> String {
+        self.members[member].log()
+    }
+
     /// SIGSTOP: its connections stay, nothing answers.
     pub fn pause(&self, member: usize) {
         self.members[member].signal(rustix::process::Signal::STOP);

@@ -214,7 +214,7 @@ impl World {
                     watch.token = *token;
                     watch.terms += 1;
                 }
-                self.fire_on_activate(at);
+                self.fire_on_activate();
             }
             Event::Deactivate { token, .. } => {
                 told.deactivate += 1;

@@ -1,0 +1,228 @@
+//! Users, passwords, and tokens that die.
+
+use std::time::Duration;
+
+use coordha::kv::{KeyRange, Op, StoreError, Txn, WatchItem};
+use coordha::store::Store;
+use coordha::store::etcd::{Credentials, EtcdOptions, EtcdStore};
+
+use crate::support::etcd::{Etcd, Version};
+use crate::{LIMIT, changes, get, next, put, try_put, watch};
+
+const VERSIONS: [Version; 3] = [Version::V3_4, Version::V3_6, Version::V3_7];
+
+fn store(etcd: &Etcd, user: &str, password: &str) -> EtcdStore {
+    let mut options = EtcdOptions::new(etcd.endpoints());
+    options.credentials = Some(Credentials {
+        user: user.into(),
+        password: password.into(),
+    });
+    EtcdStore::new(&options).unwrap()
+}
+
+/// How often this etcd has refused a token so far.
+fn dead_tokens(etcd: &Etcd) -> usize {
+    etcd.log(0).matches("invalid auth token").count()
+}
+
+#[tokio::test]
+async fn user_with_the_right_password_is_let_in() {
+    for version in VERSIONS {
+        let etcd = Etcd::builder()
+            .version(version)
+            .root_password("secret")
+            .start();
+        let store = store(&etcd, "root", "secret");
+        let revision = put(&store, "k").await;
+        let mut watch = watch(&store, "k", revision).await;
+        assert_eq!(next(&mut watch).await, WatchItem::Started);
+        assert_eq!(changes(&mut watch).await, [revision]);
+        let lease = store.grant(LIMIT, LIMIT).await.unwrap().lease;
+        assert_ne!(store.keepalive(lease, LIMIT).await.unwrap().ttl_ms, 0);
+        assert_eq!(store.revoke(lease, LIMIT).await, Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn wrong_password_and_no_user_are_refused() {
+    for version in VERSIONS {
+        let etcd = Etcd::builder()
+            .version(version)
+            .root_password("secret")
+            .start();
+        for store in [
+            store(&etcd, "root", "wrong"),
+            store(&etcd, "nobody", "secret"),
+            crate::store(etcd.endpoints()),
+        ] {
+            let error = try_put(&store, "k", LIMIT).await.unwrap_err();
+            assert!(matches!(error, StoreError::Auth(_)), "{error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn user_may_do_what_its_role_allows_and_no_more() {
+    for version in VERSIONS {
+        let etcd = Etcd::builder()
+            .version(version)
+            .root_password("secret")
+            .start();
+        etcd.ctl(&["role", "add", "own"]);
+        etcd.ctl(&[
+            "role",
+            "grant-permission",
+            "own",
+            "readwrite",
+            "own/",
+            "--prefix",
+        ]);
+        etcd.ctl(&["user", "add", "alice:pw"]);
+        etcd.ctl(&["user", "grant-role", "alice", "own"]);
+        let store = store(&etcd, "alice", "pw");
+        let revision = put(&store, "own/k").await;
+        let error = try_put(&store, "other", LIMIT).await.unwrap_err();
+        assert!(matches!(error, StoreError::Permission(_)), "{error:?}");
+        let mut own = watch(&store, "own/", revision).await;
+        let mut other = watch(&store, "other", revision).await;
+        assert_eq!(next(&mut own).await, WatchItem::Started);
+        let item = next(&mut other).await;
+        assert!(
+            matches!(item, WatchItem::Failed(StoreError::Permission(_))),
+            "{item:?}"
+        );
+        assert_eq!(other.recv().await, None);
+        assert_eq!(changes(&mut own).await, [revision]);
+        // The refusal has cost nobody else anything.
+        let live = put(&store, "own/k").await;
+        assert_eq!(changes(&mut own).await, [live]);
+    }
+}
+
+/// Meanwhile the stores notice that their connections broke.
+async fn restarted(mut etcd: Etcd) -> Etcd {
+    let restart = move || {
+        etcd.kill(0);
+        etcd.restart(0);
+        etcd.wait_healthy(0);
+        etcd
+    };
+    tokio::task::spawn_blocking(restart).await.unwrap()
+}
+
+/// The tokens live in memory, so a restart kills them all, at once.
+#[tokio::test]
+async fn dead_token_is_replaced_for_every_kind_of_request() {
+    for version in VERSIONS {
+        let etcd = Etcd::builder()
+            .version(version)
+            .root_password("secret")
+            .start();
+        let stores: Vec<_> = (0..5).map(|_| store(&etcd, "root", "secret")).collect();
+        for store in &stores {
+            put(store, "k").await;
+        }
+        let lease = stores[0].grant(LIMIT, LIMIT).await.unwrap().lease;
+        let etcd = restarted(etcd).await;
+        let before = dead_tokens(&etcd);
+        assert!(get(&stores[0], "k").await.is_some());
+        put(&stores[1], "k").await;
+        assert_ne!(stores[2].keepalive(lease, LIMIT).await.unwrap().ttl_ms, 0);
+        assert_eq!(stores[3].revoke(lease, LIMIT).await, Ok(()));
+        let mut restarted = watch(&stores[4], "k", 1).await;
+        // A watch says so by ending; the next one has a new token.
+        if let WatchItem::Failed(error) = next(&mut restarted).await {
+            assert!(
+                matches!(error, StoreError::Auth(_) | StoreError::Permission(_)),
+                "{error:?}"
+            );
+            restarted = watch(&stores[4], "k", 1).await;
+            assert_eq!(next(&mut restarted).await, WatchItem::Started);
+        }
+        assert!(
+            dead_tokens(&etcd) > before,
+            "{version:?} has refused a dead token"
+        );
+    }
+}
+
+#[tokio::test]
+async fn f35_token_that_expired_costs_no_lease() {
+    for version in VERSIONS {
+        let etcd = Etcd::builder()
+            .version(version)
+            .root_password("secret")
+            .token_ttl_s(1)
+            .start();
+        let (idle, other) = (
+            store(&etcd, "root", "secret"),
+            store(&etcd, "root", "secret"),
+        );
+        let lease = idle.grant(LIMIT, LIMIT).await.unwrap().lease;
+        let leased = |lease| Txn {
+            success: vec![Op::put("k", "x", lease)],
+            ..Txn::default()
+        };
+        let revision = idle.txn(leased(lease), LIMIT).await.unwrap().revision;
+        // While a lease of 4 s ends by itself, a token of 1 s that is not used dies.
+        let clock = other
+            .grant(Duration::from_secs(4), LIMIT)
+            .await
+            .unwrap()
+            .lease;
+        let mut ended = watch(&other, "k", revision + 2).await;
+        assert_eq!(next(&mut ended).await, WatchItem::Started);
+        let mut tick = leased(clock);
+        tick.success = vec![Op::put("k/clock", "x", clock)];
+        other.txn(tick, LIMIT).await.unwrap();
+        assert_eq!(changes(&mut ended).await, [revision + 2]);
+
+        let before = dead_tokens(&etcd);
+        assert_ne!(idle.keepalive(lease, LIMIT).await.unwrap().ttl_ms, 0);
+        assert_eq!(get(&idle, "k").await.map(|kv| kv.lease), Some(lease));
+        assert!(
+            dead_tokens(&etcd) > before,
+            "{version:?} has refused a dead token"
+        );
+    }
+}
+
+#[tokio::test]
+async fn changed_password_is_an_error_and_the_old_one_works_again() {
+    let etcd = Etcd::builder().root_password("secret").start();
+    etcd.ctl(&["user", "add", "alice:pw"]);
+    etcd.ctl(&["role", "add", "all"]);
+    etcd.ctl(&[
+        "role",
+        "grant-permission",
+        "all",
+        "readwrite",
+        "",
+        "--prefix",
+    ]);
+    etcd.ctl(&["user", "grant-role", "alice", "all"]);
+    let store = store(&etcd, "alice", "pw");
+    put(&store, "k").await;
+    etcd.ctl(&["user", "delete", "alice"]);
+    let error = try_put(&store, "k", LIMIT).await.unwrap_err();
+    assert!(
+        matches!(error, StoreError::Auth(_) | StoreError::Permission(_)),
+        "{error:?}"
+    );
+    etcd.ctl(&["user", "add", "alice:pw"]);
+    etcd.ctl(&["user", "grant-role", "alice", "all"]);
+    put(&store, "k").await;
+}
+
+#[tokio::test]
+async fn user_is_kept_ready_where_etcd_asks_for_none_yet() {
+    let etcd = Etcd::start();
+    let store = store(&etcd, "root", "secret");
+    put(&store, "k").await;
+    etcd.ctl(&["user", "add", "root:secret"]);
+    etcd.ctl(&["user", "grant-role", "root", "root"]);
+    etcd.ctl(&["auth", "enable"]);
+    put(&store, "k").await;
+    let read = store.range(KeyRange::key("k"), 0, LIMIT).await.unwrap();
+    assert_eq!(read.kvs[0].version, 2);
+}

@@ -1,0 +1,185 @@
+//! A coordinator inside the test process: a session whose events a thread reads, answers and keeps.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use coordha::config::Config;
+use coordha::error::ErrorKind;
+use coordha::kv::Revision;
+use coordha::session::{Event, EventKind, Reason, Session};
+
+use crate::referee::Referee;
+
+/// How long a test waits for what must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a coordinator answers ACTIVATE and DEACTIVATE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// At once, and well.
+    Prompt,
+    /// Its activation always fails.
+    FailsToActivate,
+    /// It never says "ready".
+    NeverReady,
+    /// It never says "left".
+    NeverLeaves,
+}
+
+#[derive(Default)]
+struct Log {
+    events: Mutex<Vec<(Instant, Event)>>,
+    changed: Condvar,
+}
+
+pub(crate) struct Coordinator {
+    pub(crate) name: String,
+    pub(crate) session: Session,
+    log: Arc<Log>,
+    referee: Arc<Referee>,
+}
+
+impl Coordinator {
+    pub(crate) fn start(
+        name: &str,
+        config: &Config,
+        manner: Manner,
+        referee: &Arc<Referee>,
+    ) -> Self {
+        let session = Session::start(config, None).unwrap();
+        referee.watch(name, &session);
+        let log = Arc::<Log>::default();
+        let (its_session, its_log) = (session.clone(), Arc::clone(&log));
+        std::thread::spawn(move || read(&its_session, &its_log, manner));
+        Self {
+            name: name.to_owned(),
+            session,
+            log,
+            referee: Arc::clone(referee),
+        }
+    }
+
+    /// All events so far of a kind.
+    pub(crate) fn events(&self, kind: EventKind) -> Vec<Event> {
+        let events = self.log.events.lock().unwrap();
+        let of_kind = events.iter().filter(|(_, event)| event.kind() == kind);
+        of_kind.map(|(_, event)| event.clone()).collect()
+    }
+
+    pub(crate) fn count(&self, kind: EventKind) -> usize {
+        self.events(kind).len()
+    }
+
+    /// Waits until `find` finds something in the events, and gives when the last of those came.
+    pub(crate) fn until<T>(
+        &self,
+        what: &str,
+        mut find: impl FnMut(&[(Instant, Event)]) -> Option<T>,
+    ) -> T {
+        let end = Instant::now() + PATIENCE;
+        let mut events = self.log.events.lock().unwrap();
+        loop {
+            if let Some(found) = find(&events) {
+                return found;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            let texts = || {
+                events
+                    .iter()
+                    .map(|(_, event)| event.text().to_owned())
+                    .collect::<Vec<_>>()
+            };
+            assert!(
+                !left.is_zero(),
+                "{}: waited in vain: {what}: {:#?}",
+                self.name,
+                texts()
+            );
+            events = self.log.changed.wait_timeout(events, left).unwrap().0;
+        }
+    }
+
+    /// Waits for the n-th event (from 1) of a kind.
+    pub(crate) fn nth(&self, kind: EventKind, n: usize) -> (Instant, Event) {
+        self.until(&format!("{} no. {n}", kind.name()), |events| {
+            let of_kind = events.iter().filter(|(_, event)| event.kind() == kind);
+            of_kind.cloned().nth(n - 1)
+        })
+    }
+
+    /// Waits until it is active in a term after `token`, and gives that term's token.
+    pub(crate) fn active_after(&self, token: Revision) -> Revision {
+        self.until("an active term", |events| {
+            let mut active = events
+                .iter()
+                .filter(|(_, event)| event.kind() == EventKind::Active);
+            active
+                .find(|(_, event)| event.token() > token)
+                .map(|(_, event)| event.token())
+        })
+    }
+
+    /// Waits for the end of a term, and gives why.
+    pub(crate) fn term_ended(&self, token: Revision) -> Reason {
+        self.until(&format!("the end of term {token}"), |events| {
+            let mut ended = events
+                .iter()
+                .filter(|(_, event)| event.kind() == EventKind::TermEnded);
+            ended
+                .find(|(_, event)| event.token() == token)
+                .and_then(|(_, event)| event.reason())
+        })
+    }
+
+    /// A guarded write in a term; the referee is told where it commits.
+    pub(crate) fn write(&self, token: Revision, key: &str) -> Result<(), ErrorKind> {
+        let mut txn = self.session.txn(token);
+        txn.put(key, token.to_string());
+        let written = txn.commit(Some(Duration::from_secs(5)));
+        match written {
+            Ok(reply) => {
+                self.referee.wrote(&self.name, token, reply.revision);
+                Ok(())
+            }
+            Err(error) => Err(error.kind()),
+        }
+    }
+
+    /// Ends it in order.
+    pub(crate) fn stop(self) {
+        self.session.request_stop();
+        self.nth(EventKind::Ended, 1);
+        self.referee.forget(&self.name);
+    }
+}
+
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        self.session.request_stop();
+        self.referee.forget(&self.name);
+    }
+}
+
+fn read(session: &Session, log: &Log, manner: Manner) {
+    loop {
+        let Ok(event) = session.next_event(None) else {
+            return;
+        };
+        let (kind, token) = (event.kind(), event.token());
+        log.events.lock().unwrap().push((Instant::now(), event));
+        log.changed.notify_all();
+        // A late answer is an error, and no harm.
+        match (kind, manner) {
+            (EventKind::Activate, Manner::FailsToActivate) => {
+                let error =
+                    coordha::error::Error::new(ErrorKind::ActivationFailed, "as the test asks");
+                drop(session.activation_done(token, Err(error)));
+            }
+            (EventKind::Activate, Manner::NeverReady)
+            | (EventKind::Deactivate, Manner::NeverLeaves) => {}
+            (EventKind::Activate, _) => drop(session.activation_done(token, Ok(()))),
+            (EventKind::Deactivate, _) => drop(session.deactivation_done(token)),
+            _ => {}
+        }
+    }
+}
