@@ -266,7 +266,7 @@ impl Sink for Outbox {
         self.tell_waiters();
         if call {
             let driver = Arc::clone(driver);
-            Arc::clone(driver.shared()).call(move || callbacks::call_all(&driver, &self));
+            Arc::clone(driver.shared()).call(move || callbacks::call_all(driver, &self));
         }
     }
 

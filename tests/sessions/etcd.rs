@@ -78,7 +78,7 @@ fn two_coordinators_live_on_etcd_3_6() {
 }
 
 #[test]
-fn f1_a_killed_process_is_followed_at_once_on_etcd_too() {
+fn f01_a_killed_process_is_followed_at_once_on_etcd_too() {
     let etcd = Etcd::start();
     takeover::a_killed_process_is_followed(&url(&etcd.endpoint(0)));
 }
