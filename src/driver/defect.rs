@@ -209,3 +209,234 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
         "a panic without words".to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::driver::{Setup, Shared, Sink};
+    use crate::election::{Election, Holder, Settings};
+    use crate::kv::{KeyRange, LeaseId, LeaseReply, RangeReply, StoreError, Txn, TxnReply};
+    use crate::store::{Health, Store, WatchStream};
+
+    /// A store that nothing ever reaches.
+    struct Nowhere;
+
+    fn unreachable<T>() -> std::result::Result<T, StoreError> {
+        Err(StoreError::Unavailable("nowhere".into()))
+    }
+
+    #[async_trait]
+    impl Store for Nowhere {
+        async fn grant(
+            &self,
+            _: Duration,
+            _: Duration,
+        ) -> std::result::Result<LeaseReply, StoreError> {
+            unreachable()
+        }
+
+        async fn keepalive(
+            &self,
+            _: LeaseId,
+            _: Duration,
+        ) -> std::result::Result<LeaseReply, StoreError> {
+            unreachable()
+        }
+
+        async fn revoke(&self, _: LeaseId, _: Duration) -> std::result::Result<(), StoreError> {
+            unreachable()
+        }
+
+        async fn range(
+            &self,
+            _: KeyRange,
+            _: i64,
+            _: Duration,
+        ) -> std::result::Result<RangeReply, StoreError> {
+            unreachable()
+        }
+
+        async fn txn(&self, _: Txn, _: Duration) -> std::result::Result<TxnReply, StoreError> {
+            unreachable()
+        }
+
+        async fn watch(
+            &self,
+            _: Vec<KeyRange>,
+            _: Revision,
+            _: Duration,
+        ) -> std::result::Result<WatchStream, StoreError> {
+            unreachable()
+        }
+
+        fn health(&self) -> Health {
+            Health::default()
+        }
+    }
+
+    #[derive(Default)]
+    struct Told(Mutex<Vec<Event>>);
+
+    impl Told {
+        /// What was told of terms and of the end.
+        fn kept(&self) -> Vec<Event> {
+            let told = self.0.lock().unwrap();
+            let noise = |event: &&Event| !matches!(event, Event::Degraded(_) | Event::Recovered);
+            told.iter().filter(noise).cloned().collect()
+        }
+    }
+
+    impl Sink for Told {
+        fn event(self: Arc<Self>, _: &Arc<Driver>, _: Time, _: &Status, event: Event) {
+            self.0.lock().unwrap().push(event);
+        }
+
+        fn published(&self) {}
+
+        fn still_standby(&self, _: &Arc<Driver>, _: Option<Holder>) {}
+    }
+
+    fn start(name: &str) -> (Arc<Driver>, Arc<Told>) {
+        let told = Arc::new(Told::default());
+        let second = Duration::from_secs(1);
+        let settings = Settings {
+            role: name.into(),
+            root: "root".into(),
+            address: "127.0.0.1:1".into(),
+            version: "2.5.0".into(),
+            host_name: "host".into(),
+            session_id: 7,
+            priority: 0,
+            active_standby: true,
+            paused: false,
+            auto: false,
+            hold: second,
+            ttl: second * 3,
+            reread: second,
+            rank_step: second,
+            request_timeout: second,
+            activation_timeout: second,
+            activation_backoff: second,
+            deactivation_timeout: second * 3600,
+            release_timeout: second,
+            exclusive_wait: None,
+            process: None,
+        };
+        let driver = Driver::start(Setup {
+            settings,
+            shared: Shared::of_process().unwrap(),
+            store: Arc::new(Nowhere),
+            sink: Arc::<Told>::clone(&told),
+            name: ["", "", name, ""].map(str::to_owned),
+            standby_log: None,
+        });
+        (driver.unwrap(), told)
+    }
+
+    fn panic(driver: &Arc<Driver>) {
+        let broken = driver.step(|_: &mut Election, _| panic!("a planted defect"));
+        assert!(broken.is_none());
+    }
+
+    /// Tells the application of a term, as the core would.
+    fn pretend_active(driver: &Arc<Driver>, token: Revision) {
+        driver.locked(|core| {
+            let status = Status {
+                role: Role::Active,
+                token,
+                deadline: clock::now() + Duration::from_secs(3600),
+                ending: false,
+                server_id: 3,
+            };
+            driver.published.publish(&status);
+            driver.tell(core, clock::now(), &status, Event::Activate { token });
+        });
+        assert!(driver.published().is_active());
+    }
+
+    fn ended(driver: &Driver, told: &Told) {
+        let last = told.kept().pop();
+        let Some(Event::Ended(Some(error))) = last else {
+            panic!("not ended: {last:?}");
+        };
+        assert_eq!(error.kind(), ErrorKind::Internal);
+        assert!(error.message().contains("a planted defect"), "{error}");
+        assert_eq!(driver.published().role(), Role::Ended);
+    }
+
+    #[test]
+    fn a_core_that_panics_loses_its_term_and_ends_once_the_application_has_left() {
+        let (driver, told) = start("leaves");
+        let (other, _) = start("unaffected");
+        pretend_active(&driver, 5);
+        panic(&driver);
+        let published = driver.published();
+        assert_eq!((published.is_active(), published.holds(5)), (false, false));
+        assert_eq!(published.role(), Role::Deactivating);
+        let [Event::Activate { .. }, lost, leave] = &told.kept()[..] else {
+            panic!("{:?}", told.kept());
+        };
+        assert!(matches!(
+            lost,
+            Event::TermEnded {
+                token: 5,
+                reason: Reason::Internal,
+                ..
+            }
+        ));
+        assert!(matches!(
+            leave,
+            Event::Deactivate {
+                token: 5,
+                held: false,
+                ..
+            }
+        ));
+        let late = driver.request(Request::ActivationDone {
+            token: 5,
+            result: Ok(()),
+        });
+        assert_eq!(late.unwrap_err().kind(), ErrorKind::Fenced);
+        driver
+            .request(Request::DeactivationDone { token: 5 })
+            .unwrap();
+        ended(&driver, &told);
+        let after = driver.request(Request::Pause).unwrap_err();
+        assert_eq!(after.kind(), ErrorKind::Ended);
+        assert!(other.step(|_, _| ()).is_some());
+        other.let_go();
+    }
+
+    #[test]
+    fn a_core_that_panics_without_a_term_ends_at_once() {
+        let (driver, told) = start("without");
+        panic(&driver);
+        ended(&driver, &told);
+        assert!(driver.step(|_, _| ()).is_none());
+        driver.request(Request::Stop).unwrap();
+        assert_eq!(told.kept().len(), 1);
+    }
+
+    #[test]
+    fn a_failed_session_does_not_wait_for_ever_for_its_application() {
+        let (driver, told) = start("hangs");
+        pretend_active(&driver, 5);
+        panic(&driver);
+        let left_by = driver.lock().ledger.left_by().unwrap();
+        driver.locked(|core| driver.end_defect_in_time(core, left_by));
+        ended(&driver, &told);
+    }
+
+    #[test]
+    fn a_failed_session_that_nobody_uses_any_more_ends_by_itself() {
+        let (driver, told) = start("nobody");
+        pretend_active(&driver, 5);
+        panic(&driver);
+        driver.let_go();
+        ended(&driver, &told);
+    }
+}

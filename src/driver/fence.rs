@@ -1,5 +1,6 @@
-//! The clock thread: one a process, while it has sessions. It steps each session whose time has come itself, so that neither a starved
-//! runtime nor a slow callback delays the end of a term. Its timer counts suspend, so it fires at wake-up.
+//! The clock thread: one a process, while it has sessions. It steps each session whose time has come itself,
+//! so that neither a starved runtime nor a slow callback delays the end of a term. Its timer counts suspend,
+//! so it fires at wake-up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};

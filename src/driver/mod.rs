@@ -1,8 +1,9 @@
 //! Joins the election core with a store, the clock and the application's side.
 //!
-//! Any thread may feed the core: [`Driver::step`] reads the clock, takes the core's lock, lets it take the input in, publishes the status, and
-//! only then carries the outputs out. Requests run as tasks on the shared async runtime and step with what they bring;
-//! deadlines are kept by the clock thread, which steps by itself. Nothing here decides anything about the election.
+//! Any thread may feed the core: [`Driver::step`] reads the clock, takes the core's lock, lets it take the
+//! input in, publishes the status, and only then carries the outputs out. Requests run as tasks on the shared
+//! async runtime and step with what they bring; deadlines are kept by the clock thread, which steps by
+//! itself. Nothing here decides anything about the election.
 
 mod clock;
 mod defect;
@@ -40,8 +41,8 @@ use crate::error::Result;
 use crate::kv::{KeyRange, LeaseId, Revision, StoreError, WatchItem};
 use crate::store::Store;
 
-/// The application's side. Called under the core's lock, so that all threads see one order: each call must be quick, and must
-/// not call the driver.
+/// The application's side. Called under the core's lock, so that all threads see one order: each call must be
+/// quick, and must not call the driver.
 pub(crate) trait Sink: Send + Sync + 'static {
     /// Something happened.
     fn event(self: Arc<Self>, driver: &Arc<Driver>, at: Time, status: &Status, event: Event);
@@ -110,7 +111,8 @@ impl Driver {
         let settings = &setup.settings;
         let ledger = Ledger::new(settings.auto, settings.deactivation_timeout);
         let request_timeout = settings.request_timeout;
-        let watch_limit = request_timeout.min(settings.hold / 4);
+        // As long as connecting may take; a watch that comes late hurts nobody.
+        let watch_limit = request_timeout.min(Duration::from_secs(1).max(settings.hold / 4));
         let span = tracing::info_span!(
             "session",
             role = settings.role,
@@ -308,14 +310,21 @@ impl Driver {
 
     fn tell(self: &Arc<Self>, core: &mut Core, now: Time, status: &Status, event: Event) {
         core.ledger.told(&event);
-        let ended = matches!(event, Event::Ended(_));
+        let event = match event {
+            Event::Degraded(error) => {
+                Event::Degraded(error.with("endpoint", self.store.health().endpoint))
+            }
+            Event::Ended(_) => {
+                // First: who hears of the end may start the next session at once.
+                self.end(core);
+                event
+            }
+            _ => event,
+        };
         Arc::clone(&self.sink).event(self, now, status, event);
-        if ended {
-            self.end(core);
-        }
     }
 
-    /// After the last event: nothing of the session is left but what the application still holds.
+    /// Nothing of the session is left but the last event, and what the application still holds.
     fn end(self: &Arc<Self>, core: &mut Core) {
         for task in [core.watch.take(), core.proof.take()].into_iter().flatten() {
             task.abort();

@@ -1,5 +1,5 @@
-//! Threads for what the application does: callbacks and log lines. They are there only while there is something to do, and
-//! are none of the async runtime's, so that slow work delays no keepalive.
+//! Threads for what the application does: callbacks and log lines. They are there only while there is
+//! something to do, and are none of the async runtime's, so that slow work delays no keepalive.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,7 +31,8 @@ struct State {
     jobs: VecDeque<Job>,
     threads: usize,
     idle: usize,
-    /// A thread was started and has not taken a job yet. One at a time: most jobs are short, and a burst of them needs no burst of threads.
+    /// A thread was started and has not taken a job yet. One at a time: most jobs are short, and a burst of
+    /// them needs no burst of threads.
     starting: bool,
     quit: bool,
 }

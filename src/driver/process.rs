@@ -28,8 +28,9 @@ pub(crate) fn current() -> Option<Process> {
     })
 }
 
-/// Returns once `process` is proven dead. `process` must be a neighbour of this one ([`Process::is_neighbour`]). Where that cannot be proven it
-/// never returns; an error says that it will not. Needs the async runtime.
+/// Returns once `process` is proven dead. `process` must be a neighbour of this one
+/// ([`Process::is_neighbour`]). Where that cannot be proven it never returns; an error says that it will not.
+/// Needs the async runtime.
 pub(crate) async fn death(process: &Process) -> io::Result<()> {
     let pid = i32::try_from(process.pid)
         .ok()

@@ -1,7 +1,7 @@
 //! What any thread may ask at any time, without a lock: the core's status in atomics.
 //!
-//! One writer at a time (under the core's lock), any number of readers. The rule of the order: a reader that sees a mixture
-//! of two states can only answer "no".
+//! One writer at a time (under the core's lock), any number of readers. The rule of the order: a reader that
+//! sees a mixture of two states can only answer "no".
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What all sessions of a process share: the async runtime, the clock thread, the calling threads, the connections. It begins with
-//! the first session and ends with the last.
+//! What all sessions of a process share: the async runtime, the clock thread, the calling threads, the
+//! connections. It begins with the first session and ends with the last.
 
 use std::any::Any;
 use std::collections::{BTreeSet, VecDeque};

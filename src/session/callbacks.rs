@@ -62,9 +62,10 @@ pub fn activation_failed(code: i32, why: impl Into<String>) -> Error {
 /// What a session calls. A session's callbacks run in order, never two at once, on a thread of the library's that
 /// carries no other work: a slow one delays no keepalive. The thread may change from call to call.
 ///
-/// The session given is the one that calls, also before [`Session::start`] has returned. [`Session::stop`] and
-/// [`Session::wait`] on it are refused here ([`ErrorKind::InCallback`]); [`Session::request_stop`] and transactions are allowed.
-/// A panic is caught: an activation that panicked has failed, a deactivation is done.
+/// The session given is the one that calls, also before [`Session::start`] has returned. [`Session::stop`]
+/// and [`Session::wait`] on it are refused here ([`ErrorKind::InCallback`]); [`Session::request_stop`] and
+/// transactions are allowed. A panic is caught: an activation that panicked has failed, a deactivation is
+/// done.
 ///
 /// The value is dropped exactly once, after the last call, on whatever thread that happens; where the start fails,
 /// before it returns.
@@ -95,13 +96,14 @@ pub(super) fn is_calling(outbox: &Outbox) -> bool {
 }
 
 /// Calls the application for every event that waits.
-pub(super) fn call_all(driver: &Arc<Driver>, outbox: &Arc<Outbox>) {
+pub(super) fn call_all(driver: Arc<Driver>, outbox: &Arc<Outbox>) {
     let session = Session::lent(driver, outbox);
     let mut callbacks = outbox
         .callbacks
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     CALLING.set(Arc::as_ptr(outbox));
+    let mut ended = false;
     while let Some(event) = outbox.take_to_call() {
         if let Some(callbacks) = callbacks.as_mut() {
             call(&mut **callbacks, &session, &event);
@@ -111,10 +113,16 @@ pub(super) fn call_all(driver: &Arc<Driver>, outbox: &Arc<Outbox>) {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(last))) {
                 log_panic(&event, "dropping the callbacks", &*panic);
             }
-            outbox.finish();
+            ended = true;
         }
     }
     CALLING.set(std::ptr::null());
+    drop(callbacks);
+    // First, so that who waits for the end holds the last share of the session, and ends the runtime's threads with it.
+    drop(session);
+    if ended {
+        outbox.finish();
+    }
 }
 
 fn call(callbacks: &mut dyn Callbacks, session: &Session, event: &Event) {

@@ -176,7 +176,8 @@ impl Event {
         self.missed
     }
 
-    /// The fencing token of the term it is about; for [`EventKind::Holder`] and [`EventKind::Standby`] the holder's. 0: none.
+    /// The fencing token of the term it is about; for [`EventKind::Holder`] and [`EventKind::Standby`] the
+    /// holder's. 0: none.
     pub fn token(&self) -> Revision {
         use election::Event as E;
         match &self.detail {

@@ -1,5 +1,5 @@
-//! The log lines of a session's states, at INFO, close in words to what operators of Milvus 2.2.3 know. They are written
-//! by a calling thread, in order.
+//! The log lines of a session's states, at INFO, close in words to what operators of Milvus 2.2.3 know. They
+//! are written by a calling thread, in order.
 
 use std::sync::Arc;
 

@@ -35,12 +35,14 @@ use crate::kv::Revision;
 /// A handle: clones are the same session, and everything may be called from many threads at once. Limits of time are
 /// [`Duration`]s, `None` meaning "for ever".
 ///
-/// **Two front ends.** With [`Callbacks`] the library calls the application. Without, the application pulls events
-/// ([`Session::next_event`], [`Session::event`], [`Session::events`]) and answers ACTIVATE with [`Session::activation_done`], DEACTIVATE with
-/// [`Session::deactivation_done`]. Every ACTIVATE is followed by exactly one DEACTIVATE and one TERM_ENDED.
+/// **Two front ends.** With [`Callbacks`] the library calls the application. Without, the application pulls
+/// events ([`Session::next_event`], [`Session::event`], [`Session::events`]) and answers ACTIVATE with
+/// [`Session::activation_done`], DEACTIVATE with [`Session::deactivation_done`]. Every ACTIVATE is followed
+/// by exactly one DEACTIVATE and one TERM_ENDED.
 ///
-/// **Dropping** the last handle without [`Session::stop`] before ends the session behind the caller's back: with callbacks as
-/// [`Session::request_stop`] does; without, nobody is left to answer, so the role is let go at once. It does not wait.
+/// **Dropping** the last handle without [`Session::stop`] before ends the session behind the caller's back:
+/// with callbacks as [`Session::request_stop`] does; without, nobody is left to answer, so the role is let go
+/// at once. It does not wait.
 pub struct Session {
     driver: Arc<Driver>,
     outbox: Arc<Outbox>,
@@ -54,8 +56,8 @@ impl Session {
         SessionBuilder::default()
     }
 
-    fn counted(driver: Arc<Driver>, outbox: Arc<Outbox>) -> Self {
-        outbox.users.fetch_add(1, Ordering::AcqRel);
+    /// The first handle, which the outbox has counted.
+    fn first(driver: Arc<Driver>, outbox: Arc<Outbox>) -> Self {
         Self {
             driver,
             outbox,
@@ -63,28 +65,30 @@ impl Session {
         }
     }
 
-    fn lent(driver: &Arc<Driver>, outbox: &Arc<Outbox>) -> Self {
+    fn lent(driver: Arc<Driver>, outbox: &Arc<Outbox>) -> Self {
         Self {
-            driver: Arc::clone(driver),
+            driver,
             outbox: Arc::clone(outbox),
             counted: false,
         }
     }
 
-    /// May new work be taken? True between "ready" and the end of a term, while its deadline lies ahead. No lock, no system call but the clock.
+    /// May new work be taken? True between "ready" and the end of a term, while its deadline lies ahead. No
+    /// lock, no system call but the clock.
     #[inline]
     pub fn is_active(&self) -> bool {
         self.driver.published().is_active()
     }
 
-    /// May this step of work, begun in term `token`, still act? True while the role is held in that very term, also while it is
-    /// activated or drained. No lock.
+    /// May this step of work, begun in term `token`, still act? True while the role is held in that very
+    /// term, also while it is activated or drained. No lock.
     #[inline]
     pub fn holds(&self, token: Revision) -> bool {
         self.driver.published().holds(token)
     }
 
-    /// Should the work of term `token` wind up? True from a request to stop or resign on, and for any term but the current one. No lock.
+    /// Should the work of term `token` wind up? True from a request to stop or resign on, and for any term
+    /// but the current one. No lock.
     #[inline]
     pub fn is_ending(&self, token: Revision) -> bool {
         self.driver.published().is_ending(token)
@@ -125,8 +129,8 @@ impl Session {
         &self.outbox.role_name
     }
 
-    /// The active key. A client of its own for the store gets the library's fence by comparing this key's mod revision with
-    /// the token.
+    /// The active key. A client of its own for the store gets the library's fence by comparing this key's mod
+    /// revision with the token.
     pub fn active_key(&self) -> &[u8] {
         self.driver.active_key()
     }
@@ -142,14 +146,16 @@ impl Session {
         Event::now(Arc::clone(&self.outbox.role_name), holder)
     }
 
-    /// The process that started the session. In a fork's child the session must not be used: its threads do not exist there.
+    /// The process that started the session. In a fork's child the session must not be used: its threads do
+    /// not exist there.
     pub fn process_id(&self) -> u32 {
         self.driver.shared().process()
     }
 
-    /// A descriptor to poll: readable while an event waits and for ever after `Ended`, with a new edge at each arrival.
-    /// Wait for it, then call [`Session::next_event`] with a limit of zero until it says [`ErrorKind::Timeout`]. Made at the first call, owned by
-    /// the session, never to be closed; reading from it loses nothing. Non-blocking, close-on-exec.
+    /// A descriptor to poll: readable while an event waits and for ever after `Ended`, with a new edge at
+    /// each arrival. Wait for it, then call [`Session::next_event`] with a limit of zero until it says
+    /// [`ErrorKind::Timeout`]. Made at the first call, owned by the session, never to be closed; reading from
+    /// it loses nothing. Non-blocking, close-on-exec.
     ///
     /// # Errors
     /// [`ErrorKind::Resources`]; [`ErrorKind::State`] with callbacks.
@@ -161,8 +167,8 @@ impl Session {
     /// Says "ready" (`Ok`), or that the activation failed ([`activation_failed`]).
     ///
     /// # Errors
-    /// [`ErrorKind::Fenced`] where the term is over or was asked to end; [`ErrorKind::State`] where it is active already;
-    /// [`ErrorKind::Ended`].
+    /// [`ErrorKind::Fenced`] where the term is over or was asked to end; [`ErrorKind::State`] where it is
+    /// active already; [`ErrorKind::Ended`].
     pub fn activation_done(&self, token: Revision, result: Result<()>) -> Result<()> {
         self.driver
             .request(Request::ActivationDone { token, result })
@@ -183,8 +189,8 @@ impl Session {
         self.driver.request_stop();
     }
 
-    /// Steps down and stays standby: drain, release, and contend again after `standby` (zero: after `activation.backoff_ms`).
-    /// Returns at once. Where no role is held, only the pause counts.
+    /// Steps down and stays standby: drain, release, and contend again after `standby` (zero: after
+    /// `activation.backoff_ms`). Returns at once. Where no role is held, only the pause counts.
     ///
     /// # Errors
     /// [`ErrorKind::Ended`].
@@ -233,12 +239,18 @@ impl Session {
 
 impl Clone for Session {
     fn clone(&self) -> Self {
-        Self::counted(Arc::clone(&self.driver), Arc::clone(&self.outbox))
+        self.outbox.users.fetch_add(1, Ordering::AcqRel);
+        Self::first(Arc::clone(&self.driver), Arc::clone(&self.outbox))
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
+        if self.process_id() != std::process::id() {
+            // In a fork's child: the threads that its end would wait for do not exist, and its locks may never open.
+            std::mem::forget(Arc::clone(&self.driver));
+            return;
+        }
         if !self.counted || self.outbox.users.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }

@@ -78,7 +78,8 @@ impl Outbox {
             changed: Condvar::new(),
             notify: Notify::new(),
             bell: OnceLock::new(),
-            users: AtomicUsize::new(0),
+            // The one that the start gives.
+            users: AtomicUsize::new(1),
         }
     }
 
@@ -265,7 +266,7 @@ impl Sink for Outbox {
         self.tell_waiters();
         if call {
             let driver = Arc::clone(driver);
-            Arc::clone(driver.shared()).call(move || callbacks::call_all(&driver, &self));
+            Arc::clone(driver.shared()).call(move || callbacks::call_all(driver, &self));
         }
     }
 

@@ -10,8 +10,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::Store;
 
 impl Session {
-    /// Starts a session. Checks and copies the configuration, and returns without waiting for the network: an unreachable
-    /// store is an event ([`EventKind::Degraded`](super::EventKind::Degraded)) and is tried again. Callbacks may run before this has returned.
+    /// Starts a session. Checks and copies the configuration, and returns without waiting for the network: an
+    /// unreachable store is an event ([`EventKind::Degraded`](super::EventKind::Degraded)) and is tried
+    /// again. Callbacks may run before this has returned.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -33,8 +34,8 @@ impl Session {
     ///
     /// # Errors
     /// Those of [`Config::resolve`]; what opening the store may say (an embedded one that cannot be used);
-    /// [`ErrorKind::AlreadyStarted`]; [`ErrorKind::Resources`]; [`ErrorKind::Forked`] in the child of a process that has sessions. Nothing is
-    /// started then, and `callbacks` is dropped before this returns.
+    /// [`ErrorKind::AlreadyStarted`]; [`ErrorKind::Resources`]; [`ErrorKind::Forked`] in the child of a
+    /// process that has sessions. Nothing is started then, and `callbacks` is dropped before this returns.
     pub fn start(config: &Config, callbacks: Option<Box<dyn Callbacks>>) -> Result<Self> {
         let resolved = config.resolve()?;
         let shared = Shared::of_process()?;
@@ -82,7 +83,7 @@ fn start(
         sink: Arc::<Outbox>::clone(&outbox),
         standby_log: resolved.standby_log,
     })?;
-    Ok(Session::counted(driver, outbox))
+    Ok(Session::first(driver, outbox))
 }
 
 fn random_id() -> Result<u128> {

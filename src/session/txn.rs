@@ -22,11 +22,12 @@ const MAX_KEY: usize = 4096;
 /// How much longer than its limit a transaction may take before its thread gives up on a runtime that is held up.
 const SLACK: Duration = Duration::from_millis(500);
 
-/// A transaction of one term, made by [`Session::txn`]. The compare that fences it is added by the library.
+/// A transaction of one term, made by [`Session::txn`](super::Session::txn). The compare that fences it is added
+/// by the library.
 ///
-/// Keys are absolute bytes, 1 to 4,096 of them; at most 100 operations and compares and 1 MiB in all. The library's own
-/// keys, under `<root>/session/` and `<root>/ha/`, are refused, and so is a key that is written twice. The first error of a
-/// call sticks, and `commit` gives it. Single use.
+/// Keys are absolute bytes, 1 to 4,096 of them; at most 100 operations and compares and 1 MiB in all. The
+/// library's own keys, under `<root>/session/` and `<root>/ha/`, are refused, and so is a key that is written
+/// twice. The first error of a call sticks, and `commit` gives it. Single use.
 ///
 /// What `commit` says:
 ///
@@ -34,12 +35,15 @@ const SLACK: Duration = Duration::from_millis(500);
 /// |---|---|
 /// | `Ok` | committed; what was read is in the reply |
 /// | [`ErrorKind::Fenced`] | the term is over; nothing was written |
-/// | [`ErrorKind::CompareFailed`] | a compare of the caller's own failed; nothing was written; [`TxnBuilder::results`] has the current values of the keys that were compared |
+/// | [`ErrorKind::CompareFailed`] | a compare of the caller's own failed; nothing was written (1) |
 /// | [`ErrorKind::Unavailable`] | never sent; nothing was written |
 /// | [`ErrorKind::UnknownOutcome`] | sent, and no answer: it may commit even later, though never after the term |
 ///
-/// So let a transaction compare a key that it also writes, and send it again after an unknown outcome: if it commits, the
-/// first one never will. Without a write, a transaction proves its state at some instant of the call, not now.
+/// (1) [`TxnBuilder::results`] then has the present values of the keys that were compared.
+///
+/// So let a transaction compare a key that it also writes, and send it again after an unknown outcome: if it
+/// commits, the first one never will. Without a write, a transaction proves its state at some instant of the
+/// call, not now.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -161,12 +165,13 @@ impl TxnBuilder {
         self.op(Op::Range { range, limit }, false)
     }
 
-    /// Sends it and waits for the answer, at most `limit` and never longer than `store.request_timeout_ms` (`None`: just
-    /// that). Allowed in callbacks.
+    /// Sends it and waits for the answer, at most `limit` and never longer than `store.request_timeout_ms`
+    /// (`None`: just that). Allowed in callbacks.
     ///
     /// # Errors
-    /// See the table on [`TxnBuilder`]; what the store refuses (4xx); [`ErrorKind::Timeout`] where `limit` is zero, as nothing
-    /// is sent then; [`ErrorKind::State`] where it was committed before; and what was wrong with a key, value or number.
+    /// See the table on [`TxnBuilder`]; what the store refuses (4xx); [`ErrorKind::Timeout`] where `limit` is
+    /// zero, as nothing is sent then; [`ErrorKind::State`] where it was committed before; and what was wrong
+    /// with a key, value or number.
     pub fn commit(&mut self, limit: Option<Duration>) -> Result<TxnResults> {
         let (txn, limit) = self.prepare(limit)?;
         let (sender, receiver) = mpsc::sync_channel(1);

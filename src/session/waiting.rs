@@ -38,7 +38,8 @@ impl Session {
     /// The next event; each goes to one caller. Waits for at most `limit` (zero: not at all).
     ///
     /// # Errors
-    /// [`ErrorKind::Timeout`]; [`ErrorKind::Ended`] for ever once `Ended` was read; [`ErrorKind::State`] with callbacks.
+    /// [`ErrorKind::Timeout`]; [`ErrorKind::Ended`] for ever once `Ended` was read; [`ErrorKind::State`] with
+    /// callbacks.
     pub fn next_event(&self, limit: Option<Duration>) -> Result<Event> {
         self.pulled()?;
         self.outbox.wait(limit, || self.outbox.take().transpose())?
@@ -66,8 +67,8 @@ impl Session {
     /// Waits until the session is so far.
     ///
     /// # Errors
-    /// [`ErrorKind::Timeout`]; [`ErrorKind::InCallback`] in a callback of this session; the error that ended the session,
-    /// or [`ErrorKind::Ended`] where it ended in order and something else was waited for.
+    /// [`ErrorKind::Timeout`]; [`ErrorKind::InCallback`] in a callback of this session; the error that ended
+    /// the session, or [`ErrorKind::Ended`] where it ended in order and something else was waited for.
     pub fn wait(&self, until: Until, limit: Option<Duration>) -> Result<()> {
         self.not_in_callback()?;
         let start = self.start_of_wait();
@@ -108,10 +109,10 @@ impl Session {
         self.at_most(limit, stopped).await?
     }
 
-    /// Ends the session for good, and waits as long as that makes sense: not at all after `Ended`; else it is a
-    /// [`Session::stop`] of at most `deactivation.timeout_ms + release.timeout_ms`. In a callback, or past that limit, it fences, lets the role go and
-    /// returns; the callbacks are dropped when all is over. Without callbacks nobody can answer any more, so it waits for
-    /// the release alone.
+    /// Ends the session for good, and waits as long as that makes sense: not at all after `Ended`; else it is
+    /// a [`Session::stop`] of at most `deactivation.timeout_ms + release.timeout_ms`. In a callback, or past
+    /// that limit, it fences, lets the role go and returns; the callbacks are dropped when all is over.
+    /// Without callbacks nobody can answer any more, so it waits for the release alone.
     pub fn close(self) {
         let limit = self.outbox.end_limit;
         if !self.outbox.has_callbacks {

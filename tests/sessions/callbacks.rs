@@ -343,6 +343,22 @@ fn a_session_may_be_closed_in_its_own_callback() {
 }
 
 #[test]
+fn a_handle_that_a_callback_clones_and_drops_ends_nothing() {
+    let place = Place::new();
+    let (mut recorder, calls) = recorder();
+    recorder.on_activate = Box::new(|session, _| {
+        drop(session.clone());
+        Answer::Done
+    });
+    let session = start(&place.config(1), recorder);
+    session.wait(Until::Active, Some(PATIENCE)).unwrap();
+    assert!(!session.is_ending(session.fencing_token()));
+    drop(session);
+    calls.expect(EventKind::Ended);
+    calls.expect_dropped_once();
+}
+
+#[test]
 fn callbacks_that_keep_a_handle_do_not_keep_a_dropped_session_going() {
     let place = Place::new();
     let (mut recorder, calls) = recorder();

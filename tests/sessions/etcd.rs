@@ -78,7 +78,7 @@ fn two_coordinators_live_on_etcd_3_6() {
 }
 
 #[test]
-fn f1_a_killed_process_is_followed_at_once_on_etcd_too() {
+fn f01_a_killed_process_is_followed_at_once_on_etcd_too() {
     let etcd = Etcd::start();
     takeover::a_killed_process_is_followed(&url(&etcd.endpoint(0)));
 }
@@ -112,7 +112,9 @@ fn an_etcd_that_is_not_there_is_told_and_neither_hangs_the_start_nor_the_stop() 
     let port = Port::take();
     let session = start(&config(&url(&port.address()), 1));
     let degraded = expect(&session, EventKind::Degraded);
-    assert_eq!(degraded.error().unwrap().kind(), ErrorKind::Unavailable);
+    let error = degraded.error().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.detail("endpoint"), Some(port.address().as_str()));
     session.request_stop();
     leave(&session);
 }

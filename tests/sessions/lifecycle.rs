@@ -63,7 +63,7 @@ fn a_session_registers_stands_by_activates_and_is_active_only_after_ready() {
 }
 
 #[test]
-fn f2_a_standby_takes_over_when_the_active_one_stops_with_a_greater_token() {
+fn f02_a_standby_takes_over_when_the_active_one_stops_with_a_greater_token() {
     let place = Place::new();
     let (first, old) = place.active(1);
     let second = place.standby(2);
@@ -77,7 +77,7 @@ fn f2_a_standby_takes_over_when_the_active_one_stops_with_a_greater_token() {
 }
 
 #[test]
-fn f3_the_role_is_kept_and_renewed_until_the_application_has_left() {
+fn f03_the_role_is_kept_and_renewed_until_the_application_has_left() {
     let place = Place::new();
     let (first, token) = place.active(1);
     let second = place.standby(2);
@@ -103,7 +103,7 @@ fn f3_the_role_is_kept_and_renewed_until_the_application_has_left() {
 }
 
 #[test]
-fn f4_an_application_that_never_leaves_is_fenced_at_the_limit() {
+fn f04_an_application_that_never_leaves_is_fenced_at_the_limit() {
     let place = Place::new();
     let config = with(place.config(1), keys::DEACTIVATION_TIMEOUT_MS, "300");
     let first = Session::start(&config, None).unwrap();
@@ -223,7 +223,7 @@ fn answers_that_are_late_early_or_doubled_change_nothing() {
 }
 
 #[test]
-fn f7_a_standby_that_is_stopped_ends_at_once() {
+fn f07_a_standby_that_is_stopped_ends_at_once() {
     let place = Place::new();
     let (first, _) = place.active(1);
     let second = place.standby(2);

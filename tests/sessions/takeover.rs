@@ -62,7 +62,7 @@ pub(crate) fn a_killed_process_is_followed(url: &str) {
 }
 
 #[test]
-fn f1_a_killed_process_of_this_host_is_followed_without_waiting_for_its_hold_time() {
+fn f01_a_killed_process_of_this_host_is_followed_without_waiting_for_its_hold_time() {
     let directory = tempfile::tempdir().unwrap();
     a_killed_process_is_followed(&format!("local:{}", directory.path().display()));
 }
