@@ -111,7 +111,7 @@ impl Election {
 
     /// From when on a term may start, given the term record: at once where it is released, this session's own, of a
     /// dead process, or the first ever; else after the wait.
-    fn may_start_at(&self, term: &view::Term) -> Time {
+    pub(super) fn may_start_at(&self, term: &view::Term) -> Time {
         let after = |hold: Duration| {
             let hold = if flawed!(self, OwnHold) {
                 self.own_hold()

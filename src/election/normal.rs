@@ -1,31 +1,62 @@
 //! The normal form of a state, for exploration: states that differ only in where the clock and the numbering of
-//! revisions and requests began behave alike, and must count as one.
+//! revisions and requests began, or in what was told to the user, behave alike, and must count as one.
 
 use std::time::Duration;
 
-use super::Election;
-use super::io::{RequestId, Time};
+use super::io::{RequestId, Role, Time};
 use super::request::Kind;
-use super::term::Stage;
+use super::term::{Stage, Term};
+use super::{Election, Flaw};
 use crate::kv::Revision;
+use crate::record::Tenure;
+
+/// Requests of a normal form are numbered from here on, so that none is taken for one that [`Renumber::id`] named.
+const FIRST_ID: u64 = 1 << 32;
 
 /// How a state is rewritten.
 pub trait Renumber {
-    /// The new number of a revision (0 stays 0).
+    /// The new number of a revision that names something (0 stays 0).
     fn revision(&mut self, revision: Revision) -> Revision;
-    /// The new number of a request or watch.
+    /// The new number of a revision up to which something is known, which is compared for order alone (0 stays 0).
+    fn bound(&mut self, revision: Revision) -> Revision {
+        self.revision(revision)
+    }
+    /// The new number, below 2^32, of a request or watch.
     fn id(&mut self, id: u64) -> u64;
+    /// What counts as the time from now until something is due, for a clock that is read at some instants only.
+    fn wait(&mut self, wait: Duration) -> Duration {
+        wait
+    }
+}
+
+/// Where the clock stood, and how far back it matters.
+#[derive(Clone, Copy)]
+struct Clock {
+    now: Time,
+    horizon: Duration,
+}
+
+impl Clock {
+    /// Something that is good for a while from then on: when that is over, it does not matter how long ago.
+    fn past(self, at: &mut Time, good_for: Duration) {
+        let age = self.now.since(*at);
+        let kept = if age < good_for { age } else { self.horizon };
+        *at = (Time(0) + self.horizon).before(kept);
+    }
+
+    fn next(self, at: &mut Time, numbers: &mut dyn Renumber) {
+        *at = Time(0) + self.horizon + numbers.wait(at.since(self.now));
+    }
 }
 
 impl Election {
-    /// The normal form at `now`: the clock then reads `horizon`, what lies further back than that counts as that far
-    /// back, what is due counts as due just now. `horizon` must be longer than every wait. All outputs must be taken.
+    /// The normal form at `now`: the clock then reads `horizon`, what is over counts as that far back, what is due
+    /// counts as due just now, and failures were followed by the shortest pause. `horizon` must be longer than every
+    /// wait; a lease that is longer than twice as much counts as endless. All outputs must be taken.
     #[must_use]
     pub fn normal(&self, now: Time, horizon: Duration, numbers: &mut dyn Renumber) -> Self {
         let mut s = self.clone();
-        let base = now.before(horizon);
-        let past = |t: &mut Time| *t = Time(t.0.max(base.0) - base.0);
-        let next = |t: &mut Time| *t = Time(t.0.max(now.0) - base.0);
+        let clock = Clock { now, horizon };
         for t in [
             &mut s.lease_after,
             &mut s.campaign_after,
@@ -33,92 +64,117 @@ impl Election {
             &mut s.op_after,
             &mut s.read_after,
         ] {
-            next(t);
+            clock.next(t, numbers);
         }
-        s.end_by.iter_mut().for_each(next);
-        s.held_since.iter_mut().for_each(past);
+        s.end_by.iter_mut().for_each(|t| clock.next(t, numbers));
+        s.held_since.iter_mut().for_each(|t| clock.past(t, horizon));
         s.wake = None;
-        normal_lease_and_term(&mut s, &past, &next, numbers);
+        if let Some(seen) = self.settled(now) {
+            s.view.term_seen(seen);
+        }
+        s.view
+            .normalise(&|t: &mut Time| clock.past(t, horizon), numbers);
+        normal_requests(&mut s, clock, numbers);
+        if let Some(lease) = &mut s.lease {
+            let good_for = matters(lease.ttl, horizon);
+            clock.past(&mut lease.kept, good_for);
+            clock.next(&mut lease.next, numbers);
+        }
+        s.term
+            .iter_mut()
+            .for_each(|term| normal_term(term, clock, numbers));
         if let Some((token, deadline)) = &mut s.ghost {
             *token = numbers.revision(*token);
-            next(deadline);
+            clock.next(deadline, numbers);
         }
         if let Some(turn) = &mut s.turn {
-            past(&mut turn.since);
+            clock.past(&mut turn.since, horizon);
             turn.active = numbers.revision(turn.active);
             turn.term = numbers.revision(turn.term);
         }
-        s.burned = numbers.revision(s.burned);
+        s.burned = numbers.bound(s.burned);
         s.first = s.first.map(|r| numbers.revision(r));
-        s.first_asked = numbers.revision(s.first_asked);
-        s.told_holder = s.told_holder.map(|mut h| {
-            h.token = numbers.revision(h.token);
-            h
-        });
+        s.first_asked = numbers.bound(s.first_asked);
         if let Some(watch) = &mut s.watch {
             watch.0 = numbers.id(watch.0);
         }
-        s.next_id = 0;
-        s.misses = s.misses.min(2);
-        s.op_failures = s.op_failures.min(1);
-        s.watch_failures = s.watch_failures.min(1);
+        s.next_id = FIRST_ID;
+        s.misses = s.misses.min(1);
+        s.op_failures = 0;
+        s.watch_failures = 0;
         s.silent = s.silent.min(2);
-        s.failed_activations = s.failed_activations.min(1);
-        s.view.normalise(&past, numbers);
+        s.failed_activations = 0;
+        s.forget_what_was_told();
         s
     }
 
-    /// All revisions in the state, for ordering them before they are renumbered.
-    pub fn revisions(&self) -> Vec<Revision> {
-        struct Collect(Vec<Revision>);
-        impl Renumber for Collect {
-            fn revision(&mut self, revision: Revision) -> Revision {
-                self.0.push(revision);
-                revision
-            }
-            fn id(&mut self, id: u64) -> u64 {
-                id
-            }
+    fn forget_what_was_told(&mut self) {
+        self.told_holder = None;
+        self.told_blocked = None;
+        self.degraded = None;
+        if self.told_role != Role::Ended {
+            self.told_role = Role::Starting;
         }
-        let mut collect = Collect(Vec::new());
-        let _ = self.normal(Time(u64::MAX / 2), Duration::ZERO, &mut collect);
-        collect.0
+        if let Some(term) = &mut self.term {
+            term.jeopardy = false;
+        }
+    }
+
+    /// A time long past, where the wait for the term record is over for good. That for a vacant one, or one that does
+    /// not decode, may still grow.
+    fn settled(&self, now: Time) -> Option<Time> {
+        let term = self.view.term.as_ref()?;
+        let tenure = term.record.as_ref()?.tenure;
+        (tenure != Tenure::Vacant && self.may_start_at(term) <= now).then_some(Time(0))
     }
 }
 
-fn normal_lease_and_term(
-    s: &mut Election,
-    past: &dyn Fn(&mut Time),
-    next: &dyn Fn(&mut Time),
-    numbers: &mut dyn Renumber,
-) {
-    if let Some(lease) = &mut s.lease {
-        past(&mut lease.kept);
-        next(&mut lease.next);
+/// For how long a lease's times matter: one that is longer than all that is looked at counts as endless.
+fn matters(ttl: Duration, horizon: Duration) -> Duration {
+    if ttl > horizon * 2 {
+        Duration::ZERO
+    } else {
+        ttl
     }
+}
+
+fn normal_requests(s: &mut Election, clock: Clock, numbers: &mut dyn Renumber) {
+    let hold = s.term.as_ref().map_or(Duration::ZERO, |term| term.hold);
+    let ttl = matters(s.settings.ttl, clock.horizon);
+    let all = s.flaw == Some(Flaw::WaitFromRequest);
     for pending in &mut s.pending {
-        past(&mut pending.sent);
-        next(&mut pending.expires);
+        let good_for = match pending.kind {
+            _ if all => clock.horizon,
+            Kind::Renew(_) => hold,
+            Kind::Acquire { hold, .. } => hold,
+            Kind::Grant | Kind::KeepAlive(_) => ttl,
+            _ => Duration::ZERO,
+        };
+        clock.past(&mut pending.sent, good_for);
+        clock.next(&mut pending.expires, numbers);
         pending.id = RequestId(numbers.id(pending.id.0));
-        pending.newest = numbers.revision(pending.newest);
+        pending.newest = numbers.bound(pending.newest);
         match &mut pending.kind {
             Kind::First(r) | Kind::Renew(r) | Kind::Release(r) => *r = numbers.revision(*r),
             _ => {}
         }
     }
-    if let Some(term) = &mut s.term {
-        term.token = numbers.revision(term.token);
-        term.renewals = 0;
-        term.renewed.iter_mut().for_each(past);
-        next(&mut term.next);
-        match &mut term.stage {
-            Stage::Found { until }
-            | Stage::Activating { until }
-            | Stage::Draining { until, .. }
-            | Stage::Gone { until, .. } => {
-                next(until);
-            }
-            Stage::Active => {}
-        }
+    // The lanes do not know of one another: in which order they were used does not matter.
+    s.pending.sort_by_key(|pending| pending.kind.lane() as u8);
+}
+
+fn normal_term(term: &mut Term, clock: Clock, numbers: &mut dyn Renumber) {
+    term.token = numbers.revision(term.token);
+    term.renewals = 0;
+    if let Some(renewed) = &mut term.renewed {
+        clock.past(renewed, term.hold);
+    }
+    clock.next(&mut term.next, numbers);
+    match &mut term.stage {
+        Stage::Found { until }
+        | Stage::Activating { until }
+        | Stage::Draining { until, .. }
+        | Stage::Gone { until, .. } => clock.next(until, numbers),
+        Stage::Active => {}
     }
 }

@@ -34,7 +34,7 @@ pub(super) enum Lane {
 }
 
 impl Kind {
-    fn lane(self) -> Lane {
+    pub(super) fn lane(self) -> Lane {
         match self {
             Self::Grant | Self::KeepAlive(_) | Self::Revoke(_) => Lane::Lease,
             Self::Read => Lane::Read,

@@ -309,6 +309,13 @@ impl View {
 
 #[cfg(feature = "testkit")]
 impl View {
+    /// The term record counts as first seen then.
+    pub(super) fn term_seen(&mut self, seen: Time) {
+        if let Some(term) = &mut self.term {
+            term.seen = seen;
+        }
+    }
+
     /// See `Election::normal`.
     pub(super) fn normalise(
         &mut self,
@@ -321,7 +328,7 @@ impl View {
             &mut self.active_known,
             &mut self.term_known,
         ] {
-            *r = numbers.revision(*r);
+            *r = numbers.bound(*r);
         }
         if let Some(active) = &mut self.active {
             active.revision = numbers.revision(active.revision);
