@@ -3,6 +3,7 @@
 use coordha::election::Flaw;
 use fastrand::Rng;
 
+use crate::faults::Dice;
 use crate::world::World;
 use crate::world::check::Violation;
 use crate::world::clock::{MS, Ns, Rate, SECOND};
@@ -36,13 +37,17 @@ pub(crate) fn pick<T: Copy>(rng: &mut Rng, values: &[T]) -> T {
 impl Plan {
     pub(crate) fn random(seed: u64) -> Self {
         let rng = &mut Rng::with_seed(seed);
-        let nodes = nodes(rng);
+        // A session that has seen nothing of a holder's longer hold time cannot wait for it (an open point of the
+        // protocol), so keys are wiped only where all hold equally long.
+        let wipes = rng.u8(0..3) == 0;
+        let nodes = nodes(rng, wipes);
         let holds: Vec<Ns> = nodes.iter().map(|node| node.hold).collect();
-        let injections = crate::faults::random(rng, &holds);
+        let net = net(rng, &holds);
+        let injections = Dice { rng, holds, wipes }.injections();
         Self {
             world: WorldConfig {
                 seed: rng.u64(..),
-                net: net(rng, &holds),
+                net,
                 nodes,
                 min_ttl: pick(rng, &[SECOND / 2, SECOND, 2 * SECOND]),
                 scan: pick(rng, &[1, 100 * MS, 500 * MS]),
@@ -62,7 +67,9 @@ impl Plan {
         let limit = 60 * SECOND;
         world.run_until(limit, World::plan_is_done);
         world.run_for(self.rest);
-        world.converge();
+        if world.violation.is_none() {
+            world.converge();
+        }
         Outcome {
             takeovers: world.terms().saturating_sub(1),
             lasted: world.now,
@@ -72,7 +79,7 @@ impl Plan {
     }
 }
 
-fn nodes(rng: &mut Rng) -> Vec<NodeConfig> {
+fn nodes(rng: &mut Rng, equal: bool) -> Vec<NodeConfig> {
     let count = pick(rng, &[2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 6]);
     let holds = [
         SECOND / 2,
@@ -84,10 +91,10 @@ fn nodes(rng: &mut Rng) -> Vec<NodeConfig> {
         5 * SECOND,
     ];
     let common_hold = pick(rng, &holds);
-    let same_hold = rng.bool();
+    let same_hold = equal || rng.bool();
     let exclusive = rng.u8(0..8) == 0;
     let hosts = pick(rng, &[0, 0, 1, 2]);
-    let clocks = rng.u8(0..4);
+    let clocks = rng.u8(0..6);
     let ranked = rng.u8(0..3) == 0;
     let unruly = rng.u8(0..3) == 0;
     (0..count)
@@ -97,19 +104,20 @@ fn nodes(rng: &mut Rng) -> Vec<NodeConfig> {
             } else {
                 pick(rng, &holds)
             };
+            let ttl = pick(
+                rng,
+                &[
+                    SECOND,
+                    2 * SECOND,
+                    hold * 5 / 4,
+                    3 * hold,
+                    5 * SECOND,
+                    10 * SECOND,
+                ],
+            );
             NodeConfig {
                 hold,
-                ttl: pick(
-                    rng,
-                    &[
-                        SECOND,
-                        2 * SECOND,
-                        hold * 5 / 4,
-                        3 * hold,
-                        5 * SECOND,
-                        10 * SECOND,
-                    ],
-                ),
+                ttl: if equal { ttl.max(hold * 5 / 4) } else { ttl },
                 reread: pick(rng, &[SECOND / 2, SECOND, 2 * SECOND, 5 * SECOND]),
                 rank_step: pick(rng, &[10 * MS, 50 * MS, 100 * MS]),
                 request_timeout: pick(rng, &[SECOND / 2, SECOND, 2 * SECOND, 5 * SECOND]),
@@ -124,7 +132,10 @@ fn nodes(rng: &mut Rng) -> Vec<NodeConfig> {
                 rate: match clocks {
                     0 => Rate::TRUE,
                     1 => Rate::permille(rng.i64(-100..=100)),
-                    _ => pick(rng, &[Rate::FASTEST, Rate::SLOWEST]),
+                    2..4 => pick(rng, &[Rate::FASTEST, Rate::SLOWEST]),
+                    // The first to hold is slow, and all that wait for it are fast.
+                    _ if at == 0 => Rate::SLOWEST,
+                    _ => Rate::FASTEST,
                 },
                 offset: rng.u64(1..1 << 50),
                 app: if unruly {

@@ -130,11 +130,11 @@ pub(crate) struct NetConfig {
 }
 
 impl NetConfig {
-    /// Nothing is lost or late.
-    pub(crate) fn calm(&self) -> Self {
+    /// Nothing is lost or late, or slower than sessions with this hold time can bear.
+    pub(crate) fn calm(&self, hold: Ns) -> Self {
         Self {
-            base: self.base,
-            spread: self.spread,
+            base: self.base.min(hold / 32),
+            spread: self.spread.min(hold / 32),
             ..Self::default()
         }
     }

@@ -7,9 +7,9 @@ use coordha::election::{Request, Role};
 
 use super::World;
 use super::check::Invariant;
-use super::clock::{MS, Ns, SECOND};
+use super::clock::{Ns, SECOND};
 use super::fault::Fault;
-use super::node::Run;
+use super::message::Step;
 
 /// How long it may take until one session is active, with all limits that a world is made with.
 const PATIENCE: Ns = 150 * SECOND;
@@ -22,7 +22,12 @@ impl World {
     pub(crate) fn heal(&mut self) {
         super::note!(self, "* all faults end");
         self.schedule.clear();
-        self.config.net = self.config.net.calm();
+        let shortest = self
+            .nodes
+            .iter()
+            .map(|node| node.hold(self.config.min_ttl))
+            .min();
+        self.config.net = self.config.net.calm(shortest.unwrap_or(SECOND));
         let faults: Vec<u64> = self.faults.keys().copied().collect();
         for fault in faults {
             self.undo(fault);
@@ -63,9 +68,7 @@ impl World {
     pub(crate) fn settle(&mut self, role: usize) -> Option<usize> {
         let end = self.now + PATIENCE;
         while self.now < end {
-            if self.live(role).next().is_none() {
-                return None;
-            }
+            self.live(role).next()?;
             let left = end - self.now;
             if !self.run_until(left, |world| world.active(role).is_some()) {
                 break;
@@ -151,20 +154,19 @@ impl World {
         }
     }
 
-    /// All of the fourth invariant, after which the world is at an end.
+    /// All of the fourth invariant, after which the world is at an end. Where no process runs one is started first.
     pub(crate) fn converge(&mut self) {
         self.heal();
+        self.queue
+            .retain(|queued| !matches!(queued.step, Step::Start { .. }));
+        self.run_until(PATIENCE, |world| {
+            !world.nodes.iter().any(|node| node.stopping)
+        });
         for node in 0..self.nodes.len() {
-            if self.nodes[node].run == Run::Down {
-                self.start(node);
-            }
+            self.start(node);
+            // One that was frozen has not heard that its pause is over.
+            self.ask(node, Request::Resume);
         }
-        for node in 0..self.nodes.len() {
-            if self.nodes[node].config.paused {
-                self.ask(node, Request::Resume);
-            }
-        }
-        self.run_for(10 * MS);
         for role in 0..self.roles.len() {
             if self.settle(role).is_some() {
                 self.rotate(role);

@@ -29,6 +29,8 @@ pub(crate) enum When {
     Wait(Who, i64),
     /// At the next commit of this kind.
     Commit(Kind),
+    /// When a node sends the next request of this kind.
+    Sent(Who, Kind),
     /// When a session is told to activate.
     Activation,
 }
@@ -139,7 +141,7 @@ impl World {
                 let wait = self.nodes[self.node(who)].clock.span(watch.hold / 4 * 5);
                 (watch.renewed + wait).checked_add_signed(off)?
             }
-            When::Commit(_) | When::Activation => return None,
+            When::Commit(_) | When::Sent(..) | When::Activation => return None,
         };
         Some(at.clamp(now, now + LIMIT))
     }
@@ -163,7 +165,19 @@ impl World {
         self.fire(|when| matches!(when, When::Commit(wanted) if *wanted == kind));
     }
 
-    pub(crate) fn fire_on_activate(&mut self, _at: usize) {
+    pub(crate) fn fire_on_send(&mut self, at: usize, kind: Kind) {
+        let Some(index) = self.schedule.waiting else {
+            return;
+        };
+        if let When::Sent(who, wanted) = self.schedule.plan[index].when
+            && wanted == kind
+            && self.node(who) == at
+        {
+            self.push(self.now, Step::Inject { index });
+        }
+    }
+
+    pub(crate) fn fire_on_activate(&mut self) {
         self.fire(|when| matches!(when, When::Activation));
     }
 

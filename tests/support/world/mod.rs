@@ -19,6 +19,7 @@ pub(crate) mod network;
 pub(crate) mod node;
 pub(crate) mod server;
 pub(crate) mod stranger;
+pub(crate) mod trace;
 
 use std::collections::{BTreeMap, BinaryHeap};
 

@@ -8,7 +8,7 @@ use coordha::kv::{Revision, StoreError, WatchItem};
 use super::clock::{MS, Ns};
 use super::message::{Kind, Proc, Step, failed};
 use super::node::near;
-use super::{World, note};
+use super::{World, note, trace};
 
 /// How one direction of a link fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,7 @@ impl World {
     pub(crate) fn send(&mut self, at: usize, id: RequestId, request: StoreRequest, limit: u64) {
         let kind = self.roles[self.nodes[at].role].keys.kind(&request);
         self.sent(at, kind);
+        self.fire_on_send(at, kind);
         let node = &mut self.nodes[at];
         let proc = node.proc;
         let end = self.now + node.clock.span(limit);
@@ -58,7 +59,7 @@ impl World {
             self,
             "n{at} -> {id:?} {kind:?} limit {} ms: {}",
             limit / MS,
-            describe(&request)
+            trace::request(&request)
         );
         if self.nodes[at].up == Way::Refused {
             let reply = failed(kind, StoreError::Unavailable("connection refused".into()));
@@ -260,17 +261,4 @@ impl World {
             self.push(self.now + delay, step);
         }
     }
-}
-
-fn describe(request: &StoreRequest) -> String {
-    let StoreRequest::Txn(txn) = request else {
-        return format!("{request:?}");
-    };
-    let compares: Vec<_> = txn
-        .compares
-        .iter()
-        .map(|compare| format!("{} {:?}", compare.key.escape_ascii(), compare.target))
-        .collect();
-    let writes = txn.success.iter().filter(|op| op.writes()).count();
-    format!("if [{}] then {writes} writes", compares.join(", "))
 }

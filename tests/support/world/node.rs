@@ -13,7 +13,7 @@ use super::clock::{Clock, MS, Ns, SECOND};
 use super::config::NodeConfig;
 use super::message::{Kind, Proc, Step, input};
 use super::network::Way;
-use super::{World, note};
+use super::{World, note, trace};
 
 /// Whether a node's process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +79,8 @@ pub(crate) struct Node {
     pub(crate) over: Revision,
     /// Acknowledgements that the application owes.
     pub(crate) owed: Vec<Request>,
+    /// It was asked to leave for ever.
+    pub(crate) stopping: bool,
     pub(crate) ended: Option<Option<Error>>,
     pub(crate) events: Vec<(Ns, Event)>,
     pub(crate) sent: Vec<(Ns, Kind)>,
@@ -121,6 +123,7 @@ impl Node {
             told: Told::default(),
             over: 0,
             owed: Vec::new(),
+            stopping: false,
             ended: None,
             events: Vec::new(),
             sent: Vec::new(),
@@ -191,6 +194,7 @@ impl World {
         let node = &mut self.nodes[at];
         let process = node.process.take();
         node.run = Run::Down;
+        node.stopping = false;
         node.election = None;
         node.status = NOTHING;
         node.inbox.clear();
@@ -253,10 +257,10 @@ impl World {
                     self,
                     "n{at} <- {id:?}{}: {}",
                     if late { " late" } else { "" },
-                    brief(reply)
+                    trace::reply(reply)
                 );
             }
-            Step::Watched { id, item, .. } => note!(self, "n{at} <- {id:?}: {item:?}"),
+            Step::Watched { id, item, .. } => note!(self, "n{at} <- {id:?}: {}", trace::item(item)),
             Step::Died { .. } => note!(self, "n{at} learns of a death"),
             _ => {}
         }
@@ -275,6 +279,7 @@ impl World {
     /// The user of a session asks for something.
     pub(crate) fn ask(&mut self, at: usize, request: Request) {
         note!(self, "n{at} is asked: {request:?}");
+        self.nodes[at].stopping |= request == Request::Stop && self.nodes[at].is_alive();
         let token = match &request {
             Request::DeactivationDone { token } => Some(*token),
             _ => None,
@@ -484,13 +489,4 @@ pub(crate) fn near(rng: &mut Rng, limit: Ns) -> Ns {
         4 => limit + limit / 50,
         _ => rng.u64(0..=2 * limit),
     }
-}
-
-fn brief(reply: &Reply) -> String {
-    let mut text = format!("{reply:?}");
-    if let Some((at, _)) = text.char_indices().nth(300) {
-        text.truncate(at);
-        text.push('…');
-    }
-    text
 }
