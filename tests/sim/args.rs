@@ -7,7 +7,7 @@ use coordha::election::Flaw;
 pub(crate) enum Job {
     /// Run plans until so many takeovers have happened.
     Takeovers(u64),
-    /// Find the known-bad variants, each within so many takeovers.
+    /// Find the known-bad variants, each within so many takeovers; one alone with the shortest trace of it.
     Bad(Vec<Flaw>, u64),
     /// Run one plan and print its trace.
     Replay(u64, Option<Flaw>),

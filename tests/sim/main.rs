@@ -81,11 +81,6 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "how long it took is real time")]
-fn clock() -> Instant {
-    Instant::now()
-}
-
 /// The seed of the `run`-th plan.
 fn plan_seed(seed: u64, run: u64) -> u64 {
     fastrand::Rng::with_seed(seed ^ run.wrapping_mul(0x9e37_79b9_7f4a_7c15)).u64(0..1 << 48)
@@ -108,7 +103,7 @@ fn run_many(seed: u64, count: u64, flaw: Option<Flaw>) -> (u64, Option<(u64, Vio
 }
 
 fn takeovers(seed: u64, count: u64) -> bool {
-    let began = clock();
+    let began = Instant::now();
     let (takeovers, violation) = run_many(seed, count, None);
     let seconds = began.elapsed().as_secs_f64();
     if let Some((plan, violation)) = &violation {
@@ -128,12 +123,15 @@ fn takeovers(seed: u64, count: u64) -> bool {
 }
 
 fn bad(seed: u64, flaws: &[Flaw], bound: u64) -> bool {
-    let began = clock();
+    let began = Instant::now();
     let mut caught = 0;
     for flaw in flaws {
         let name = flaw.name();
         match run_many(seed, bound, Some(*flaw)) {
-            (takeovers, Some((_, violation))) => {
+            (takeovers, Some((plan, violation))) => {
+                if flaws.len() == 1 {
+                    show_shortest(plan, &violation, Some(*flaw));
+                }
                 let violated = violation.invariant.name();
                 println!(
                     "bad variant={name} caught_after_takeovers={takeovers} seed={seed} violated={violated}"
@@ -148,6 +146,12 @@ fn bad(seed: u64, flaws: &[Flaw], bound: u64) -> bool {
     let (variants, seconds) = (flaws.len(), began.elapsed().as_secs_f64());
     println!("sim variants={variants} caught={caught} seconds={seconds:.1}");
     caught == variants
+}
+
+fn show_shortest(plan: u64, violation: &Violation, flaw: Option<Flaw>) {
+    let (shortest, outcome) = shrink::shrink(&Plan::random(plan), violation.invariant, flaw);
+    println!("the shortest trace found:");
+    show(&shortest, &outcome);
 }
 
 fn replay(plan: u64, flaw: Option<Flaw>) -> bool {

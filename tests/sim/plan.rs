@@ -94,7 +94,7 @@ fn nodes(rng: &mut Rng, equal: bool) -> Vec<NodeConfig> {
     let same_hold = equal || rng.bool();
     let exclusive = rng.u8(0..8) == 0;
     let hosts = pick(rng, &[0, 0, 1, 2]);
-    let clocks = rng.u8(0..4);
+    let clocks = rng.u8(0..6);
     let ranked = rng.u8(0..3) == 0;
     let unruly = rng.u8(0..3) == 0;
     (0..count)
@@ -132,7 +132,10 @@ fn nodes(rng: &mut Rng, equal: bool) -> Vec<NodeConfig> {
                 rate: match clocks {
                     0 => Rate::TRUE,
                     1 => Rate::permille(rng.i64(-100..=100)),
-                    _ => pick(rng, &[Rate::FASTEST, Rate::SLOWEST]),
+                    2..4 => pick(rng, &[Rate::FASTEST, Rate::SLOWEST]),
+                    // The first to hold is slow, and all that wait for it are fast.
+                    _ if at == 0 => Rate::SLOWEST,
+                    _ => Rate::FASTEST,
                 },
                 offset: rng.u64(1..1 << 50),
                 app: if unruly {

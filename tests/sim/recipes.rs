@@ -46,15 +46,15 @@ impl Dice<'_> {
     pub(crate) fn recipe(&mut self) -> Vec<Injection> {
         let hold = self.hold();
         let long = When::After(3 * hold);
-        match self.rng.u8(0..8) {
+        match self.rng.u8(0..10) {
             0 => vec![begin(
                 When::Commit(Kind::Renew),
                 Who::Holder,
                 cut_off(),
                 long,
             )],
-            1 => self.read_overtaken_by_a_renewal(hold),
-            2 => self.replies_almost_too_late(hold),
+            1 | 8 => self.read_overtaken_by_a_renewal(hold),
+            2 | 9 => self.replies_almost_too_late(hold),
             3 => self.deaf_until_the_wait_is_over(),
             4 => self.key_taken_by_a_stranger(hold),
             5 if self.wipes => self.wiped_behind_the_holder(hold),

@@ -25,16 +25,11 @@ struct Search {
 
 /// The shortest plan found that breaks the invariant, and its run with a trace.
 pub(crate) fn shrink(plan: &Plan, invariant: Invariant, flaw: Option<Flaw>) -> (Plan, Outcome) {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the search is limited in real time"
-    )]
-    let end = Instant::now() + PATIENCE;
     let mut search = Search {
         plan: plan.clone(),
         invariant,
         flaw,
-        end,
+        end: Instant::now() + PATIENCE,
     };
     while search.fewer_faults() | search.fewer_nodes() | search.simpler() {}
     search.earlier();
@@ -44,12 +39,7 @@ pub(crate) fn shrink(plan: &Plan, invariant: Invariant, flaw: Option<Flaw>) -> (
 
 impl Search {
     fn is_over(&self) -> bool {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the search is limited in real time"
-        )]
-        let now = Instant::now();
-        now > self.end
+        Instant::now() > self.end
     }
 
     fn breaks(&self, plan: &Plan) -> bool {

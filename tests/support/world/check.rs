@@ -233,10 +233,10 @@ impl World {
                     self.violate(Invariant::TermsEndForGood, what);
                 }
             }
-            Event::Active { token } | Event::Jeopardy { token } | Event::Safe { token } => {
-                if told.token != *token || told.ended > 0 {
-                    wrong = Some(format!("{event:?} after {told:?}"));
-                }
+            Event::Active { token } | Event::Jeopardy { token } | Event::Safe { token }
+                if told.token != *token || told.ended > 0 =>
+            {
+                wrong = Some(format!("{event:?} after {told:?}"));
             }
             Event::Ended(_) if open(told) => wrong = Some(format!("ENDED after {told:?}")),
             _ => {}

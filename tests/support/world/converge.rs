@@ -8,7 +8,6 @@ use coordha::election::{Request, Role};
 use super::World;
 use super::check::Invariant;
 use super::clock::{Ns, SECOND};
-use super::fault::Fault;
 use super::message::Step;
 
 /// How long it may take until one session is active, with all limits that a world is made with.
@@ -41,7 +40,7 @@ impl World {
             self.nodes[at].config.app = calm.clone();
             self.config.nodes[at].app = calm;
             for request in std::mem::take(&mut self.nodes[at].owed) {
-                self.ask(at, request);
+                let _ = self.ask(at, request);
             }
         }
     }
@@ -68,9 +67,7 @@ impl World {
     pub(crate) fn settle(&mut self, role: usize) -> Option<usize> {
         let end = self.now + PATIENCE;
         while self.now < end {
-            if self.live(role).next().is_none() {
-                return None;
-            }
+            self.live(role).next()?;
             let left = end - self.now;
             if !self.run_until(left, |world| world.active(role).is_some()) {
                 break;
@@ -99,30 +96,23 @@ impl World {
         let mut led = vec![false; self.nodes.len()];
         while let Some(winner) = self.next_winner(role, &led) {
             led[winner] = true;
-            match self.rng.u8(0..4) {
-                0 => self.ask(winner, Request::Stop),
-                1 => {
-                    self.ask(winner, Request::Pause);
-                    self.ask(
-                        winner,
-                        Request::Resign {
-                            standby: Duration::from_secs(1),
-                        },
-                    );
-                }
-                2 => self.ask(
-                    winner,
+            let leave = match self.rng.u8(0..4) {
+                0 => Request::Stop,
+                1 => Request::Resign {
+                    standby: Duration::from_secs(3600),
+                },
+                2 => {
+                    let _ = self.ask(winner, Request::Pause);
                     Request::Resign {
-                        standby: Duration::from_secs(3600),
-                    },
-                ),
-                _ => {
-                    self.inject(Fault::Kill {
-                        node: winner,
-                        restart: None,
-                    });
+                        standby: Duration::from_secs(1),
+                    }
                 }
-            }
+                _ => {
+                    self.kill(winner);
+                    continue;
+                }
+            };
+            let _ = self.ask(winner, leave);
             self.run_until(10 * SECOND, |world| {
                 !world.nodes[winner].is_active(world.now)
             });
@@ -167,7 +157,7 @@ impl World {
         for node in 0..self.nodes.len() {
             self.start(node);
             // One that was frozen has not heard that its pause is over.
-            self.ask(node, Request::Resume);
+            let _ = self.ask(node, Request::Resume);
         }
         for role in 0..self.roles.len() {
             if self.settle(role).is_some() {

@@ -282,7 +282,7 @@ impl World {
 
     fn ask_if_up(&mut self, node: usize, request: Request) {
         if self.nodes[node].run == Run::Up {
-            self.ask(node, request);
+            let _ = self.ask(node, request);
         }
     }
 
@@ -370,11 +370,7 @@ impl World {
             Which::Active => vec![KeyRange::key(keys.active.clone())],
             Which::Term => vec![KeyRange::key(keys.term.clone())],
             Which::Id => vec![KeyRange::key(keys.id.clone())],
-            Which::Member(node) => {
-                let mut key = self.roles[self.nodes[node].role].keys.active.clone();
-                key.extend_from_slice(format!("-{}", self.nodes[node].status.server_id).as_bytes());
-                vec![KeyRange::key(key)]
-            }
+            Which::Member(node) => vec![KeyRange::key(self.member_key(node))],
             Which::Everything => vec![keys.role_range(), KeyRange::key(keys.term.clone())],
         }
     }

@@ -17,6 +17,7 @@ pub(crate) mod inject;
 pub(crate) mod message;
 pub(crate) mod network;
 pub(crate) mod node;
+pub(crate) mod script;
 pub(crate) mod server;
 pub(crate) mod stranger;
 pub(crate) mod trace;

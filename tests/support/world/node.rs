@@ -5,7 +5,7 @@ use std::rc::Rc;
 use coordha::election::{
     Election, Event, Input, Output, Process, Reply, Request, RequestId, Role, Status, Time, WatchId,
 };
-use coordha::error::{Error, ErrorKind};
+use coordha::error::{Error, ErrorKind, Result};
 use coordha::kv::{KeyRange, LeaseId, Revision};
 use fastrand::Rng;
 
@@ -243,7 +243,8 @@ impl World {
             }
             Step::App { request, .. } => {
                 let request = request.clone();
-                self.ask(at, request);
+                // Too late, it may be.
+                let _ = self.ask(at, request);
                 return;
             }
             Step::Reply { id, reply, .. } => {
@@ -276,8 +277,8 @@ impl World {
         });
     }
 
-    /// The user of a session asks for something.
-    pub(crate) fn ask(&mut self, at: usize, request: Request) {
+    /// The user of a session asks for something. Where no process runs the answer is that it has ended.
+    pub(crate) fn ask(&mut self, at: usize, request: Request) -> Result<()> {
         note!(self, "n{at} is asked: {request:?}");
         self.nodes[at].stopping |= request == Request::Stop && self.nodes[at].is_alive();
         let token = match &request {
@@ -285,11 +286,19 @@ impl World {
             _ => None,
         };
         let done = self.mutate(at, |election, now| election.request(now, request));
-        if let (Some(token), Some(Ok(()))) = (token, done)
+        if let (Some(token), Some(Ok(()))) = (token, &done)
             && self.nodes[at].told.token == token
         {
             self.nodes[at].told.acknowledged = true;
         }
+        done.unwrap_or_else(|| Err(Error::new(ErrorKind::Ended, "no process runs here")))
+    }
+
+    /// The member key of the session that a node runs.
+    pub(crate) fn member_key(&self, at: usize) -> Vec<u8> {
+        let mut key = self.roles[self.nodes[at].role].keys.active.clone();
+        key.extend_from_slice(format!("-{}", self.nodes[at].status.server_id).as_bytes());
+        key
     }
 
     /// One mutation of the core, and all that follows from it, in the order that its contract asks for.
