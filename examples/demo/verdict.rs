@@ -73,7 +73,9 @@ mod tests {
         record.takeovers = [(100, 104), (200, 203)]
             .map(|(from_ms, to_ms)| Takeover { from_ms, to_ms })
             .into();
-        [1, 2, 4].map(|id| record.id(id, 50));
+        for id in [1, 2, 4] {
+            record.id(id, 50);
+        }
         record
     }
 
