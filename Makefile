@@ -43,7 +43,12 @@ build: ## Build the shared library and the archive
 .PHONY: demo
 demo: build ## Three coordinators, a kill -9, a takeover: on the embedded store, then on a real etcd
 	@tools/setup.sh demo
-	cargo run --locked --release --example demo
+	cargo build --locked --profile static --example coordinator --example demo
+	mkdir -p $(TARGET)/demo
+	ln -sf ../release/$(notdir $(SHARED)) $(TARGET)/demo/$(SONAME)
+	$(CC) -std=c99 -O2 -Wall -Wextra -Iinclude examples/c/coordinator.c -o $(TARGET)/demo/coordinator \
+		-L$(TARGET)/demo -l:$(SONAME) -Wl,-rpath,'$$ORIGIN' $$(pkg-config --cflags --libs libmicrohttpd)
+	@$(TARGET)/static/examples/demo --c $(TARGET)/demo/coordinator --rust $(TARGET)/static/examples/coordinator --out $(TARGET)/demo
 
 .PHONY: test
 test: ## All tests: build, lint, unit, simulation, exploration, conformance, real etcd, C, install

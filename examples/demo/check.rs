@@ -130,21 +130,27 @@ mod tests {
     #[test]
     fn growing_ids_are_right_even_with_gaps() {
         let mut ids = Ids::default();
-        [1, 2, 5, 9].map(|id| ids.add(id));
+        for id in [1, 2, 5, 9] {
+            ids.add(id);
+        }
         assert_eq!((ids.count(), ids.duplicates, ids.disordered), (4, 0, 0));
     }
 
     #[test]
     fn an_id_given_twice_is_flagged() {
         let mut ids = Ids::default();
-        [1, 2, 2, 3, 1].map(|id| ids.add(id));
+        for id in [1, 2, 2, 3, 1] {
+            ids.add(id);
+        }
         assert_eq!((ids.count(), ids.duplicates, ids.disordered), (3, 2, 0));
     }
 
     #[test]
     fn an_id_below_the_one_before_is_flagged() {
         let mut ids = Ids::default();
-        [1, 7, 3, 8].map(|id| ids.add(id));
+        for id in [1, 7, 3, 8] {
+            ids.add(id);
+        }
         assert_eq!((ids.count(), ids.duplicates, ids.disordered), (4, 0, 1));
     }
 }

@@ -85,7 +85,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         fs::remove_dir_all(&stage.logs)?;
     }
     fs::create_dir_all(&stage.logs)?;
-    let folder = tempfile::tempdir()?;
+    let folder = tempfile::Builder::new().prefix("coordha-demo-").tempdir()?;
 
     println!("demo: on the embedded store, without a server");
     let url = format!("local:{}", folder.path().join("store").display());

@@ -4,7 +4,7 @@ use crate::check::{Ids, Term};
 use crate::line::{EventLine, Status};
 
 /// A pause between two IDs that counts as one without service.
-const OUT_OF_SERVICE_MS: i64 = 50;
+const OUT_OF_SERVICE_MS: i64 = 100;
 
 /// All that happened on one store. Times are ms of `CLOCK_BOOTTIME`.
 #[derive(Debug)]
@@ -16,8 +16,8 @@ pub(crate) struct Record {
     /// When something else began to hold, and what, in words.
     pub(crate) phases: Vec<(i64, String)>,
     pub(crate) ids: Ids,
-    /// The last ID and when it came.
-    pub(crate) last_id: Option<(u64, i64)>,
+    /// Each ID and when it came, in order.
+    id_times: Vec<(u64, i64)>,
     /// From when to when the client was given IDs without a noticeable pause.
     pub(crate) served: Vec<(i64, i64)>,
 }
@@ -84,18 +84,28 @@ impl Record {
             takeovers: Vec::new(),
             phases: Vec::new(),
             ids: Ids::default(),
-            last_id: None,
+            id_times: Vec::new(),
             served: Vec::new(),
         }
     }
 
     pub(crate) fn id(&mut self, id: u64, at_ms: i64) {
         self.ids.add(id);
-        self.last_id = Some((id, at_ms));
+        self.id_times.push((id, at_ms));
         match self.served.last_mut() {
             Some((_, to)) if at_ms - *to <= OUT_OF_SERVICE_MS => *to = at_ms,
             _ => self.served.push((at_ms, at_ms)),
         }
+    }
+
+    /// The first ID that came at this time or later: the ID, when it came, and how long after the one before, if any.
+    pub(crate) fn first_id_from(&self, at_ms: i64) -> Option<(u64, i64, Option<i64>)> {
+        let index = self
+            .id_times
+            .partition_point(|(_, came_ms)| *came_ms < at_ms);
+        let (id, came_ms) = *self.id_times.get(index)?;
+        let before = index.checked_sub(1).map(|before| self.id_times[before].1);
+        Some((id, came_ms, before.map(|before_ms| came_ms - before_ms)))
     }
 
     /// Notes an answer to `GET /status`; the term says which life it was, as the address does not.
@@ -297,6 +307,17 @@ mod tests {
         assert_eq!(states, [Starting, Standby, Active, Leaving, Starting]);
         assert_eq!(record.active(), None);
         assert_eq!(record.count(State::Gone), 1);
+    }
+
+    #[test]
+    fn the_first_id_after_a_takeover_tells_the_pause() {
+        let mut record = Record::new(0);
+        for (id, at_ms) in [(1, 10), (2, 20), (5, 32), (6, 33)] {
+            record.id(id, at_ms);
+        }
+        assert_eq!(record.first_id_from(0), Some((1, 10, None)));
+        assert_eq!(record.first_id_from(21), Some((5, 32, Some(12))));
+        assert_eq!(record.first_id_from(34), None);
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl<'a> Story<'a> {
     /// Plays it: kill -9, start again, SIGTERM; on etcd then also a kill -9 of which no proof is to be had.
     pub(crate) fn play(mut self) -> Result<Record> {
         let clients = Clients::start(&self.addresses, &self.outbox, Message::Heard);
-        self.phase("all on one host, hold time H = 5 s: a death is proven by the kernel");
+        self.phase("all on one host, H = 5 s: the kernel proves a death");
         self.start_all(&[])?;
         self.dwell()?;
         let dead = self.take_away_the_active_one(FaultKind::Kill)?;
@@ -95,7 +95,7 @@ impl<'a> Story<'a> {
         self.dwell()?;
         if self.store == "etcd" {
             self.end_all()?;
-            self.phase("as if each had a host of its own: no proof of death, H = 1 s");
+            self.phase("as on three hosts, H = 1 s: no death can be proven");
             self.start_all(&["--no-same-host-proof", "--hold-ms", "1000"])?;
             self.dwell()?;
             self.take_away_the_active_one(FaultKind::Kill)?;
@@ -114,6 +114,7 @@ impl<'a> Story<'a> {
 
     /// Starts all three, the next when the one before is active or standby, and waits for an ID.
     fn start_all(&mut self, flags: &[&str]) -> Result<()> {
+        let since_ms = now_ms();
         for index in 0..NAMES.len() {
             self.start(index, flags)?;
             self.until("one active, the others standby", |record| {
@@ -121,7 +122,7 @@ impl<'a> Story<'a> {
                 record.active().filter(|_| standbys == index)
             })?;
         }
-        self.await_id(now_ms())
+        self.await_id(since_ms)
     }
 
     fn start(&mut self, index: usize, flags: &[&str]) -> Result<()> {
@@ -190,18 +191,15 @@ impl<'a> Story<'a> {
         Ok(index)
     }
 
-    /// Waits for an ID that came after this time.
-    fn await_id(&mut self, after_ms: i64) -> Result<()> {
-        let before = self.record.last_id;
-        let came = |record: &Record| record.last_id.filter(|(_, at_ms)| *at_ms >= after_ms);
-        let (id, at_ms) = self.until("an ID", came)?;
-        let words = match before {
-            Some((_, last_ms)) if last_ms < at_ms => {
-                format!("has ID {id}, {} ms after the one before", at_ms - last_ms)
-            }
-            _ => format!("has ID {id}"),
+    /// Waits for the first ID that came at this time or later.
+    fn await_id(&mut self, at_ms: i64) -> Result<()> {
+        let came = |record: &Record| record.first_id_from(at_ms);
+        let (id, came_ms, pause) = self.until("an ID", came)?;
+        let words = match pause {
+            Some(pause_ms) => format!("has ID {id}, {pause_ms} ms after the one before"),
+            None => format!("has ID {id}, its first"),
         };
-        self.say(at_ms, "client", &words);
+        self.say(came_ms, "client", &words);
         Ok(())
     }
 

@@ -73,7 +73,9 @@ mod tests {
         record.takeovers = [(100, 104), (200, 203)]
             .map(|(from_ms, to_ms)| Takeover { from_ms, to_ms })
             .into();
-        [1, 2, 4].map(|id| record.id(id, 50));
+        for id in [1, 2, 4] {
+            record.id(id, 50);
+        }
         record
     }
 
@@ -94,7 +96,8 @@ mod tests {
 
     #[test]
     fn every_wrong_number_is_named() {
-        let spoilt: [(&str, fn(&mut Record)); 6] = [
+        type Spoil = fn(&mut Record);
+        let spoilt: [(&str, Spoil); 6] = [
             ("active at once", |r| r.lives[0].ended_ms = Some(105)),
             ("token", |r| r.lives[2] = life("a", 2, 203, 300)),
             ("handed out before", |r| r.id(4, 51)),

@@ -69,12 +69,12 @@ fn header() -> Group {
         group = group.add(text(name(kind), x + 18.0, y, NORMAL, INK));
         x += 18.0 + width(name(kind), NORMAL) + 22.0;
     }
-    let words = "takeover: from the fault until the next one is active";
-    group = group.add(band(x, x + 22.0, y - 4.0 - BAR / 2.0, BAR));
-    group = group.add(text(words, x + 30.0, y, NORMAL, INK));
-    x += 30.0 + width(words, NORMAL) * 0.9 + 22.0;
+    let words = "takeover: fault to next active";
+    group = group.add(band(x, x + 26.0, y - 4.0 - BAR / 2.0, BAR));
+    group = group.add(text(words, x + 32.0, y, NORMAL, INK));
+    x += 32.0 + width(words, NORMAL) + 22.0;
     group = group.add(rectangle(x, y - 7.0, 26.0, 6.0, SERVED));
-    group.add(text("IDs come", x + 32.0, y, NORMAL, INK))
+    group.add(text("client gets IDs", x + 32.0, y, NORMAL, INK))
 }
 
 /// Where nobody is active.
@@ -124,7 +124,14 @@ impl Drawing<'_> {
         let mut group = group.add(title).add(ids);
         for (index, (at, words)) in self.panel.phases.iter().enumerate() {
             let x = self.x(*at);
-            let words = text(words, x + 4.0, self.top + 44.0, NORMAL, FAINT);
+            let fits = x + 4.0 + width(words, NORMAL) <= RIGHT;
+            let (at, anchor) = if fits {
+                (x + 4.0, "start")
+            } else {
+                (RIGHT, "end")
+            };
+            let words = text(words, at, self.top + 44.0, NORMAL, FAINT);
+            let words = words.set("text-anchor", anchor);
             group = group.add(words.set("font-style", "italic"));
             if index > 0 {
                 let rule = line((x, self.top + 34.0), (x, self.rows_bottom()), FAINT);
@@ -189,7 +196,15 @@ impl Drawing<'_> {
         };
         let wishes: Vec<Wish> = row.marks.iter().map(wish).collect();
         for ((at, kind), edge) in row.marks.iter().zip(place(&wishes, LEFT - 12.0, RIGHT)) {
-            let words = text(name(*kind), edge, top + 15.0, SMALL, colour(*kind));
+            let middle_of_label = edge + width(name(*kind), SMALL) / 2.0;
+            let words = text(
+                name(*kind),
+                middle_of_label,
+                top + 15.0,
+                SMALL,
+                colour(*kind),
+            );
+            let words = words.set("text-anchor", "middle");
             group = group.add(words.set("font-weight", "bold"));
             for path in mark(*kind, self.x(*at), middle) {
                 group = group.add(path);
