@@ -32,7 +32,7 @@ pub(crate) use self::process::current as current_process;
 pub(crate) use self::published::Published;
 pub(crate) use self::runtime::{SessionName, Shared};
 #[cfg(feature = "capi")]
-pub(crate) use self::threads::spawn as spawn_thread;
+pub(crate) use self::{runtime::settle, threads::spawn as spawn_thread};
 use crate::election::{
     Election, Event, Holder, Input, Output, Process, Request, RequestId, Role, Settings, Status,
     StoreRequest, Time, WatchId,

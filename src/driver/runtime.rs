@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -25,6 +25,10 @@ const RETRY: Duration = Duration::from_millis(100);
 const LOG_LINES: usize = 4096;
 
 static CURRENT: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
+
+/// How many shared parts have not ended to the last thread, those on their way out included.
+static LEFT: Mutex<usize> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
 
 /// The shared parts. Kept alive by the sessions.
 pub(crate) struct Shared {
@@ -87,6 +91,7 @@ impl Shared {
                 .build()
         })
         .map_err(|e| Error::new(ErrorKind::Resources, format!("no async runtime: {e}")))?;
+        *lock(&LEFT) += 1;
         Ok(Self {
             handle: runtime.handle().clone(),
             runtime: Some(runtime),
@@ -197,7 +202,22 @@ impl Drop for Shared {
         } else {
             runtime.shutdown_background();
         }
+        *lock(&LEFT) -= 1;
+        ENDED.notify_all();
     }
+}
+
+/// After the last session: waits until the shared parts have ended, a moment at most, so that a `fork` right after it
+/// finds none. Does not wait while there are sessions, nor on a thread of the library.
+#[cfg(feature = "capi")]
+pub(crate) fn settle() {
+    let current = lock(&CURRENT).upgrade();
+    let in_use = current.is_some_and(|shared| !lock(&shared.started).is_empty());
+    if in_use || !threads::may_wait() {
+        return;
+    }
+    let left = ENDED.wait_timeout_while(lock(&LEFT), LAST_WAIT, |left| *left > 0);
+    drop(left);
 }
 
 impl LogLane {

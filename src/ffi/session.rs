@@ -21,9 +21,11 @@ use super::boundary::{
 };
 use super::callbacks::{self, Caller, HaCallbacks, UserData};
 use super::error::{HA_ERR_APPLICATION, HA_OK, HA_PENDING, status_words};
+use super::logging;
 use super::process::Counted;
 use super::text::c_string;
 use super::types::{HaConfig, HaError, HaSession};
+use crate::driver::settle;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Session, Until, activation_failed};
 
@@ -141,6 +143,7 @@ pub unsafe extern "C" fn ha_session_start(
             (functions, checked, user_data)
         });
         attempt(err, || {
+            logging::install();
             required(session, "session")?;
             let config = reach(config)?;
             let front = match &given {
@@ -338,6 +341,8 @@ pub unsafe extern "C" fn ha_session_free(session: *mut HaSession) {
                 && let Some(owned) = take(session)
             {
                 owned.value.close();
+                drop(owned);
+                settle();
             }
         }
     });

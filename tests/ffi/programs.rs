@@ -1,25 +1,22 @@
 //! The cases of the C programs in `tests/ffi/c`, each run as a process of its own on a store of its own.
 
-use std::process::{Command, Output};
+use std::process::Command;
 
 use crate::artifacts::{program, run};
 
 /// Runs a case. Its store is in a folder that goes with it.
-fn case(source: &str, name: &str, environment: &[(&str, &str)]) -> Output {
+fn case(source: &str, name: &str) {
     let program = program(&format!("tests/ffi/c/{source}.c"), &[]);
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(program);
     command.arg(name).arg(folder.path());
-    command.env_remove("COORDHA_LOG");
-    command.envs(environment.iter().copied());
     let output = run(&mut command);
     assert!(
         output.status.success(),
         "{name}: {}\n{}",
         output.status,
-        String::from_utf8_lossy(&output.stderr)
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat())
     );
-    output
 }
 
 macro_rules! cases {
@@ -28,7 +25,7 @@ macro_rules! cases {
             $(
                 #[test]
                 fn $name() {
-                    super::case(stringify!($source), stringify!($name), &[]);
+                    super::case(stringify!($source), stringify!($name));
                 }
             )*
         }
@@ -97,41 +94,9 @@ cases! {
         a_receiver_is_replaced_at_once
         a_receiver_may_take_itself_away
         a_receiver_may_call_the_library
-        a_level_that_is_none_is_refused;
-}
-
-/// The lines that the library itself writes to stderr.
-fn lines(level: Option<&str>) -> Vec<String> {
-    let environment: Vec<_> = level
-        .map(|level| ("COORDHA_LOG", level))
-        .into_iter()
-        .collect();
-    let output = case("logs", "something_to_warn_of", &environment);
-    let text = String::from_utf8(output.stderr).unwrap();
-    text.lines().map(str::to_owned).collect()
-}
-
-#[test]
-fn without_a_receiver_warnings_and_errors_go_to_stderr() {
-    let lines = lines(None);
-    assert!(!lines.is_empty());
-    for line in lines {
-        let worth_it = ["WARN coordha", "ERROR coordha"];
-        assert!(
-            worth_it.iter().any(|start| line.starts_with(start)),
-            "{line}"
-        );
-    }
-}
-
-#[test]
-fn the_environment_sets_the_level_of_stderr() {
-    assert_eq!(lines(Some("off")), [""; 0]);
-    let more = lines(Some("info"));
-    assert!(
-        more.iter().any(|line| line.starts_with("INFO coordha")),
-        "{more:?}"
-    );
-    let nonsense = lines(Some("loud"));
-    assert!(!nonsense.is_empty() && nonsense.iter().all(|line| !line.starts_with("INFO")));
+        a_level_that_is_none_is_refused
+        without_a_receiver_warnings_go_to_stderr
+        a_level_that_the_environment_makes_up_is_the_usual_one
+        the_environment_may_ask_for_more
+        the_environment_may_turn_stderr_off;
 }

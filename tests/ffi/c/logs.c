@@ -1,6 +1,8 @@
 /* Logging. */
 #include "check.h"
 
+#include <fcntl.h>
+
 struct log {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -151,17 +153,71 @@ static void a_level_that_is_none_is_refused(void)
     CHECK(log.destroyed == 2);
 }
 
-/* For the tests that look at stderr: a store that cannot be reached is worth a warning. */
+/* Turns stderr into a pipe; returns the end to read from. */
+static FILE *read_stderr(void)
+{
+    int ends[2];
+    CHECK(pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) >= 0);
+    close(ends[1]);
+    return fdopen(ends[0], "r");
+}
+
+/* A store that cannot be reached: nobody listens on the discard port of this host. */
 static void something_to_warn_of(void)
 {
     ha_config *config = a_config("a:1");
     ha_session *session;
-    /* Nobody listens on the discard port of this host. */
     set(config, HA_KEY_STORE_URL, "etcd://127.0.0.1:9");
     session = start(config, NULL);
     ha_event_free(next_of(session, HA_EVENT_DEGRADED));
     ha_session_free(session);
-    /* Waits for the lines that are under way. */
+}
+
+static void is_line(FILE *stream, const char *begin)
+{
+    char line[4096];
+    CHECK(fgets(line, sizeof line, stream) != NULL);
+    if (strncmp(line, begin, strlen(begin)) != 0 || strchr(line, '\n') == NULL) {
+        printf("stderr: %s\n", line);
+        fflush(stdout);
+        _exit(1);
+    }
+}
+
+static void without_a_receiver_warnings_go_to_stderr(void)
+{
+    FILE *stream = read_stderr();
+    unsetenv("COORDHA_LOG");
+    something_to_warn_of();
+    is_line(stream, "WARN coordha::");
+}
+
+static void a_level_that_the_environment_makes_up_is_the_usual_one(void)
+{
+    FILE *stream = read_stderr();
+    setenv("COORDHA_LOG", "loud", 1);
+    something_to_warn_of();
+    is_line(stream, "WARN coordha::");
+}
+
+static void the_environment_may_ask_for_more(void)
+{
+    FILE *stream = read_stderr();
+    setenv("COORDHA_LOG", "info", 1);
+    a_term();
+    is_line(stream, "INFO coordha::");
+}
+
+static void the_environment_may_turn_stderr_off(void)
+{
+    FILE *stream = read_stderr();
+    struct log log = LOG_INIT;
+    setenv("COORDHA_LOG", "off", 1);
+    something_to_warn_of();
+    /* What would be on its way is there when this has returned. */
+    CHECK_STATUS(ha_log_set_callback(HA_LOG_ERROR, receive, &log, destroyed), HA_OK);
+    CHECK(fcntl(fileno(stream), F_SETFL, O_NONBLOCK) == 0);
+    CHECK(fgetc(stream) == EOF);
     CHECK_STATUS(ha_log_set_callback(HA_LOG_OFF, NULL, NULL, NULL), HA_OK);
 }
 
@@ -174,7 +230,10 @@ int main(int argc, char **argv)
         CASE(a_receiver_may_take_itself_away),
         CASE(a_receiver_may_call_the_library),
         CASE(a_level_that_is_none_is_refused),
-        CASE(something_to_warn_of),
+        CASE(without_a_receiver_warnings_go_to_stderr),
+        CASE(a_level_that_the_environment_makes_up_is_the_usual_one),
+        CASE(the_environment_may_ask_for_more),
+        CASE(the_environment_may_turn_stderr_off),
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
 }
