@@ -237,8 +237,8 @@ keys! {
         "Limit of every request to the store; for those of the election this or H / 4, whichever is shorter.";
     STORE_ETCD_CONNECT_TIMEOUT_MS = "store.etcd.connect_timeout_ms", number(50, 60_000), value("5000"), Low,
         "Limit of connecting to an etcd endpoint.";
-    STORE_ETCD_KEEPALIVE_MS = "store.etcd.keepalive_ms", number(100, 60_000), value("3000"), Low,
-        "Pause between two HTTP/2 pings to etcd, also while nothing else is sent.";
+    STORE_ETCD_KEEPALIVE_MS = "store.etcd.keepalive_ms", number(100, 60_000), value("5000"), Low,
+        "Pause between two HTTP/2 pings to etcd; etcd drops a client that pings more often, so less than 5000 counts as 5000.";
     STORE_ETCD_KEEPALIVE_TIMEOUT_MS = "store.etcd.keepalive_timeout_ms", number(100, 60_000), value("2000"), Low,
         "How long a ping may stay unanswered before the connection is given up.";
     STORE_ETCD_USER = "store.etcd.user", Kind::Text, OFF, Medium,

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use tonic::transport::Uri;
@@ -82,30 +81,6 @@ pub enum TlsVersion {
     V1_2,
     /// TLS 1.3.
     V1_3,
-}
-
-impl FromStr for TlsVersion {
-    type Err = Error;
-
-    /// `1.2` or `1.3`. 1.0 and 1.1 are known and refused: they are broken, and no library here speaks them.
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "1.2" => Ok(Self::V1_2),
-            "1.3" => Ok(Self::V1_3),
-            "1.0" | "1.1" => Err(wrong(
-                "store.etcd.tls.min_version",
-                text,
-                "1.2 or 1.3",
-                &format!("TLS {text} is insecure and is not spoken"),
-            )),
-            _ => Err(wrong(
-                "store.etcd.tls.min_version",
-                text,
-                "1.2 or 1.3",
-                "no such version",
-            )),
-        }
-    }
 }
 
 /// One member: how it was named, and how it is dialled.
@@ -248,21 +223,6 @@ mod tests {
         }
         let none: [&str; 0] = [];
         assert!(addresses(&EtcdOptions::new(none)).is_err());
-    }
-
-    #[test]
-    fn old_tls_versions_are_refused_by_name() {
-        assert_eq!("1.2".parse(), Ok(TlsVersion::V1_2));
-        assert_eq!("1.3".parse(), Ok(TlsVersion::V1_3));
-        for old in ["1.0", "1.1"] {
-            let error = old.parse::<TlsVersion>().unwrap_err();
-            assert!(
-                error.message().contains(&format!("TLS {old} is insecure")),
-                "{error}"
-            );
-            assert_eq!(error.detail("allowed"), Some("1.2 or 1.3"));
-        }
-        assert!("1.4".parse::<TlsVersion>().is_err());
     }
 
     #[test]
