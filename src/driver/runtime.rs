@@ -216,8 +216,9 @@ pub(crate) fn settle() {
     if in_use || !threads::may_wait() {
         return;
     }
-    let left = ENDED.wait_timeout_while(lock(&LEFT), LAST_WAIT, |left| *left > 0);
-    drop(left);
+    drop(ENDED.wait_timeout_while(lock(&LEFT), LAST_WAIT, |left| *left > 0));
+    #[cfg(feature = "local")]
+    crate::store::local::settle(LAST_WAIT);
 }
 
 impl LogLane {

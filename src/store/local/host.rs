@@ -5,7 +5,9 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use rustix::io::Errno;
@@ -152,6 +154,38 @@ fn clock_offset_ms() -> Result<i64> {
     Ok(boottime.unwrap_or(0))
 }
 
+/// Threads that have not ended yet, with their connections. A `fork` in between hands the child locks that nobody gives
+/// back.
+static THREADS: Mutex<usize> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+/// One of them.
+struct Counted(());
+
+impl Counted {
+    fn new() -> Self {
+        *lock_threads() += 1;
+        Self(())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        *lock_threads() -= 1;
+        ENDED.notify_all();
+    }
+}
+
+fn lock_threads() -> MutexGuard<'static, usize> {
+    THREADS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until the threads of stores that were dropped have ended, at most so long.
+#[cfg(feature = "capi")]
+pub(super) fn settle(limit: Duration) {
+    drop(ENDED.wait_timeout_while(lock_threads(), limit, |threads| *threads > 0));
+}
+
 /// Starts a thread that takes no signal of the process's: they are the program's, not this library's.
 pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
     let mut blocked = SigSet::all();
@@ -167,6 +201,11 @@ pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<
     ] {
         blocked.remove(fault);
     }
+    let counted = Counted::new();
+    let body = move || {
+        let _counted = counted;
+        body();
+    };
     // A new thread inherits the mask of the one that starts it.
     let before = blocked
         .thread_swap_mask(SigmaskHow::SIG_BLOCK)

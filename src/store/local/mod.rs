@@ -272,6 +272,12 @@ impl Store for LocalStore {
     }
 }
 
+/// Waits until nothing is left in this process of the stores that were dropped, at most so long: before a `fork`, say.
+#[cfg(feature = "capi")]
+pub(crate) fn settle(limit: Duration) {
+    host::settle(limit);
+}
+
 impl Drop for LocalStore {
     fn drop(&mut self) {
         // In a forked child the threads are not there, their locks may be held for ever, and the alarm is the parent's.
