@@ -39,7 +39,7 @@ impl Time {
 }
 
 /// What a session is started with. Fixed for its life.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// The role name, such as `rootcoord`.
     pub role: String,
@@ -211,10 +211,11 @@ pub enum Output {
 }
 
 /// The state of a session, with the number that the C header gives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum Role {
     /// Not registered yet; an exclusive session waits here for the holder to go.
+    #[default]
     Starting = 1,
     /// Registered and contending.
     Standby = 2,

@@ -13,7 +13,8 @@
 //! - Replies may be late, lost, repeated or out of order; watches may be silent. Only a committed write is believed.
 //!
 //! Why its rules are safe stands in `docs/protocol.md`. Of the files, `lease` registers the session, `campaign` starts
-//! terms, `term` holds and ends them, `view` is what has been seen of the store, `request` sends and sorts answers.
+//! terms, `term` holds and ends them, `release` leaves nothing behind, `view` is what has been seen of the store, `request`
+//! sends and sorts answers.
 //!
 //! A handover to a named session would be a third way to start a term, beside the two in `campaign`.
 
@@ -26,6 +27,7 @@ mod io;
 mod lease;
 #[cfg(feature = "testkit")]
 mod normal;
+mod release;
 mod request;
 mod term;
 mod view;
@@ -55,7 +57,7 @@ use crate::kv::{KeyRange, LeaseId, Revision, WatchItem};
 use crate::record::Keys;
 
 /// One session's side of the election. See the contract on the module's page.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Election {
     settings: Arc<Settings>,
     keys: Arc<Keys>,
@@ -117,47 +119,9 @@ impl Election {
     pub fn new(settings: Settings) -> Self {
         Self {
             keys: Arc::new(Keys::new(&settings.root, &settings.role)),
-            #[cfg(feature = "testkit")]
-            flaw: None,
-            #[cfg(feature = "testkit")]
-            ghost: None,
-            server_id: 0,
-            lease: None,
-            lease_after: Time(0),
-            registered: false,
-            view: View::default(),
-            term: None,
-            burned: 0,
-            uncertain: false,
-            turn: None,
-            misses: 0,
-            campaign_after: Time(0),
-            first: None,
-            first_asked: 0,
             paused: settings.paused,
-            contend_after: Time(0),
-            failed_activations: 0,
-            held_since: None,
-            proving: None,
-            dead: None,
-            pending: Vec::new(),
-            next_id: 0,
-            op_after: Time(0),
-            op_failures: 0,
-            read_after: Time(0),
-            watch: None,
-            watch_failures: 0,
-            silent: 0,
-            degraded: None,
-            stopping: false,
-            fatal: None,
-            end_by: None,
-            told_role: Role::Starting,
-            told_holder: None,
-            told_blocked: None,
-            out: VecDeque::new(),
-            wake: None,
             settings: Arc::new(settings),
+            ..Self::default()
         }
     }
 

@@ -9,7 +9,7 @@ use super::request::{Kind, Lane, Pending};
 use super::{Election, flawed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{Compare, Op, Revision, Txn};
-use crate::record::{Tenure, TermRecord, encode};
+use crate::record::encode;
 
 /// No back-off is longer.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
@@ -399,82 +399,6 @@ impl Election {
             .min(now + (term.hold / 8).min(Duration::from_millis(250)));
     }
 
-    /// Leaves nothing behind: takes up a role that is this session's by an answer that never came, or ends it; marks a
-    /// term record of its own as released when nothing acts by it any more. False: there was nothing to do.
-    pub(super) fn tidy(&mut self, now: Time) -> bool {
-        if self
-            .fatal
-            .as_ref()
-            .is_some_and(|error| error.kind() == ErrorKind::Regressed)
-        {
-            return false;
-        }
-        let id = self.settings.session_id;
-        if let Some(active) = self
-            .view
-            .active
-            .as_ref()
-            .filter(|_| self.view.active_is_of(id))
-        {
-            let (token, current) = (active.revision, self.lease_is(active.lease));
-            let burned = token <= self.burned && !flawed!(self, ReuseTerm);
-            if current && !burned && self.term.is_none() && !self.is_unwilling(now) {
-                self.find(now, token);
-                return self.renew(now);
-            }
-            if current || burned {
-                if token > self.burned {
-                    self.burn(token);
-                }
-                self.release(now, token);
-                return true;
-            }
-        }
-        let will_campaign = self.registered && !self.is_unwilling(now) && self.term.is_none();
-        if will_campaign {
-            return false;
-        }
-        let seen = self.view.term.as_ref().map_or(0, |term| term.revision);
-        let Some(record) = self.own_term_released() else {
-            return false;
-        };
-        self.burned = self.burned.max(record.token);
-        let txn = Txn {
-            compares: vec![Compare::mod_revision(self.keys.term.clone(), seen)],
-            success: vec![Op::put(self.keys.term.clone(), encode(&record), 0)],
-            failure: self.read_all(),
-        };
-        self.send_txn(now, Kind::Mark, txn);
-        true
-    }
-
-    /// The term record, where it is held by this session, as released.
-    fn own_term_released(&self) -> Option<TermRecord> {
-        let mut record = self.view.own_held_term(self.settings.session_id).cloned()?;
-        record.tenure = Tenure::Released;
-        if record.token == 0 {
-            // The write that starts a term leaves it out: its own revision is the token.
-            record.token = self.view.term.as_ref()?.revision;
-        }
-        Some(record)
-    }
-
-    pub(super) fn released(&mut self, now: Time, token: Revision, revision: Revision) {
-        #[cfg(feature = "testkit")]
-        {
-            self.ghost = None;
-        }
-        let mut record = self.term_record(token, self.own_hold(), 0);
-        record.tenure = Tenure::Released;
-        self.view.wrote(revision, Some(None), Some(record), now);
-    }
-
-    pub(super) fn marked(&mut self, now: Time, revision: Revision) {
-        if let Some(record) = self.own_term_released() {
-            self.view.wrote(revision, None, Some(record), now);
-        }
-    }
-
     /// The known-bad variant that takes a read for a renewal.
     #[cfg(feature = "testkit")]
     pub(super) fn reread_flaw(&mut self, now: Time) {
@@ -486,34 +410,6 @@ impl Election {
                 self.activate(now);
             }
         }
-    }
-
-    fn find(&mut self, now: Time, token: Revision) {
-        let hold = self.own_hold();
-        self.term = Some(Term {
-            token,
-            hold,
-            renewals: 0,
-            renewed: None,
-            next: now,
-            jeopardy: false,
-            stage: Stage::Found { until: now + hold },
-        });
-    }
-
-    fn release(&mut self, now: Time, token: Revision) {
-        let mut record = self.term_record(token, self.own_hold(), 0);
-        record.tenure = Tenure::Released;
-        let active = self.keys.active.clone();
-        let txn = Txn {
-            compares: vec![Compare::mod_revision(active.clone(), token)],
-            success: vec![
-                Op::delete(active),
-                Op::put(self.keys.term.clone(), encode(&record), 0),
-            ],
-            failure: self.read_all(),
-        };
-        self.send_txn(now, Kind::Release(token), txn);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::kv::KeyRange;
 
 /// The keys of a role below a root.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Keys {
     /// The next server ID.
     pub(crate) id: Vec<u8>,
