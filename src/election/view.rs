@@ -283,8 +283,9 @@ impl View {
         })
     }
 
-    /// How many members stand before `own` in the order of campaigning: higher priority, then older member key. The
-    /// last holder is not counted, its member key may outlive it. An exclusive session has no member key, and waits for nobody.
+    /// How many members stand before `own` in the order of campaigning: higher priority, then older member key. Not
+    /// counted are those whose member key may have outlived them: the last holder, and one whose address a younger member
+    /// has taken. An exclusive session has no member key, and waits for nobody.
     pub(super) fn rank(&self, own: i64) -> u32 {
         let place = |member: &Member| {
             let ours = member.record.as_ref()?.coordha.as_ref()?;
@@ -302,8 +303,19 @@ impl View {
             **id != own
                 && !last.contains(&Some(**id))
                 && place(member).is_some_and(|place| place < mine)
+                && !self.has_successor(member)
         };
         u32::try_from(self.members.iter().filter(before).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a younger member has the same address: the older one's process is gone.
+    fn has_successor(&self, member: &Member) -> bool {
+        let same_address = |other: &Member| match (&other.record, &member.record) {
+            (Some(other), Some(record)) => other.address == record.address,
+            _ => false,
+        };
+        let mut others = self.members.values();
+        others.any(|other| other.created > member.created && same_address(other))
     }
 }
 

@@ -237,6 +237,24 @@ fn two_hundred_standbys_need_few_campaigns() {
 }
 
 #[test]
+fn a_standby_does_not_wait_for_a_dead_one_that_was_started_again_at_its_address() {
+    let (mut world, a, b) = pair();
+    let c = world.start(settings(3));
+    world.until("standby", |w| w.status(c).role == Role::Standby);
+    world.kill(a);
+    world.until("takeover", |w| w.holds(b));
+    let mut again = settings(1);
+    again.session_id = 4;
+    let again = world.start(again);
+    world.until("standby", |w| w.status(again).role == Role::Standby);
+    let dead = format!("{ACTIVE}-1");
+    assert!(world.store.get(dead.as_bytes()).is_some());
+    world.ask(b, Request::Stop).unwrap();
+    let took = world.until("takeover", |w| w.holds(c));
+    assert!(took < 10 * MS, "{took:?}");
+}
+
+#[test]
 fn a_failed_activation_leaves_the_turn_to_the_next() {
     let mut world = World::new();
     let by_hand = |n| Settings {
