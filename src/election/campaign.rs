@@ -244,7 +244,6 @@ impl Election {
         };
         let held = self.term_record(0, hold, 0);
         self.view.wrote(token, Some(Some(active)), Some(held), now);
-        self.misses = 0;
         self.held_since = None;
         let shown = self.view.active.as_ref().map(|active| active.revision);
         if token <= self.burned

@@ -150,6 +150,9 @@ impl Election {
         };
         let token = term.token;
         self.burn(token);
+        // One that was taken away before it was renewed counts as a campaign that failed: a stranger who puts the
+        // active key all the time is not answered put for put.
+        self.missed(now);
         let until = match term.stage {
             Stage::Found { .. } => {
                 self.term = None;
@@ -382,6 +385,7 @@ impl Election {
             return;
         };
         term.renewed = term.renewed.max(Some(sent));
+        self.misses = 0;
         let (hold, renewals, found) = (term.hold, term.renewals, !term.acts());
         let record = self.term_record(token, hold, renewals);
         self.view.wrote(revision, None, Some(record), now);
