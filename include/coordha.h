@@ -930,7 +930,7 @@ typedef struct {
  * network. A store that cannot be reached is an event (HA_EVENT_DEGRADED) and is tried again.
  *
  * @param config    which role, which address, which store. Copied; stays yours.
- * @param callbacks what to call; copied. NULL: you pull events with ha_session_next_event().
+ * @param callbacks what to call, copied; or NULL: you pull events with ha_session_next_event().
  * @param session   set to the session, which is yours until ha_session_free(); to NULL on
  *                  failure. Callbacks may run before it is set.
  * @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: nothing was started;

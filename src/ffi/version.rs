@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use super::boundary::{ask_text, guard};
+use super::boundary::{Value, ask_text, guard};
 
 const NUMBER: i32 = number(
     env!("CARGO_PKG_VERSION_MAJOR"),
@@ -33,7 +33,7 @@ const fn decimal(text: &str) -> i32 {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn ha_version_number() -> i32 {
-    guard(|| NUMBER)
+    guard(|| Value(NUMBER)).0
 }
 
 /// The same as text, such as "0.1.0".
@@ -55,13 +55,11 @@ pub extern "C" fn ha_version_string() -> *const c_char {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_has_feature(name: *const c_char) -> bool {
+    let features = [
+        ("etcd", cfg!(feature = "etcd")),
+        ("local", cfg!(feature = "local")),
+        ("tls", cfg!(feature = "tls")),
+    ];
     // SAFETY: the caller's string, as the header asks.
-    unsafe {
-        ask_text(name, |name| match name {
-            "etcd" => cfg!(feature = "etcd"),
-            "local" => cfg!(feature = "local"),
-            "tls" => cfg!(feature = "tls"),
-            _ => false,
-        })
-    }
+    unsafe { ask_text(name, |name| features.contains(&(name, true))) }
 }

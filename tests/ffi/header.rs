@@ -97,7 +97,7 @@ pub(crate) struct Function {
     pub(crate) name: String,
     pub(crate) returns: String,
     pub(crate) parameters: Vec<Parameter>,
-    comment: String,
+    pub(crate) comment: String,
 }
 
 pub(crate) struct Parameter {

@@ -1,6 +1,7 @@
 //! The C ABI from outside: the header, the symbols, and C programs that use the shared library.
 
 #![cfg(feature = "capi")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../support/bless.rs"]
 mod bless;
