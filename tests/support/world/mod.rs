@@ -8,6 +8,7 @@
     reason = "two test binaries share this world, and each uses a part of it"
 )]
 
+pub(crate) mod app;
 pub(crate) mod check;
 pub(crate) mod clock;
 pub(crate) mod config;

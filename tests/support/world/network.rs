@@ -5,9 +5,9 @@ use std::rc::Rc;
 use coordha::election::{Reply, RequestId, StoreRequest, WatchId};
 use coordha::kv::{Revision, StoreError, WatchItem};
 
+use super::app::near;
 use super::clock::{MS, Ns};
 use super::message::{Kind, Proc, Step, failed};
-use super::node::near;
 use super::{World, note, trace};
 
 /// How one direction of a link fares.
