@@ -1,7 +1,6 @@
 //! The shared library as it is shipped, but for optimisation, and C programs built against it. Each is built once.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -106,16 +105,17 @@ pub(crate) fn program(source: &str, libraries: &[&str]) -> PathBuf {
 pub(crate) fn build(source: &Path, libraries: &[&str]) -> PathBuf {
     let folder = shared_library().parent().unwrap();
     let name = source.file_stem().unwrap();
-    let mut file = OsString::from(name);
-    file.push(format!("-{}", std::process::id()));
-    let program = scratch().join(file);
+    let program = scratch().join(name);
+    // Another test process may be running the one that is there.
+    let fresh = program.with_extension(std::process::id().to_string());
     let mut compiler = compiler("cc", "c99");
-    compiler.args(["-D_GNU_SOURCE", "-g", "-pthread"]);
+    compiler.args(["-g", "-pthread"]);
     compiler.arg("-I").arg(root().join("tests/ffi/c"));
-    compiler.arg(source).arg("-o").arg(&program);
+    compiler.arg(source).arg("-o").arg(&fresh);
     compiler.arg("-L").arg(folder).arg("-lcoordha");
     compiler.arg(format!("-Wl,-rpath,{}", folder.display()));
     compiler.args(libraries);
     said(&mut compiler);
+    fs::rename(fresh, &program).unwrap();
     program
 }

@@ -1,1 +1,161 @@
+//! The C examples do what they say.
 
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::artifacts::program;
+
+/// For what must happen at some time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An example at work, and the lines that it says. Dropped, it is killed.
+struct Running {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    fn start(program: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                // Nobody listens any more once the test is over.
+                let _ = sender.send(line);
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// Waits for a line with these words.
+    fn says(&self, words: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("{:?} never said {words:?}", self.child));
+            if line.contains(words) {
+                return line;
+            }
+        }
+    }
+
+    /// Asks it to end, and waits until it has.
+    fn terminate(&mut self) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        // The end of its stdout is its own.
+        while self.lines.recv_timeout(PATIENCE).is_ok() {}
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Fails where it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_smallest_example_becomes_active_and_leaves_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("local:{}", folder.path().display());
+    let program = program("examples/c/minimal.c", &[]);
+    let mut running = Running::start(&program, &[&store, "127.0.0.1:1"]);
+    // Its stdout is a pipe, so its lines come when it ends: the store says when it is active.
+    let mut standby = coordinator(&store, &free_address(), &[]);
+    standby.says("holder=127.0.0.1:1 ");
+    let pid = Pid::from_raw(running.child.id().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    running.says("active, with fencing token ");
+    running.says("leaving: finish what runs");
+    assert!(running.child.wait().unwrap().success());
+    standby.terminate();
+}
+
+#[test]
+fn the_smallest_example_says_what_is_wrong() {
+    let program = program("examples/c/minimal.c", &[]);
+    let mut command = Command::new(program);
+    command
+        .args(["redis://x", "127.0.0.1:1"])
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut said = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(
+        said.contains("store.url") && said.contains("redis://x"),
+        "{said}"
+    );
+}
+
+fn coordinator(store: &str, listen: &str, more: &[&str]) -> Running {
+    let program = program("examples/c/coordinator.c", &["-lmicrohttpd"]);
+    let mut arguments = vec!["--store", store, "--role", "rootcoord", "--listen", listen];
+    arguments.extend(more);
+    Running::start(&program, &arguments)
+}
+
+fn get(address: &str, path: &str) -> (u16, String) {
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(PATIENCE))
+        .http_status_as_error(false)
+        .build();
+    let agent = ureq::Agent::new_with_config(config);
+    let mut response = agent.get(format!("http://{address}{path}")).call().unwrap();
+    let body = response.body_mut().read_to_string().unwrap();
+    (response.status().as_u16(), body)
+}
+
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+#[test]
+fn the_coordinator_hands_out_ids_and_its_standby_goes_on_with_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("local:{}", folder.path().display());
+    let (first, second) = (free_address(), free_address());
+    let quick = [
+        "--root",
+        "test/meta",
+        "--hold-ms",
+        "1000",
+        "--ttl-ms",
+        "5000",
+    ];
+    let mut active = coordinator(&store, &first, &quick);
+    let line = active.says("kind=ACTIVE ");
+    assert!(
+        line.starts_with("event at_ms=") && line.contains(" text=rootcoord ACTIVE "),
+        "{line}"
+    );
+    let mut standby = coordinator(&store, &second, &quick);
+    standby.says("kind=STANDBY ");
+
+    for id in 1..=3 {
+        assert_eq!(get(&first, "/next"), (200, format!("{id}\n")));
+    }
+    assert_eq!(get(&second, "/next"), (503, format!("{first}\n")));
+    let (_, status) = get(&first, "/status");
+    assert!(status.contains(" active=true token="), "{status}");
+    assert_eq!(get(&first, "/elsewhere").0, 404);
+
+    active.terminate();
+    standby.says("kind=ACTIVE ");
+    assert_eq!(get(&second, "/next"), (200, "4\n".to_owned()));
+    standby.terminate();
+}

@@ -2,6 +2,8 @@
 #ifndef CHECK_H
 #define CHECK_H
 
+#define _GNU_SOURCE
+
 #include <coordha.h>
 
 #include <inttypes.h>
