@@ -205,6 +205,9 @@ keys! {
         "Version in the session's record. Milvus reads it: it is a number of Milvus's, not of this library or of the program.";
     ACTIVATION_AUTO = "activation.auto", Kind::Bool, value("false"), Medium,
         "On: the library itself says ready and left, for programs that only ask whether they are active.";
+    SESSION_SHARED = "session.shared", Kind::Bool, value("false"), Low,
+        "On: the sessions of this process with the same store, root and address that have it on share one server ID and one \
+         lease, which ends with the last of them; the first one's lease.ttl_ms counts. What was put with the lease stays until then.";
     ACTIVATION_TIMEOUT_MS = "activation.timeout_ms", number(100, 3_600_000), value("60000"), Medium,
         "How long the application may take to say ready. Then the term is released and others are tried.";
     ACTIVATION_BACKOFF_MS = "activation.backoff_ms", number(0, 600_000), value("1000"), Low,

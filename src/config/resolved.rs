@@ -28,6 +28,8 @@ pub struct Resolved {
     pub record_version: String,
     /// "Ready" and "left" are said by the library.
     pub auto: bool,
+    /// Server ID and lease are shared with the other sessions of the process that ask for it.
+    pub shared: bool,
     /// Limit of an activation.
     pub activation_timeout: Duration,
     /// First pause after a failed activation.
@@ -182,6 +184,7 @@ pub(super) fn resolve(config: &Config) -> Result<Resolved> {
         priority: int(config, keys::PRIORITY)?,
         record_version: config.text(keys::RECORD_VERSION)?,
         auto: config.bool(keys::ACTIVATION_AUTO)?,
+        shared: config.bool(keys::SESSION_SHARED)?,
         activation_timeout: ms(config, keys::ACTIVATION_TIMEOUT_MS)?,
         activation_backoff: ms(config, keys::ACTIVATION_BACKOFF_MS)?,
         deactivation_timeout: ms(config, keys::DEACTIVATION_TIMEOUT_MS)?,

@@ -70,6 +70,10 @@ impl Ledger {
         (self.deactivate && !self.left && !self.ended).then_some(self.token)
     }
 
+    pub(super) fn is_over(&self) -> bool {
+        self.ended || self.is_defect()
+    }
+
     pub(super) fn is_defect(&self) -> bool {
         self.defect.is_some()
     }
@@ -113,6 +117,7 @@ impl Driver {
             format!("a defect of the library has ended the session: {text}"),
         );
         core.next = None;
+        core.id_turn = None;
         core.ledger.defect = Some(Defect {
             error: error.clone(),
             server_id: self.published.server_id(),
@@ -332,6 +337,7 @@ mod tests {
             store: Arc::new(Nowhere),
             sink: Arc::<Told>::clone(&told),
             name: ["", "", name, ""].map(str::to_owned),
+            shares: false,
             standby_log: None,
         });
         (driver.unwrap(), told)

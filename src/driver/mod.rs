@@ -8,6 +8,7 @@
 mod clock;
 mod defect;
 mod fence;
+mod group;
 mod pool;
 mod process;
 mod published;
@@ -28,6 +29,7 @@ pub(crate) use self::clock::now;
 use self::defect::Ledger;
 pub(crate) use self::defect::panic_text;
 use self::fence::{Timed, TimedId};
+use self::group::{IdTurn, Member};
 pub(crate) use self::process::current as current_process;
 pub(crate) use self::published::Published;
 pub(crate) use self::runtime::{SessionName, Shared};
@@ -62,6 +64,8 @@ pub(crate) struct Setup {
     pub(crate) sink: Arc<dyn Sink>,
     /// Released when the session has ended.
     pub(crate) name: SessionName,
+    /// Shares server ID and lease with the other sessions of the process that do, on this store, root and address.
+    pub(crate) shares: bool,
     /// Pause between two calls of [`Sink::still_standby`].
     pub(crate) standby_log: Option<Duration>,
 }
@@ -73,6 +77,8 @@ pub(crate) struct Driver {
     store: Arc<dyn Store>,
     sink: Arc<dyn Sink>,
     name: SessionName,
+    /// Its place among those that share server ID and lease.
+    member: Option<Member>,
     active_key: Vec<u8>,
     ranges: Vec<KeyRange>,
     request_timeout: Duration,
@@ -88,6 +94,8 @@ pub(crate) struct Driver {
 
 struct Core {
     election: Election,
+    /// It takes the server ID for all that share it.
+    id_turn: Option<IdTurn>,
     /// What the application was told and has answered: where the core fails, the rest is told from it.
     ledger: Ledger,
     watch: Option<AbortHandle>,
@@ -107,7 +115,7 @@ struct Done<T> {
 impl Driver {
     /// A session that begins at once.
     pub(crate) fn start(setup: Setup) -> Result<Arc<Self>> {
-        setup.shared.take_name(&setup.name)?;
+        setup.shared.take_name(&setup.name, setup.shares)?;
         let settings = &setup.settings;
         let ledger = Ledger::new(settings.auto, settings.deactivation_timeout);
         let request_timeout = settings.request_timeout;
@@ -118,6 +126,10 @@ impl Driver {
             role = settings.role,
             session_id = format_args!("{:032x}", settings.session_id),
         );
+        let member = setup.shares.then(|| {
+            let group = (setup.shared).group(&setup.store, &settings.root, &settings.address);
+            Member::join(group, settings)
+        });
         let election = Election::new(setup.settings);
         let driver = Arc::new(Self {
             published: Published::new(),
@@ -127,6 +139,7 @@ impl Driver {
             store: setup.store,
             sink: setup.sink,
             name: setup.name,
+            member,
             request_timeout,
             watch_limit,
             span,
@@ -136,6 +149,7 @@ impl Driver {
             let_go: AtomicBool::new(false),
             core: Mutex::new(Core {
                 election,
+                id_turn: None,
                 ledger,
                 watch: None,
                 proof: None,
@@ -145,7 +159,7 @@ impl Driver {
         });
         let id = driver.shared.fence.add(Arc::<Self>::clone(&driver));
         let _ = driver.timer.set(id);
-        driver.step(Election::start);
+        driver.begin();
         Ok(driver)
     }
 
@@ -280,6 +294,9 @@ impl Driver {
         };
         // Before the outputs: a release must not be on its way while another thread still reads "active".
         self.published.publish(&done.status);
+        if let Some(mut turn) = core.id_turn.take_if(|_| done.status.server_id > 0) {
+            *turn = done.status.server_id;
+        }
         core.next = done.next;
         self.set_log_time(core, now, done.status.role);
         for output in done.outputs {
@@ -331,6 +348,8 @@ impl Driver {
         }
         core.log_at = None;
         core.next = None;
+        core.id_turn = None;
+        self.leave_group();
         self.shared.leave_name(&self.name);
         if let Some(&id) = self.timer.get() {
             self.shared.fence.remove(id);
@@ -339,8 +358,12 @@ impl Driver {
 
     fn send(self: &Arc<Self>, id: RequestId, request: StoreRequest, limit: Duration) {
         let (driver, store) = (Arc::downgrade(self), Arc::clone(&self.store));
+        let member = self.member.clone();
         let work = async move {
-            let reply = requests::perform(&*store, request, limit).await;
+            let reply = match member {
+                Some(member) => member.perform(request, limit).await,
+                None => requests::perform(&*store, request, limit).await,
+            };
             step_weak(&driver, Input::Reply { id, reply });
         };
         self.spawn(work);

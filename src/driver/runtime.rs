@@ -2,7 +2,7 @@
 //! connections. It begins with the first session and ends with the last.
 
 use std::any::Any;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::Store;
 
 use super::fence::Fence;
+use super::group::Group;
 use super::pool::Pool;
 use super::{signals, threads};
 
@@ -38,7 +39,9 @@ pub(crate) struct Shared {
     pool: Pool,
     log: Arc<LogLane>,
     stores: Mutex<Vec<OpenStore>>,
-    started: Mutex<BTreeSet<SessionName>>,
+    groups: Mutex<Vec<Weak<Group>>>,
+    /// Whether each shares server ID and lease.
+    started: Mutex<BTreeMap<SessionName, bool>>,
     process: u32,
 }
 
@@ -99,6 +102,7 @@ impl Shared {
             pool: Pool::new(),
             log: Arc::default(),
             stores: Mutex::default(),
+            groups: Mutex::default(),
             started: Mutex::default(),
             process: std::process::id(),
         })
@@ -139,12 +143,30 @@ impl Shared {
         Ok(store)
     }
 
-    /// Takes a name until [`Shared::leave`]. Error: [`ErrorKind::AlreadyStarted`].
-    pub(crate) fn take_name(&self, name: &SessionName) -> Result<()> {
-        if lock(&self.started).insert(name.clone()) {
-            return Ok(());
+    /// The group of the sessions that share server ID and lease on this store, below this root, with this address.
+    pub(super) fn group(&self, store: &Arc<dyn Store>, root: &str, address: &str) -> Arc<Group> {
+        let mut groups = lock(&self.groups);
+        groups.retain(|group| group.strong_count() > 0);
+        let mut same = groups.iter().filter_map(Weak::upgrade);
+        if let Some(group) = same.find(|group| group.is_for(store, root, address)) {
+            return group;
         }
-        let [_, _, role, address] = name;
+        let group = Arc::new(Group::new(store, root, address));
+        groups.push(Arc::downgrade(&group));
+        group
+    }
+
+    /// Takes a name until [`Shared::leave_name`]. A role may be taken twice with two addresses, unless both share.
+    /// Error: [`ErrorKind::AlreadyStarted`].
+    pub(crate) fn take_name(&self, name: &SessionName, shares: bool) -> Result<()> {
+        let mut started = lock(&self.started);
+        let taken = started.iter().find(|(other, sharing)| {
+            other[..3] == name[..3] && (other[3] == name[3] || (shares && **sharing))
+        });
+        let Some(([_, _, role, address], _)) = taken else {
+            started.insert(name.clone(), shares);
+            return Ok(());
+        };
         Err(Error::new(
             ErrorKind::AlreadyStarted,
             format!("a session of role {role} with address {address} runs in this process already"),

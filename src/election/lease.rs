@@ -130,7 +130,7 @@ impl Election {
     /// Sends what is missing to be registered. False: nothing is, or it cannot be sent yet.
     pub(super) fn register(&mut self, now: Time) -> bool {
         if self.server_id == 0 {
-            if !self.due(now, self.op_after) {
+            if self.awaits_id || !self.due(now, self.op_after) {
                 return false;
             }
             let read = vec![Op::read(crate::kv::KeyRange::key(self.keys.id.clone()))];

@@ -66,6 +66,8 @@ pub struct Election {
     #[cfg(feature = "testkit")]
     ghost: Option<(Revision, Time)>,
     server_id: i64,
+    /// Its server ID is taken by another session.
+    awaits_id: bool,
     lease: Option<Lease>,
     lease_after: Time,
     registered: bool,
@@ -136,6 +138,21 @@ impl Election {
 
     /// Begins: takes a server ID and a lease, registers, and contends.
     pub fn start(&mut self, now: Time) {
+        self.run(now);
+    }
+
+    /// Before [`Election::start`]: takes no server ID, but waits for [`Election::adopt_server_id`].
+    pub fn await_server_id(&mut self) {
+        self.awaits_id = true;
+    }
+
+    /// Ends that wait: with the server ID that another session of this process has taken, or 0: it takes one itself.
+    pub fn adopt_server_id(&mut self, now: Time, server_id: i64) {
+        if self.told_role == Role::Ended || !std::mem::take(&mut self.awaits_id) {
+            return;
+        }
+        self.server_id = server_id;
+        self.check_deadline(now);
         self.run(now);
     }
 

@@ -80,6 +80,7 @@ fn start(
         settings,
         shared,
         store,
+        shares: resolved.shared,
         sink: Arc::<Outbox>::clone(&outbox),
         standby_log: resolved.standby_log,
     })?;

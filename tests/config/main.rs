@@ -221,7 +221,6 @@ fn unknown_key_names_the_nearest_one_and_hides_the_value() {
 #[test]
 fn keys_of_later_versions_are_refused_and_not_ignored() {
     for key in [
-        "session.shared",
         "txn.inflight",
         "election.milvus_takeover_delay_ms",
         "log.format",
