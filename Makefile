@@ -63,7 +63,7 @@ install-test: build ## Install into fresh folders and build C programs against t
 	@tests/install/run.sh
 
 .PHONY: lint
-lint: ## rustfmt, clippy, rustdoc, gofmt, go vet: warnings are errors
+lint: ## rustfmt, clippy, rustdoc, cargo-deny, gofmt, go vet, shellcheck: warnings are errors
 	@tools/lint.sh
 
 .PHONY: sim

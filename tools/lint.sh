@@ -36,6 +36,6 @@ fi
 if have cargo-deny cargo deny --version; then
     cargo deny --locked check --hide-inclusion-graph bans licenses sources
 fi
-for script in tools/*.sh .ci/run; do
-    bash -n "$script"
-done
+if have shellcheck shellcheck --version; then
+    shellcheck tools/*.sh tests/install/run.sh .ci/run
+fi

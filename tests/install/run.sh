@@ -49,8 +49,9 @@ by_pkg_config() {
 # by_cmake <what> <prefix>
 by_cmake() {
     local build=$root/cmake program
-    cmake -S . -B "$build" -DWANTED="$wanted" -DCMAKE_PREFIX_PATH="$2" --log-level=ERROR >"$root/log" 2>&1 &&
-        cmake --build "$build" >>"$root/log" 2>&1 || fail "$1, CMake: $(cat "$root/log")"
+    cmake -S . -B "$build" -DWANTED="$wanted" -DCMAKE_PREFIX_PATH="$2" --log-level=ERROR >"$root/log" 2>&1 ||
+        fail "$1, CMake: $(cat "$root/log")"
+    cmake --build "$build" >"$root/log" 2>&1 || fail "$1, CMake: $(cat "$root/log")"
     for program in c_coordha c_static cxx_coordha cxx_static; do
         [[ $("$build/$program") == "$wanted" ]] || fail "$1, CMake, $program"
         passes "$1, CMake $program"
