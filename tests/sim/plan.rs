@@ -128,6 +128,7 @@ fn nodes(rng: &mut Rng, equal: bool) -> Vec<NodeConfig> {
                 priority: if ranked { rng.i32(0..3) } else { 0 },
                 active_standby: !(exclusive && rng.bool()),
                 paused: at > 0 && rng.u8(0..40) == 0,
+                auto: rng.u8(0..8) == 0,
                 host: (hosts > 0).then(|| rng.u8(0..hosts)),
                 rate: match clocks {
                     0 => Rate::TRUE,

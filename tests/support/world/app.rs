@@ -12,6 +12,9 @@ impl World {
     /// What the application does when it is told something.
     pub(crate) fn application(&mut self, at: usize, event: &Event) {
         let node = &mut self.nodes[at];
+        if node.config.auto {
+            return;
+        }
         let app = &node.config.app;
         let chance = node.rng.u32(0..1000);
         let (after, request) = match event {

@@ -25,6 +25,8 @@ pub(crate) struct NodeConfig {
     pub(crate) priority: i32,
     pub(crate) active_standby: bool,
     pub(crate) paused: bool,
+    /// Ready and left are said by the core itself.
+    pub(crate) auto: bool,
     /// The host whose processes may prove each other's death; `None`: no such proof.
     pub(crate) host: Option<u8>,
     pub(crate) rate: Rate,
@@ -48,6 +50,7 @@ impl Default for NodeConfig {
             priority: 0,
             active_standby: true,
             paused: false,
+            auto: false,
             host: None,
             rate: Rate::TRUE,
             offset: SECOND,
@@ -69,7 +72,7 @@ impl NodeConfig {
             priority: self.priority,
             active_standby: self.active_standby,
             paused: self.paused,
-            auto: false,
+            auto: self.auto,
             hold: Duration::from_nanos(self.hold),
             ttl: Duration::from_nanos(self.ttl),
             reread: Duration::from_nanos(self.reread),
