@@ -128,14 +128,19 @@ impl Member {
         }
     }
 
-    /// The session has ended. Gives a lease that its last user could not end itself.
-    pub(super) fn leave(&self) -> Option<LeaseId> {
-        let mut state = self.group.state();
-        state.users.remove(&self.session_id);
-        if state.users.is_empty() {
-            state.lease.take()
-        } else {
-            None
+    /// The session has ended without having asked for the end of its lease, so that is done now: once, as well as may be.
+    async fn leave(&self, limit: Duration) {
+        let lease = {
+            let mut state = self.group.state();
+            let last = state.users.is_empty();
+            state.lease.take_if(|_| last)
+        };
+        let done = match lease {
+            Some(lease) => self.group.store.revoke(lease, limit).await,
+            None => self.withdraw(limit).await,
+        };
+        if let Err(error) = done {
+            tracing::debug!(?error, "keys of the session are left behind");
         }
     }
 
@@ -175,14 +180,17 @@ impl Member {
 
     /// What the end of the lease would do: deletes the session's own keys, while others go on with the lease.
     async fn withdraw(&self, limit: Duration) -> Result<(), StoreError> {
-        let read = Txn {
-            success: vec![Op::read(self.keys.role_range())],
-            ..Txn::default()
-        };
-        let found = self.group.store.txn(read, limit).await?;
-        let txn = self.without_own(&found);
-        if txn.success.is_empty() || self.group.store.txn(txn, limit).await?.succeeded {
-            return Ok(());
+        // Twice: the last of the others may end the lease meanwhile, and the keys with it.
+        for _ in 0..2 {
+            let read = Txn {
+                success: vec![Op::read(self.keys.role_range())],
+                ..Txn::default()
+            };
+            let found = self.group.store.txn(read, limit).await?;
+            let txn = self.without_own(&found);
+            if txn.success.is_empty() || self.group.store.txn(txn, limit).await?.succeeded {
+                return Ok(());
+            }
         }
         let why = "a key of the session changed while it was to be deleted";
         Err(StoreError::Unavailable(why.into()))
@@ -247,20 +255,14 @@ impl Driver {
         });
     }
 
-    /// The session has ended. A lease that its last user could not end in order is revoked.
+    /// The session has ended.
     pub(super) fn leave_group(&self) {
-        let Some(lease) = self.member.as_ref().and_then(Member::leave) else {
+        let Some(member) = self.member.clone() else {
             return;
         };
-        let (store, limit) = (Arc::clone(&self.store), self.request_timeout);
-        self.spawn(async move {
-            if let Err(error) = store.revoke(lease, limit).await {
-                tracing::debug!(
-                    ?error,
-                    lease,
-                    "the shared lease is left to its time to live"
-                );
-            }
-        });
+        if member.group.state().users.remove(&member.session_id) {
+            let limit = self.request_timeout;
+            self.spawn(async move { member.leave(limit).await });
+        }
     }
 }

@@ -3,11 +3,13 @@
 #![cfg(feature = "testkit")]
 
 mod callbacks;
+mod counted;
 mod etcd;
 mod events;
 mod lifecycle;
 mod limits;
 mod logs;
+mod shared;
 #[path = "../support/mod.rs"]
 mod support;
 mod switched;
