@@ -52,7 +52,7 @@ demo: build ## Three coordinators, a kill -9, a takeover: on the embedded store,
 
 .PHONY: test
 test: ## All tests: build, lint, unit, simulation, exploration, conformance, real etcd, C, install
-	@tools/test.sh setup etcd build install-test lint check explore sim "sim BAD=all"
+	@tools/test.sh setup etcd build install-test abi lint check explore sim "sim BAD=all"
 
 .PHONY: check
 check: ## The tests of `cargo test` alone; TESTS=<name> narrows them
@@ -61,6 +61,10 @@ check: ## The tests of `cargo test` alone; TESTS=<name> narrows them
 .PHONY: install-test
 install-test: build ## Install into fresh folders and build C programs against that: pkg-config, CMake, C99, C++17
 	@tests/install/run.sh
+
+.PHONY: abi
+abi: ## Compare the ABI of the shared library with the one that programs were built for
+	@tools/abi.sh
 
 .PHONY: lint
 lint: ## rustfmt, clippy, rustdoc, cargo-deny, gofmt, go vet, shellcheck: warnings are errors
@@ -90,6 +94,8 @@ etcd: ## Build the newer etcds that the tests use, into .etcd
 .PHONY: bless
 bless: ## Write anew all that is generated: header, configuration page, README's examples, ABI baseline
 	COORDHA_BLESS=1 cargo test --locked --all-features --test generated
+	COORDHA_BLESS=1 cargo test --locked --all-features --test ffi header
+	COORDHA_BLESS=1 tools/abi.sh
 
 .PHONY: install
 # By sudo, what the user built is installed: root may have no toolchain.
