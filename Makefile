@@ -47,7 +47,7 @@ demo: build ## Three coordinators, a kill -9, a takeover: on the embedded store,
 	mkdir -p $(TARGET)/demo
 	ln -sf ../release/$(notdir $(SHARED)) $(TARGET)/demo/$(SONAME)
 	$(CC) -std=c99 -O2 -Wall -Wextra -Iinclude examples/c/coordinator.c -o $(TARGET)/demo/coordinator \
-		-L$(TARGET)/demo -l:$(SONAME) -Wl,-rpath,'$$ORIGIN' $$(pkg-config --cflags --libs libmicrohttpd)
+		-L$(TARGET)/demo -l:$(SONAME) -Wl,-rpath,'$$ORIGIN' $$(pkg-config --cflags --libs libmicrohttpd) -pthread
 	@$(TARGET)/static/examples/demo --c $(TARGET)/demo/coordinator --rust $(TARGET)/static/examples/coordinator --out $(TARGET)/demo
 
 .PHONY: test
