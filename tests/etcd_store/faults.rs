@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use coordha::kv::{StoreError, WatchItem};
 use coordha::store::Store;
 
-use crate::support::etcd::Etcd;
+use crate::support::etcd::{Etcd, Version};
 use crate::support::ports::Port;
 use crate::support::proxy::Proxy;
 use crate::support::wait::{until, until_async};
@@ -314,7 +314,7 @@ async fn dropped_store_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn version_of_the_server_is_learnt() {
-    let etcd = Etcd::start();
+    let etcd = Etcd::builder().version(Version::V3_4).start();
     let store = store(etcd.endpoints());
     assert_eq!(store.health().version, None);
     put(&store, "k").await;

@@ -8,6 +8,8 @@ use coordha::error::ErrorKind;
 use coordha::kv::Revision;
 use coordha::session::{Event, EventKind, Reason, Session};
 
+use crate::faulty::Faulty;
+use crate::place::Contender;
 use crate::referee::Referee;
 
 /// How long a test waits for what must come.
@@ -36,6 +38,7 @@ pub(crate) struct Coordinator {
     pub(crate) name: String,
     pub(crate) session: Session,
     log: Arc<Log>,
+    manner: Arc<Mutex<Manner>>,
     referee: Arc<Referee>,
 }
 
@@ -47,16 +50,38 @@ impl Coordinator {
         referee: &Arc<Referee>,
     ) -> Self {
         let session = Session::start(config, None).unwrap();
+        Self::of(name, session, manner, referee)
+    }
+
+    pub(crate) fn start_on(
+        name: &str,
+        store: &Arc<Faulty>,
+        config: &Config,
+        referee: &Arc<Referee>,
+    ) -> Self {
+        let session = Session::start_on(Arc::<Faulty>::clone(store), config, None).unwrap();
+        Self::of(name, session, Manner::Prompt, referee)
+    }
+
+    fn of(name: &str, session: Session, manner: Manner, referee: &Arc<Referee>) -> Self {
         referee.watch(name, &session);
         let log = Arc::<Log>::default();
+        let manner = Arc::new(Mutex::new(manner));
         let (its_session, its_log) = (session.clone(), Arc::clone(&log));
-        std::thread::spawn(move || read(&its_session, &its_log, manner));
+        let its_manner = Arc::clone(&manner);
+        std::thread::spawn(move || read(&its_session, &its_log, &its_manner));
         Self {
             name: name.to_owned(),
             session,
             log,
+            manner,
             referee: Arc::clone(referee),
         }
+    }
+
+    /// From now on it answers so.
+    pub(crate) fn behave(&self, manner: Manner) {
+        *self.manner.lock().unwrap() = manner;
     }
 
     /// All events so far of a kind.
@@ -160,12 +185,27 @@ impl Drop for Coordinator {
     }
 }
 
-fn read(session: &Session, log: &Log, manner: Manner) {
+impl Contender for Coordinator {
+    fn is_active(&self) -> bool {
+        self.session.is_active()
+    }
+
+    fn token(&self) -> Revision {
+        self.session.fencing_token()
+    }
+
+    fn stop(self: Box<Self>) {
+        (*self).stop();
+    }
+}
+
+fn read(session: &Session, log: &Log, manner: &Mutex<Manner>) {
     loop {
         let Ok(event) = session.next_event(None) else {
             return;
         };
         let (kind, token) = (event.kind(), event.token());
+        let manner = *manner.lock().unwrap();
         log.events.lock().unwrap().push((Instant::now(), event));
         log.changed.notify_all();
         // A late answer is an error, and no harm.

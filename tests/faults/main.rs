@@ -2,9 +2,19 @@
 
 #![cfg(all(feature = "testkit", feature = "etcd"))]
 
+mod application;
+mod child;
+mod cluster;
 mod coordinator;
+mod faulty;
 mod keys;
+mod leases;
+mod life;
+mod many;
+mod network;
 mod place;
+mod processes;
 mod referee;
+mod starts;
 #[path = "../support/mod.rs"]
 mod support;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use coordha::config::{Config, keys};
 use coordha::kv::Revision;
-use coordha::session::{EventKind, Role};
+use coordha::session::EventKind;
 
+use crate::child::Child;
 use crate::coordinator::{Coordinator, Manner};
+use crate::faulty::Faulty;
 use crate::referee::Referee;
 use crate::support::etcd::{Builder, Etcd};
 use crate::support::wait::until;
@@ -16,6 +18,14 @@ pub(crate) const TERM_KEY: &str = "by-dev/meta/ha/rootcoord/term";
 
 /// Hold time of the sessions of these tests, in ms: short, and long enough for a busy machine.
 pub(crate) const HOLD_MS: u64 = 1_500;
+
+/// One that can stand in the election: a session of this process or of another one.
+pub(crate) trait Contender {
+    fn is_active(&self) -> bool;
+    fn token(&self) -> Revision;
+    /// Ends it in order, and waits for its end.
+    fn stop(self: Box<Self>);
+}
 
 pub(crate) struct Place {
     pub(crate) etcd: Etcd,
@@ -44,19 +54,24 @@ impl Place {
     /// The same, with the store reached at other addresses, such as a proxy's.
     pub(crate) fn config_at(&self, number: u16, endpoints: &[String]) -> Config {
         let mut config = Config::new();
-        for (key, value) in [
-            (keys::ROLE, "rootcoord"),
-            (keys::ADDRESS, &format!("127.0.0.1:{number}")),
-            (keys::STORE_URL, &format!("etcd://{}", endpoints.join(","))),
-            (keys::ACTIVE_STANDBY_ENABLED, "true"),
-            (keys::ELECTION_HOLD_MS, &HOLD_MS.to_string()),
-            (keys::LEASE_TTL_MS, "10000"),
-            (keys::ELECTION_REREAD_MS, "1000"),
-            (keys::ELECTION_SAME_HOST_PROOF, "false"),
-        ] {
-            config.set(key, value).unwrap();
+        for (key, value) in self.pairs(number, endpoints) {
+            config.set(key, &value).unwrap();
         }
         config
+    }
+
+    /// The keys and values of such a configuration.
+    pub(crate) fn pairs(&self, number: u16, endpoints: &[String]) -> Vec<(&'static str, String)> {
+        vec![
+            (keys::ROLE, "rootcoord".into()),
+            (keys::ADDRESS, format!("127.0.0.1:{number}")),
+            (keys::STORE_URL, format!("etcd://{}", endpoints.join(","))),
+            (keys::ACTIVE_STANDBY_ENABLED, "true".into()),
+            (keys::ELECTION_HOLD_MS, HOLD_MS.to_string()),
+            (keys::LEASE_TTL_MS, "10000".into()),
+            (keys::ELECTION_REREAD_MS, "1000".into()),
+            (keys::ELECTION_SAME_HOST_PROOF, "false".into()),
+        ]
     }
 
     pub(crate) fn coordinator(&self, name: &str, config: &Config) -> Coordinator {
@@ -78,6 +93,47 @@ impl Place {
         Coordinator::start(name, config, manner, &self.referee)
     }
 
+    /// One whose calls of the store go through `store`.
+    pub(crate) fn coordinator_on(
+        &self,
+        name: &str,
+        store: &Arc<Faulty>,
+        config: &Config,
+    ) -> Coordinator {
+        Coordinator::start_on(name, store, config, &self.referee)
+    }
+
+    /// One in a process of its own, with these keys and values beside the usual ones.
+    pub(crate) fn child(&self, name: &str, number: u16, more: &[(&'static str, &str)]) -> Child {
+        Child::start(name, &self.child_pairs(number, more), &self.referee)
+    }
+
+    /// One that a command starts to which the child's own command line is added.
+    pub(crate) fn child_by(
+        &self,
+        command: std::process::Command,
+        name: &str,
+        number: u16,
+        more: &[(&'static str, &str)],
+    ) -> Child {
+        Child::start_by(
+            command,
+            name,
+            &self.child_pairs(number, more),
+            &self.referee,
+        )
+    }
+
+    fn child_pairs(
+        &self,
+        number: u16,
+        more: &[(&'static str, &str)],
+    ) -> Vec<(&'static str, String)> {
+        let mut pairs = self.pairs(number, &self.etcd.endpoints());
+        pairs.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));
+        pairs
+    }
+
     /// A is active, B stands by; with A's token.
     pub(crate) fn pair(&self) -> (Coordinator, Coordinator, Revision) {
         let a = self.coordinator("A", &self.config(1));
@@ -94,6 +150,25 @@ impl Place {
         (!text.is_empty()).then_some(text)
     }
 
+    /// The term record; `None`: absent.
+    pub(crate) fn term_record(&self) -> Option<serde_json::Value> {
+        Some(serde_json::from_str(&self.value(TERM_KEY)?).unwrap())
+    }
+
+    /// How often the term has been renewed.
+    pub(crate) fn renewals(&self) -> u64 {
+        let record = self.term_record();
+        record.and_then(|r| r["Renewals"].as_u64()).unwrap_or(0)
+    }
+
+    /// Waits until the store has shown `count` renewals more.
+    pub(crate) fn wait_for_renewals(&self, count: u64) {
+        let before = self.renewals();
+        until("renewals", || {
+            (self.renewals() >= before + count).then_some(())
+        });
+    }
+
     pub(crate) fn member_key(coordinator: &Coordinator) -> String {
         format!("{ACTIVE_KEY}-{}", coordinator.session.server_id())
     }
@@ -107,6 +182,12 @@ impl Place {
         format!("{:x}", record["LeaseID"].as_i64().expect("LeaseID"))
     }
 
+    /// Whether a lease still lives in the store.
+    pub(crate) fn lease_lives(&self, lease: &str) -> bool {
+        let answer = self.etcd.ctl(&["lease", "timetolive", lease]);
+        !answer.contains("already expired")
+    }
+
     /// Waits until exactly one of them is active, and gives its index.
     pub(crate) fn winner(&self, coordinators: &[&Coordinator]) -> usize {
         until("one active coordinator", || {
@@ -116,20 +197,28 @@ impl Place {
 
     /// The end of each row: one becomes active without a restart, then each of the others is able to win, as each
     /// winner leaves. Then the referee judges.
-    pub(crate) fn everyone_can_win(self, mut coordinators: Vec<Coordinator>) {
+    pub(crate) fn everyone_can_win(self, coordinators: Vec<Coordinator>) {
+        let boxed = |coordinator| -> Box<dyn Contender> { Box::new(coordinator) };
+        self.all_can_win(coordinators.into_iter().map(boxed).collect());
+    }
+
+    pub(crate) fn all_can_win(self, mut contenders: Vec<Box<dyn Contender>>) {
         let mut last = 0;
-        while !coordinators.is_empty() {
-            let winner = self.winner(&coordinators.iter().collect::<Vec<_>>());
-            let winner = coordinators.remove(winner);
-            let token = winner.session.fencing_token();
+        while !contenders.is_empty() {
+            let winner = until("one active contender", || {
+                contenders.iter().position(|c| c.is_active())
+            });
+            let winner = contenders.remove(winner);
+            let token = winner.token();
             assert!(token > last, "token {token} after {last}");
             last = token;
-            let standbys = coordinators
-                .iter()
-                .all(|c| c.session.role() != Role::Active);
-            assert!(standbys, "two active");
             winner.stop();
         }
+        self.judge();
+    }
+
+    /// What the referee says of a row whose contenders are gone.
+    pub(crate) fn judge(self) {
         Arc::into_inner(self.referee)
             .expect("all coordinators are gone")
             .judge();

@@ -1,22 +1,60 @@
 //! What must hold in every row, whatever the fault: tokens grow, no guarded write by a past holder commits, and no two
 //! sessions say "active" at once.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use coordha::kv::Revision;
 use coordha::session::Session;
+use rustix::time::{ClockId, clock_gettime};
+
+/// The clock of the host that all its processes share: ns since boot, suspend included.
+pub(crate) fn boot_ns() -> i64 {
+    let now = clock_gettime(ClockId::Boottime);
+    now.tv_sec * 1_000_000_000 + now.tv_nsec
+}
+
+/// When a session said "I am active" in one term, as [`boot_ns`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// Just after the first such answer.
+    pub(crate) first: i64,
+    /// Just before the last one was asked for.
+    pub(crate) last: i64,
+}
+
+impl Span {
+    /// Asks a session once; with what it has answered before in the same term.
+    pub(crate) fn sample(
+        session: &Session,
+        so_far: Option<(Revision, Self)>,
+    ) -> Option<(Revision, Self)> {
+        let (token, last) = (session.fencing_token(), boot_ns());
+        // The same token before and after: the answer was given in its term.
+        if token == 0 || !session.is_active() || session.fencing_token() != token {
+            return None;
+        }
+        let first = match so_far {
+            Some((before, span)) if before == token => span.first,
+            _ => boot_ns(),
+        };
+        Some((token, Self { first, last }))
+    }
+}
 
 #[derive(Default)]
 struct Book {
     sessions: Vec<(String, Session)>,
+    /// By token, and by who said it.
+    spans: BTreeMap<(Revision, String), Span>,
     /// Guarded writes that committed: (revision, token, writer).
     writes: Vec<(Revision, Revision, String)>,
-    breaches: Vec<String>,
 }
 
-/// Watches all sessions of a test, on a thread of its own, until it is asked for its judgement.
+/// Watches all sessions of a test, on a thread of its own, until it is asked for its judgement. Those of other processes
+/// are told to it.
 pub(crate) struct Referee {
     book: Arc<Mutex<Book>>,
     done: Arc<AtomicBool>,
@@ -51,6 +89,12 @@ impl Referee {
         book.sessions.retain(|(other, _)| other != name);
     }
 
+    /// A session of another process has said "active" from `span.first` to `span.last` at least.
+    pub(crate) fn saw(&self, name: &str, token: Revision, span: Span) {
+        let mut book = self.book.lock().unwrap();
+        book.spans.insert((token, name.to_owned()), span);
+    }
+
     /// A guarded write of the term `token` committed at `revision`.
     pub(crate) fn wrote(&self, writer: &str, token: Revision, revision: Revision) {
         let mut book = self.book.lock().unwrap();
@@ -65,17 +109,9 @@ impl Referee {
         }
         let mut book = self.book.lock().unwrap();
         book.writes.sort();
-        let writes = std::mem::take(&mut book.writes);
-        for pair in writes.windows(2) {
-            let ((_, before, first), (at, token, second)) = (&pair[0], &pair[1]);
-            if token < before {
-                let text = format!(
-                    "{second} wrote with token {token} at {at}, after {first} with {before}"
-                );
-                book.breaches.push(text);
-            }
-        }
-        assert!(book.breaches.is_empty(), "{:#?}", book.breaches);
+        let mut breaches = overlaps(&book.spans);
+        breaches.extend(late_writes(&book.writes));
+        assert!(breaches.is_empty(), "{breaches:#?}");
     }
 }
 
@@ -85,17 +121,70 @@ impl Drop for Referee {
     }
 }
 
-/// Two that are active in one look prove nothing, as they are asked one after the other; where the first still is
-/// when it is asked again, they were active together.
 fn look(book: &mut Book) {
-    let active = |(_, session): &&(String, Session)| session.is_active();
-    let now: Vec<&(String, Session)> = book.sessions.iter().filter(active).collect();
-    let [first, second, ..] = now.as_slice() else {
-        return;
-    };
-    let token = first.1.fencing_token();
-    if first.1.is_active() && first.1.fencing_token() == token && book.breaches.len() < 10 {
-        let text = format!("{} and {} are active at once", first.0, second.0);
-        book.breaches.push(text);
+    for (name, session) in &book.sessions {
+        let token = session.fencing_token();
+        let key = (token, name.clone());
+        let so_far = book.spans.get(&key).map(|span| (token, *span));
+        if let Some((token, span)) = Span::sample(session, so_far) {
+            book.spans.insert((token, name.clone()), span);
+        }
     }
+}
+
+/// One that has said "active" in a later term before another one said it for the last time in an earlier one.
+fn overlaps(spans: &BTreeMap<(Revision, String), Span>) -> Vec<String> {
+    let mut breaches = Vec::new();
+    // Of all earlier terms, the one that was acted in last.
+    let mut latest: Option<(&(Revision, String), i64)> = None;
+    for (key, span) in spans {
+        if let Some((earlier, last)) = latest {
+            let (token, name) = key;
+            if last > span.first {
+                let early = last - span.first;
+                breaches.push(format!(
+                    "{name} was active with token {token} {early} ns before {} was for the last time with {}",
+                    earlier.1, earlier.0
+                ));
+            }
+            if earlier.0 == *token {
+                breaches.push(format!("{name} and {} both had token {token}", earlier.1));
+            }
+        }
+        if latest.is_none_or(|(_, last)| span.last > last) {
+            latest = Some((key, span.last));
+        }
+    }
+    breaches
+}
+
+fn late_writes(writes: &[(Revision, Revision, String)]) -> Vec<String> {
+    let late = writes.windows(2).filter(|pair| pair[1].1 < pair[0].1);
+    let text = |pair: &[(Revision, Revision, String)]| {
+        let ((_, before, first), (at, token, second)) = (&pair[0], &pair[1]);
+        format!("{second} wrote with token {token} at {at}, after {first} with {before}")
+    };
+    late.map(text).collect()
+}
+
+#[test]
+fn the_referee_sees_terms_that_overlap() {
+    let span = |first, last| Span { first, last };
+    let name = |name: &str, token| (token, name.to_owned());
+    let apart = BTreeMap::from([(name("A", 5), span(0, 9)), (name("B", 8), span(10, 12))]);
+    assert!(overlaps(&apart).is_empty());
+    let overlap = BTreeMap::from([(name("A", 5), span(0, 11)), (name("B", 8), span(10, 12))]);
+    assert_eq!(overlaps(&overlap).len(), 1);
+    let hidden = BTreeMap::from([
+        (name("A", 5), span(0, 30)),
+        (name("B", 6), span(40, 41)),
+        (name("A", 7), span(20, 50)),
+    ]);
+    assert_eq!(overlaps(&hidden).len(), 1);
+    let twice = BTreeMap::from([(name("A", 5), span(0, 1)), (name("B", 5), span(2, 3))]);
+    assert_eq!(overlaps(&twice).len(), 1);
+    assert_eq!(
+        late_writes(&[(1, 5, "A".into()), (2, 8, "B".into()), (3, 5, "A".into())]).len(),
+        1
+    );
 }

@@ -178,6 +178,18 @@ impl Member {
         }
     }
 
+    pub fn copy_data_to(&self, folder: &Path) {
+        assert!(self.process.is_none(), "{} runs", self.name);
+        copy(&self.data.join("."), folder);
+    }
+
+    pub fn copy_data_from(&self, folder: &Path) {
+        assert!(self.process.is_none(), "{} runs", self.name);
+        fs::remove_dir_all(&self.data).expect("the data can be removed");
+        fs::create_dir(&self.data).expect("the folder can be made again");
+        copy(&folder.join("."), &self.data);
+    }
+
     pub fn stop(&mut self) {
         self.signal(Signal::TERM);
         if let Some(mut process) = self.process.take() {
@@ -200,6 +212,11 @@ impl Drop for Member {
             let _ = process.wait();
         }
     }
+}
+
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(status.expect("cp can be run").success());
 }
 
 /// A command whose process the kernel kills when the thread that started it ends: see [`spawn`].

@@ -1,7 +1,7 @@
 //! A real etcd of a test's own: one member or several, on loopback, with its data in a folder that goes with it.
 //!
 //! ```ignore
-//! let etcd = Etcd::start();                                  // one member, Debian's version, ready for work
+//! let etcd = Etcd::start();                                  // one member, ready for work
 //! let three = Etcd::builder().members(3).start();            // a cluster that has a leader
 //! three.pause(three.leader());                               // SIGSTOP
 //! ```
@@ -10,7 +10,7 @@
 
 mod member;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -31,6 +31,19 @@ pub enum Version {
 }
 
 impl Version {
+    /// The one of all tests that name none: what `$COORDHA_TEST_ETCD` says (3.4, 3.6 or 3.7), else 3.6 where it is
+    /// built, else Debian's.
+    pub fn of_tests() -> Self {
+        match std::env::var("COORDHA_TEST_ETCD").as_deref() {
+            Ok("3.4") => Self::V3_4,
+            Ok("3.6") => Self::V3_6,
+            Ok("3.7") => Self::V3_7,
+            Ok(other) => panic!("COORDHA_TEST_ETCD={other}: 3.4, 3.6 or 3.7"),
+            Err(_) if Self::V3_6.etcd().exists() => Self::V3_6,
+            Err(_) => Self::V3_4,
+        }
+    }
+
     /// The server.
     pub fn etcd(self) -> PathBuf {
         let (variable, version) = match self {
@@ -70,7 +83,7 @@ struct Tls {
 }
 
 impl Builder {
-    /// Another version than Debian's 3.4.
+    /// Another version than [`Version::of_tests`].
     pub fn version(mut self, version: Version) -> Self {
         self.version = version;
         self
@@ -184,7 +197,7 @@ pub struct Etcd {
 }
 
 impl Etcd {
-    /// One member of Debian's version, without TLS and authentication.
+    /// One member of [`Version::of_tests`], without TLS and authentication.
     pub fn start() -> Self {
         Self::builder().start()
     }
@@ -192,7 +205,7 @@ impl Etcd {
     /// For everything else. The smallest lease is 1 s, unless an argument says otherwise.
     pub fn builder() -> Builder {
         Builder {
-            version: Version::V3_4,
+            version: Version::of_tests(),
             members: 1,
             tls: None,
             root_password: None,
@@ -270,6 +283,16 @@ impl Etcd {
     pub fn restart(&mut self, member: usize) {
         let cluster = self.cluster.clone();
         self.members[member].spawn(&cluster);
+    }
+
+    /// Copies the data of a member that is down into a folder.
+    pub fn copy_data_to(&self, member: usize, folder: &Path) {
+        self.members[member].copy_data_to(folder);
+    }
+
+    /// Puts what was copied in the place of the data of a member that is down.
+    pub fn copy_data_from(&self, member: usize, folder: &Path) {
+        self.members[member].copy_data_from(folder);
     }
 
     /// Waits until a member answers linearizable reads.
