@@ -52,11 +52,15 @@ demo: build ## Three coordinators, a kill -9, a takeover: on the embedded store,
 
 .PHONY: test
 test: ## All tests: build, lint, unit, simulation, exploration, conformance, real etcd, C, install
-	@tools/test.sh setup etcd build install-test abi lint check explore sim "sim BAD=all"
+	@tools/test.sh setup etcd build install-test abi lint check check-old explore sim "sim BAD=all"
 
 .PHONY: check
 check: ## The tests of `cargo test` alone; TESTS=<name> narrows them
 	cargo test --locked --all-features -- $(TESTS)
+
+.PHONY: check-old
+check-old: ## The tests on a real etcd once more, on Debian's 3.4
+	COORDHA_TEST_ETCD=3.4 cargo test --locked --all-features --test faults --test etcd_store --test sessions
 
 .PHONY: install-test
 install-test: build ## Install into fresh folders and build C programs against that: pkg-config, CMake, C99, C++17
