@@ -286,14 +286,13 @@ pub async fn many_watches_see_every_change(lab: &dyn Lab) {
     put(store, "shared/k", "x").await;
     put(store, "own/150", "x").await;
     for (n, watch) in watches.iter_mut().enumerate() {
-        assert_eq!(
-            watch.changes(1).await,
-            [("shared/k".into(), from)],
-            "watch {n}"
-        );
+        let mut expected = vec![("shared/k".to_owned(), from)];
+        if n == 150 {
+            expected.push(("own/150".to_owned(), from + 1));
+        }
+        // Between two ranges there is no order.
+        let mut changes = watch.changes(expected.len()).await;
+        changes.sort_by_key(|(_, revision)| *revision);
+        assert_eq!(changes, expected, "watch {n}");
     }
-    assert_eq!(
-        watches[150].changes(1).await,
-        [("own/150".into(), from + 1)]
-    );
 }
