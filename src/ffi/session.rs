@@ -161,9 +161,14 @@ pub unsafe extern "C" fn ha_session_start(
                 handle: Arc::clone(&handle),
                 user_data,
             });
+            // The caller's share, made before a callback can give it back.
+            let given = Arc::clone(&handle);
             let started = config.start(caller)?;
             handle.value.know(&started);
-            write(session, give(handle));
+            let given = give::<HaSession>(given);
+            if !handle.value.freed.load(Ordering::Acquire) {
+                write(session, given);
+            }
             Ok(())
         })
     }
