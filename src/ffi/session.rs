@@ -119,8 +119,9 @@ impl Handle for HaSession {
 ///
 /// @param config    which role, which address, which store. Copied; stays yours.
 /// @param callbacks what to call, copied; or NULL: you pull events with ha_session_next_event().
-/// @param session   set to the session, which is yours until ha_session_free(); to NULL on
-///                  failure. Callbacks may run before it is set.
+/// @param session   set to the session, which is yours until ha_session_free(); to NULL on failure.
+///                  Callbacks may run before it is set; where one of them has freed the session
+///                  already, it is NULL.
 /// @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: nothing was started;
 ///         HA_ERR_ALREADY_STARTED: this process has a session with this role and address;
 ///         HA_ERR_INVALID_ARGUMENT, HA_ERR_UNSUPPORTED: the callbacks are wrong, or the store's
@@ -161,9 +162,14 @@ pub unsafe extern "C" fn ha_session_start(
                 handle: Arc::clone(&handle),
                 user_data,
             });
+            // The caller's share, made before a callback can give it back.
+            let given = Arc::clone(&handle);
             let started = config.start(caller)?;
             handle.value.know(&started);
-            write(session, give(handle));
+            let given = give::<HaSession>(given);
+            if !handle.value.freed.load(Ordering::Acquire) {
+                write(session, given);
+            }
             Ok(())
         })
     }
