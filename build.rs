@@ -130,13 +130,24 @@ extern \"C\" {{
         section + "\n/** @} */\n"
     }
 
-    /// The module comment of a Rust file: its first sentence, and the paragraphs after it.
+    /// The module comment of a Rust file: its first sentence, and the paragraphs after it. Examples in C, which stand
+    /// between fences there, are indented.
     fn module_comment(source: &str) -> (String, String) {
-        let text: Vec<&str> = source
+        let lines: Vec<&str> = source
             .lines()
             .map_while(|line| line.strip_prefix("//!"))
             .map(|line| line.strip_prefix(' ').unwrap_or(line))
             .collect();
+        let (mut text, mut example) = (Vec::new(), false);
+        for line in lines {
+            if line.starts_with("```") {
+                example = !example;
+            } else if example {
+                text.push(format!("    {line}"));
+            } else {
+                text.push(line.to_owned());
+            }
+        }
         let (title, rest) = text.split_first().expect("every file has a module comment");
         (
             title.trim_end_matches('.').to_owned(),

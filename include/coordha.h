@@ -604,6 +604,14 @@ void ha_error_free(ha_error *error);
 #define HA_KEY_ACTIVATION_AUTO "activation.auto"
 
 /**
+ * On: the sessions of this process with the same store, root and address that have it on share one
+ * server ID and one lease, which ends with the last of them; the first one's lease.ttl_ms counts.
+ * What was put with the lease stays until then.
+ * Default: false. Allowed: true or false.
+ */
+#define HA_KEY_SESSION_SHARED "session.shared"
+
+/**
  * How long the application may take to say ready. Then the term is released and others are tried.
  * Default: 60000. Allowed: a whole number of ms from 100 to 3600000.
  */
@@ -699,8 +707,9 @@ void ha_error_free(ha_error *error);
 #define HA_KEY_STORE_ETCD_CONNECT_TIMEOUT_MS "store.etcd.connect_timeout_ms"
 
 /**
- * Pause between two HTTP/2 pings to etcd, also while nothing else is sent.
- * Default: 3000. Allowed: a whole number of ms from 100 to 60000.
+ * Pause between two HTTP/2 pings to etcd; etcd drops a client that pings more often, so less than
+ * 5000 counts as 5000.
+ * Default: 5000. Allowed: a whole number of ms from 100 to 60000.
  */
 #define HA_KEY_STORE_ETCD_KEEPALIVE_MS "store.etcd.keepalive_ms"
 

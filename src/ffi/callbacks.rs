@@ -5,9 +5,11 @@
 //! that carries no other work: a slow one delays no renewal of the role, only the next callback.
 //! Not always on the same thread.
 //!
-//!     ha_callbacks cb = HA_CALLBACKS_INIT;
-//!     cb.on_activate = activate;
-//!     cb.user_data = app;
+//! ```c
+//! ha_callbacks cb = HA_CALLBACKS_INIT;
+//! cb.on_activate = activate;
+//! cb.user_data = app;
+//! ```
 //!
 //! - `on_activate` may run before ha_session_start() has returned: use the `session` that it is
 //!   given.

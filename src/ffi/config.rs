@@ -6,11 +6,13 @@
 //! what is allowed; ha_config_check() looks at all of them together, as ha_session_start() does
 //! before it starts anything.
 //!
-//!     ha_config *c = ha_config_new();
-//!     ha_config_set(c, HA_KEY_ROLE, "rootcoord", NULL);
-//!     ha_config_set(c, HA_KEY_ADDRESS, "10.0.0.5:53100", NULL);
-//!     ha_config_set(c, HA_KEY_STORE_URL, "etcd://10.0.0.1,10.0.0.2,10.0.0.3", NULL);
-//!     ha_config_set(c, HA_KEY_ACTIVE_STANDBY_ENABLED, "true", NULL);
+//! ```c
+//! ha_config *c = ha_config_new();
+//! ha_config_set(c, HA_KEY_ROLE, "rootcoord", NULL);
+//! ha_config_set(c, HA_KEY_ADDRESS, "10.0.0.5:53100", NULL);
+//! ha_config_set(c, HA_KEY_STORE_URL, "etcd://10.0.0.1,10.0.0.2,10.0.0.3", NULL);
+//! ha_config_set(c, HA_KEY_ACTIVE_STANDBY_ENABLED, "true", NULL);
+//! ```
 //!
 //! ha_session_start() copies it, so it may be changed, used for another session, or freed. One
 //! thread at a time; the functions that take it as `const` may be called from many at once.

@@ -5,11 +5,13 @@
 //! words and in details; pass NULL where the code is enough. `*err` is always written: NULL on
 //! success, else an error that is yours to free.
 //!
-//!     ha_error *err;
-//!     if (ha_config_set(c, HA_KEY_LEASE_TTL_MS, ttl, &err) != HA_OK) {
-//!         fprintf(stderr, "%s\n", ha_error_message(err));
-//!         ha_error_free(err);
-//!     }
+//! ```c
+//! ha_error *err;
+//! if (ha_config_set(c, HA_KEY_LEASE_TTL_MS, ttl, &err) != HA_OK) {
+//!     fprintf(stderr, "%s\n", ha_error_message(err));
+//!     ha_error_free(err);
+//! }
+//! ```
 //!
 //! Errors are plain data: they belong to no thread and no session, and outlive both. "Retriable"
 //! says that the same call may succeed later; "fatal" that a session which meets it ends.

@@ -5,12 +5,14 @@
 //! token when the work begins, not when it writes, or work begun in an old term writes with the
 //! right of a new one.
 //!
-//!     ha_txn *t;
-//!     ha_txn_new(session, token, &t, NULL);
-//!     ha_txn_if_revision(t, key, strlen(key), revision_when_read);
-//!     ha_txn_put(t, key, strlen(key), value, strlen(value));
-//!     int32_t status = ha_txn_commit(t, 1000, NULL);
-//!     ha_txn_free(t);
+//! ```c
+//! ha_txn *t;
+//! ha_txn_new(session, token, &t, NULL);
+//! ha_txn_if_revision(t, key, strlen(key), revision_when_read);
+//! ha_txn_put(t, key, strlen(key), value, strlen(value));
+//! int32_t status = ha_txn_commit(t, 1000, NULL);
+//! ha_txn_free(t);
+//! ```
 //!
 //! Keys are absolute, bytes with NUL allowed, 1 to 4096 of them; at most 100 operations and
 //! compares and 1 MiB in all. Keys of the library's own, under `<root>/session/` and

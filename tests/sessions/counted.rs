@@ -29,6 +29,7 @@ pub(crate) struct Lab {
 
 pub(crate) struct Counted {
     inner: Arc<dyn Store>,
+    /// Leases that were given in time.
     pub(crate) grants: AtomicUsize,
     pub(crate) revoked: Mutex<Vec<LeaseId>>,
     /// Whether requests for a server ID are answered.
@@ -145,8 +146,9 @@ fn asks_for_an_id(txn: &Txn) -> bool {
 #[async_trait]
 impl Store for Counted {
     async fn grant(&self, ttl: Duration, limit: Duration) -> Result<LeaseReply, StoreError> {
+        let granted = self.inner.grant(ttl, limit).await?;
         self.grants.fetch_add(1, Ordering::SeqCst);
-        self.inner.grant(ttl, limit).await
+        Ok(granted)
     }
 
     async fn keepalive(&self, lease: LeaseId, limit: Duration) -> Result<LeaseReply, StoreError> {
