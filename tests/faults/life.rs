@@ -153,7 +153,10 @@ impl Life {
         match words.as_slice() {
             ["stop"] => self.session.request_stop(),
             ["resign"] => self.session.resign(Duration::ZERO).unwrap(),
-            ["drain"] => self.drains = true,
+            ["drain"] => {
+                self.drains = true;
+                say("reply drains");
+            }
             ["left", token] => self.left(number(token)),
             ["check", token] => say(&format!("reply {}", self.session.holds(number(token)))),
             ["write", token, key] => self.write(number(token), key),

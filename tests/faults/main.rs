@@ -15,6 +15,7 @@ mod network;
 mod place;
 mod processes;
 mod referee;
+mod same_host;
 mod starts;
 #[path = "../support/mod.rs"]
 mod support;

@@ -77,7 +77,7 @@ fn f03_a_holder_that_drains_for_5_s_keeps_the_role_until_it_has() {
     let token = a.active_after(0);
     let b = place.coordinator("B", &place.config(2));
     b.nth(EventKind::Standby, 1);
-    a.tell("drain");
+    assert_eq!(a.ask("drain"), "drains");
     a.signal(Signal::TERM);
     a.event_after(token, "DEACTIVATE");
     // Renewed all the while, each 375 ms.

@@ -124,6 +124,9 @@ impl Drop for Referee {
 fn look(book: &mut Book) {
     for (name, session) in &book.sessions {
         let token = session.fencing_token();
+        if token == 0 {
+            continue;
+        }
         let key = (token, name.clone());
         let so_far = book.spans.get(&key).map(|span| (token, *span));
         if let Some((token, span)) = Span::sample(session, so_far) {
