@@ -1,6 +1,9 @@
 //! Known-bad variants of the core. The simulation and the exploration must find each; one that they miss shows that
 //! they have gone blind. Without the feature `testkit` there is no way to make one.
 
+use super::Election;
+use super::io::Time;
+
 /// One rule of the protocol, broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Flaw {
@@ -62,6 +65,24 @@ impl Flaw {
             Self::RereadExtends => "reread-extends",
             Self::AbsentIsPermission => "absent-is-permission",
             Self::KeepaliveAlone => "keepalive-alone",
+        }
+    }
+}
+
+impl Election {
+    pub(super) fn is_flawed(&self, flaw: Flaw) -> bool {
+        self.flaw == Some(flaw)
+    }
+
+    /// The known-bad variant that takes a read for a renewal.
+    pub(super) fn reread_flaw(&mut self, now: Time) {
+        let own = self.term.as_mut().filter(|term| term.is_held());
+        if let Some(term) = own.filter(|_| self.flaw == Some(Flaw::RereadExtends)) {
+            let found = !term.acts();
+            term.renewed = Some(now);
+            if found {
+                self.activate(now);
+            }
         }
     }
 }

@@ -407,11 +407,6 @@ impl Election {
         }
         self.seek_proof();
     }
-
-    #[cfg(feature = "testkit")]
-    fn is_flawed(&self, flaw: Flaw) -> bool {
-        self.flaw == Some(flaw)
-    }
 }
 
 /// Whether a known-bad variant is at work; without the feature `testkit` there are none.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::io::{RequestId, Role, Time};
 use super::request::Kind;
 use super::term::{Stage, Term};
+use super::view::View;
 use super::{Election, Flaw};
 use crate::kv::Revision;
 use crate::record::Tenure;
@@ -176,5 +177,41 @@ fn normal_term(term: &mut Term, clock: Clock, numbers: &mut dyn Renumber) {
         | Stage::Draining { until, .. }
         | Stage::Gone { until, .. } => clock.next(until, numbers),
         Stage::Active => {}
+    }
+}
+
+impl View {
+    /// The term record counts as first seen then.
+    fn term_seen(&mut self, seen: Time) {
+        if let Some(term) = &mut self.term {
+            term.seen = seen;
+        }
+    }
+
+    /// See `Election::normal`.
+    fn normalise(&mut self, past: &dyn Fn(&mut Time), numbers: &mut dyn Renumber) {
+        for r in [
+            &mut self.newest,
+            &mut self.known,
+            &mut self.active_known,
+            &mut self.term_known,
+        ] {
+            *r = numbers.bound(*r);
+        }
+        if let Some(active) = &mut self.active {
+            active.revision = numbers.revision(active.revision);
+        }
+        if let Some(term) = &mut self.term {
+            term.revision = numbers.revision(term.revision);
+            past(&mut term.seen);
+            if let Some(record) = &mut term.record {
+                record.token = numbers.revision(record.token);
+                record.renewals = 0;
+            }
+        }
+        for member in self.members.values_mut() {
+            member.created = numbers.revision(member.created);
+            member.revision = numbers.revision(member.revision);
+        }
     }
 }

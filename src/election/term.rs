@@ -402,19 +402,6 @@ impl Election {
             .next
             .min(now + (term.hold / 8).min(Duration::from_millis(250)));
     }
-
-    /// The known-bad variant that takes a read for a renewal.
-    #[cfg(feature = "testkit")]
-    pub(super) fn reread_flaw(&mut self, now: Time) {
-        let own = self.term.as_mut().filter(|term| term.is_held());
-        if let Some(term) = own.filter(|_| self.flaw == Some(super::Flaw::RereadExtends)) {
-            let found = !term.acts();
-            term.renewed = Some(now);
-            if found {
-                self.activate(now);
-            }
-        }
-    }
 }
 
 fn fenced(token: Revision) -> Error {

@@ -48,7 +48,7 @@ pub(super) struct View {
     pub(super) active_known: Revision,
     pub(super) active: Option<Active>,
     /// Up to which revision the term record is known.
-    term_known: Revision,
+    pub(super) term_known: Revision,
     pub(super) term: Option<Term>,
     /// By server ID.
     pub(super) members: BTreeMap<i64, Member>,
@@ -316,46 +316,5 @@ impl View {
         };
         let mut others = self.members.values();
         others.any(|other| other.created > member.created && same_address(other))
-    }
-}
-
-#[cfg(feature = "testkit")]
-impl View {
-    /// The term record counts as first seen then.
-    pub(super) fn term_seen(&mut self, seen: Time) {
-        if let Some(term) = &mut self.term {
-            term.seen = seen;
-        }
-    }
-
-    /// See `Election::normal`.
-    pub(super) fn normalise(
-        &mut self,
-        past: &dyn Fn(&mut Time),
-        numbers: &mut dyn super::normal::Renumber,
-    ) {
-        for r in [
-            &mut self.newest,
-            &mut self.known,
-            &mut self.active_known,
-            &mut self.term_known,
-        ] {
-            *r = numbers.bound(*r);
-        }
-        if let Some(active) = &mut self.active {
-            active.revision = numbers.revision(active.revision);
-        }
-        if let Some(term) = &mut self.term {
-            term.revision = numbers.revision(term.revision);
-            past(&mut term.seen);
-            if let Some(record) = &mut term.record {
-                record.token = numbers.revision(record.token);
-                record.renewals = 0;
-            }
-        }
-        for member in self.members.values_mut() {
-            member.created = numbers.revision(member.created);
-            member.revision = numbers.revision(member.revision);
-        }
     }
 }

@@ -7,7 +7,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use rustix::io::Errno;
@@ -182,7 +181,7 @@ fn lock_threads() -> MutexGuard<'static, usize> {
 
 /// Waits until the threads of stores that were dropped have ended, at most so long.
 #[cfg(feature = "capi")]
-pub(super) fn settle(limit: Duration) {
+pub(super) fn settle(limit: std::time::Duration) {
     drop(ENDED.wait_timeout_while(lock_threads(), limit, |threads| *threads > 0));
 }
 
