@@ -101,12 +101,17 @@ impl Child {
         self.input.flush().unwrap();
     }
 
-    /// Has it do something, and gives the answer.
+    /// Has it do something, and gives the answer. All that was asked before must have been answered.
     pub(crate) fn ask(&mut self, command: &str) -> String {
-        let before = self.lines("reply").len();
+        let next = self.lines("reply").len() + 1;
         self.tell(command);
-        self.until(&format!("an answer to {command}"), |seen| {
-            of(seen, "reply").nth(before).map(str::to_owned)
+        self.reply(next)
+    }
+
+    /// Waits for the n-th answer (from 1).
+    pub(crate) fn reply(&self, n: usize) -> String {
+        self.until(&format!("answer no. {n}"), |lines| {
+            of(lines, "reply").nth(n - 1).map(str::to_owned)
         })
     }
 

@@ -15,8 +15,14 @@ fn f22_two_hundred_standbys_send_at_most_three_campaigns() {
     let mut a = place.child("A", 999, &[]);
     let token = a.active_after(0);
     let store = Faulty::new(&place.etcd.endpoints());
-    let standby =
-        |number: u16| place.coordinator_on(&format!("{number}"), &store, &place.config(number));
+    let standby = |number: u16| {
+        let mut config = place.config(number);
+        // As two hundred hosts would be, though they are one busy process here: each reads seldom what all the others
+        // have written, and a step is longer than the process needs to step them all.
+        config.set(keys::ELECTION_REREAD_MS, "10000").unwrap();
+        config.set(keys::ELECTION_RANK_STEP_MS, "2000").unwrap();
+        place.coordinator_on(&format!("{number}"), &store, &config)
+    };
     let mut all: Vec<Coordinator> = (1..=200).map(standby).collect();
     for one in &all {
         one.nth(EventKind::Standby, 1);
