@@ -48,6 +48,8 @@ pub(crate) struct Broken {
     pub(crate) why: String,
     pub(crate) path: Vec<u8>,
     pub(crate) last: Option<moves::Move>,
+    /// The tables that the path and the move refer to.
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// States in a row, each with its number.
@@ -197,6 +199,7 @@ impl Worker {
 /// The search itself.
 pub(crate) struct Search {
     limits: Limits,
+    shared: Arc<Shared>,
     workers: Vec<Worker>,
     depth: usize,
 }
@@ -227,6 +230,7 @@ impl Search {
         workers[print as usize % limits.workers].take(&[box_]);
         Ok(Self {
             limits,
+            shared,
             workers,
             depth: 0,
         })
@@ -367,6 +371,7 @@ impl Search {
             why: why.clone(),
             path: self.path(*number),
             last: Some(*what),
+            shared: Arc::clone(&self.shared),
         })
     }
 
@@ -437,6 +442,7 @@ impl Search {
             why: why.into(),
             path: self.path(number),
             last: None,
+            shared: Arc::clone(&self.shared),
         });
     }
 }
