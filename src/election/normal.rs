@@ -28,6 +28,10 @@ pub trait Renumber {
     fn wait(&mut self, wait: Duration) -> Duration {
         wait
     }
+    /// What counts as the rest of a pause before something is tried again.
+    fn pause(&mut self, pause: Duration) -> Duration {
+        self.wait(pause)
+    }
 }
 
 /// Where the clock stood, and how far back it matters.
@@ -65,7 +69,7 @@ impl Election {
             &mut s.op_after,
             &mut s.read_after,
         ] {
-            clock.next(t, numbers);
+            *t = Time(0) + horizon + numbers.pause(t.since(now));
         }
         s.end_by.iter_mut().for_each(|t| clock.next(t, numbers));
         s.held_since.iter_mut().for_each(|t| clock.past(t, horizon));

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use crate::input::In;
 use crate::lab::{Lab, Outcome};
 use crate::names::ACTIVE;
-use crate::state::{Mail, Part, Post, Rev, Seat, State};
+use crate::state::{Mail, Part, Post, Rev, RevList, Revs, Seat, State};
 use crate::store;
 
-/// Brings a state into its canonical form.
-pub(crate) fn settle(state: &mut State, lab: &mut Lab) {
-    bury(state, lab);
+/// Brings a state into its canonical form; `from` is the one before it, which was in it.
+pub(crate) fn settle(state: &mut State, from: Option<&State>, lab: &mut Lab) {
+    bury(state, from, lab);
     renumber(state, lab);
 }
 
 /// Drops what can have no effect, and gives one form to what can only fail.
-fn bury(state: &mut State, lab: &mut Lab) {
-    let mail = std::mem::take(&mut state.mail);
-    let mut kept = Vec::with_capacity(mail.len());
-    for mut mail in mail {
+fn bury(state: &mut State, from: Option<&State>, lab: &mut Lab) {
+    let mut mail = std::mem::take(&mut state.mail);
+    let mut strays = 0;
+    mail.retain_mut(|mail| {
         let keep = match mail.post {
             Post::Request(_) => {
                 if let Some(doomed) = store::doomed(state, lab, &mail.part) {
@@ -26,15 +26,27 @@ fn bury(state: &mut State, lab: &mut Lab) {
                 }
                 true
             }
-            Post::Stray => store::may_write(state, lab, &mail.part),
+            Post::Stray => {
+                strays += 1;
+                let keep = strays <= lab.plan.strays && store::may_write(state, lab, &mail.part);
+                strays -= usize::from(!keep);
+                keep
+            }
             Post::Answer(_) => true,
-            Post::Notice(_) => is_news(&state.seats[mail.seat as usize], lab, &mail),
+            Post::Notice(_) => {
+                let seat = mail.seat as usize;
+                // Where nothing has changed it is still the news that it was.
+                let still = from.is_some_and(|from| {
+                    from.seats[seat].part.revs() == state.seats[seat].part.revs()
+                        && from.seats[seat].part.shape == state.seats[seat].part.shape
+                        && from.mail.contains(mail)
+                });
+                still || is_news(&state.seats[seat], lab, mail)
+            }
         };
-        if keep {
-            kept.push(mail);
-        }
-    }
-    state.mail = kept;
+        keep
+    });
+    state.mail = mail;
 }
 
 /// Whether a notice changes anything for the session; one that does not now never will, as it knows more and more.
@@ -44,16 +56,16 @@ fn is_news(seat: &Seat, lab: &mut Lab, mail: &Mail) -> bool {
     let shown = lab.step(at, &seat.part, &notice);
     let ticked = lab.step(at, &seat.part, &tick);
     !same(
-        (&shown, &notice.all(&seat.part)),
-        (&ticked, &tick.all(&seat.part)),
+        (&shown, &notice.all(&seat.part).list()),
+        (&ticked, &tick.all(&seat.part).list()),
     )
 }
 
-fn same(a: (&Arc<Outcome>, &[Rev]), b: (&Arc<Outcome>, &[Rev])) -> bool {
-    let real = |all: &[Rev], ranks: &[Rev]| -> Vec<Rev> {
-        ranks.iter().map(|rank| all[*rank as usize - 1]).collect()
+fn same(a: (&Arc<Outcome>, &RevList), b: (&Arc<Outcome>, &RevList)) -> bool {
+    let equal = |x: &[Rev], y: &[Rev]| {
+        let (x, y) = (x.iter().map(|r| a.1.at(*r)), y.iter().map(|r| b.1.at(*r)));
+        x.eq(y)
     };
-    let equal = |x: &[Rev], y: &[Rev]| real(a.1, x) == real(b.1, y);
     let (x, y) = (a.0, b.0);
     (x.shape, x.kept, x.sends.len()) == (y.shape, y.kept, y.sends.len())
         && x.watch.is_none()
@@ -66,42 +78,25 @@ fn same(a: (&Arc<Outcome>, &[Rev]), b: (&Arc<Outcome>, &[Rev])) -> bool {
 }
 
 /// Revisions that name something, and what each is called from now on.
-struct Names {
-    new: [Rev; 256],
-}
+#[derive(Clone, Copy)]
+struct Names(Revs);
 
 impl Names {
-    fn new(named: &[bool; 256]) -> Self {
-        let mut new = [0; 256];
-        let mut next: Rev = 0;
-        for (to, _) in new.iter_mut().zip(named).filter(|(_, named)| **named) {
-            next = next.checked_add(2).unwrap();
-            *to = next;
-        }
-        Self { new }
-    }
-
-    fn of(&self, rev: Rev) -> Rev {
-        self.new[rev as usize]
+    fn of(self, rev: Rev) -> Rev {
+        if rev == 0 { 0 } else { self.0.rank(rev) * 2 }
     }
 
     /// What a bound is called that is only compared with these: as the highest of them that it reaches, or as what
     /// lies just above that.
-    fn bound(&self, bound: Rev, with: &[bool; 256]) -> Rev {
+    fn bound(self, bound: Rev, with: Revs) -> Rev {
         if bound == 0 {
             return 0;
         }
-        match (1..=bound).rev().find(|r| with[*r as usize]) {
+        match with.floor(bound) {
             None => 1,
             Some(r) if r == bound => self.of(r),
             Some(r) => self.of(r) + 1,
         }
-    }
-}
-
-fn add(to: &mut [bool; 256], revs: impl IntoIterator<Item = Rev>) {
-    for r in revs {
-        to[r as usize] = r != 0;
     }
 }
 
@@ -117,20 +112,20 @@ fn renumber(state: &mut State, lab: &mut Lab) {
         .iter()
         .map(|seat| lab.shape(seat.part.shape).bounds)
         .collect();
-    let mut all = [false; 256];
+    let mut all = Revs::default();
     for cell in state.cells.iter().flatten() {
-        add(&mut all, [cell.token, cell.created, cell.modified]);
+        all.add([cell.token, cell.created, cell.modified]);
     }
     for mail in &state.mail {
-        add(&mut all, mail.part.revs().iter().copied());
+        all.add(mail.part.revs().iter().copied());
     }
     for (seat, bounds) in state.seats.iter().zip(&bounds) {
-        add(&mut all, named(&seat.part, *bounds));
-        add(&mut all, [seat.app]);
+        all.add(named(&seat.part, *bounds));
+        all.add([seat.app]);
     }
-    let names = Names::new(&all);
+    let names = Names(all);
     for i in 0..state.seats.len() {
-        renumber_seat(state, lab, i, bounds[i], &names);
+        renumber_seat(state, lab, i, bounds[i], names);
     }
     for cell in state.cells.iter_mut().flatten() {
         for r in [&mut cell.token, &mut cell.created, &mut cell.modified] {
@@ -146,27 +141,27 @@ fn renumber(state: &mut State, lab: &mut Lab) {
     state.mail.sort_unstable();
     state.mail.dedup();
     let top = &mut state.top;
-    top.token = names.bound(top.token, &all);
+    top.token = names.bound(top.token, all);
     if top.token % 2 == 1 {
         (top.client, top.over) = (0, true);
     }
 }
 
-fn renumber_seat(state: &mut State, lab: &mut Lab, i: usize, bounds: u32, names: &Names) {
+fn renumber_seat(state: &mut State, lab: &mut Lab, i: usize, bounds: u32, names: Names) {
     // All that what this session knows can still be compared with.
-    let mut with = [false; 256];
+    let mut with = Revs::default();
     let seat = &state.seats[i];
-    add(&mut with, named(&seat.part, bounds));
+    with.add(named(&seat.part, bounds));
     let mine = state.mail.iter().filter(|m| m.seat as usize == i);
-    mine.for_each(|m| add(&mut with, m.part.revs().iter().copied()));
+    mine.for_each(|m| with.add(m.part.revs().iter().copied()));
     let active = state.cells[ACTIVE as usize].as_ref();
-    add(&mut with, active.map(|cell| cell.modified));
+    with.add(active.map(|cell| cell.modified));
     let mut part = seat.part;
     for (slot, r) in part.revs_mut().iter_mut().enumerate() {
         *r = if bounds & 1 << slot == 0 {
             names.of(*r)
         } else {
-            names.bound(*r, &with)
+            names.bound(*r, with)
         };
     }
     if part.revs().windows(2).any(|pair| pair[0] == pair[1]) {

@@ -4,7 +4,7 @@ use coordha::election::{Input, Request, WatchId};
 use coordha::error::{Error, ErrorKind};
 use coordha::kv::{StoreError, WatchItem};
 
-use crate::state::{MOST, Part, Rev};
+use crate::state::{MOST, Part, Rev, Revs};
 
 /// The number of the watch of every session; requests are numbered by their lane.
 pub(crate) const WATCH: u64 = 3;
@@ -89,22 +89,42 @@ impl In {
         }
     }
 
-    /// The ranks of the session's revisions, and of the input's own, among both together.
-    pub(crate) fn joint(&self, part: &Part) -> ([u8; MOST], Vec<u8>) {
-        let all = self.all(part);
-        let rank = |r: &Rev| all.iter().position(|known| known == r).unwrap() as u8 + 1;
-        let mut own = [0; MOST];
-        for (to, r) in own.iter_mut().zip(part.revs()) {
-            *to = rank(r);
-        }
-        (own, self.revs().iter().map(rank).collect())
+    /// The revisions of session and input together.
+    pub(crate) fn all(&self, part: &Part) -> Revs {
+        let mut all = Revs::default();
+        all.add(part.revs().iter().chain(self.revs()).copied());
+        all
     }
 
-    /// The revisions of both together, in order.
-    pub(crate) fn all(&self, part: &Part) -> Vec<Rev> {
-        let mut all: Vec<Rev> = part.revs().iter().chain(self.revs()).copied().collect();
-        all.sort_unstable();
-        all.dedup();
-        all
+    /// The ranks of the session's revisions, and of the input's own, among both together.
+    pub(crate) fn joint(&self, part: &Part, all: Revs) -> Joint {
+        let mut joint = Joint {
+            ranks: [0; 2 * MOST],
+            own: part.revs().len(),
+            len: part.revs().len() + self.revs().len(),
+        };
+        let revs = part.revs().iter().chain(self.revs());
+        for (rank, rev) in joint.ranks.iter_mut().zip(revs) {
+            *rank = all.rank(*rev);
+        }
+        joint
+    }
+}
+
+pub(crate) struct Joint {
+    ranks: [u8; 2 * MOST],
+    own: usize,
+    len: usize,
+}
+
+impl Joint {
+    pub(crate) fn all(&self) -> &[u8] {
+        &self.ranks[..self.len]
+    }
+    pub(crate) fn own(&self) -> &[u8] {
+        &self.ranks[..self.own]
+    }
+    pub(crate) fn message(&self) -> &[u8] {
+        &self.ranks[self.own..self.len]
     }
 }

@@ -136,7 +136,9 @@ pub(crate) struct Lab {
     body_numbers: ByPrint<u32>,
     steps: ByPrint<u32>,
     outcomes: Vec<Arc<Outcome>>,
-    aged: ByPrint<u32>,
+    /// By shape: the outcome of a tick, and the shape a tick later.
+    ticks: Vec<Option<u32>>,
+    aged: Vec<Option<u32>>,
     merged: ByPrint<u32>,
 }
 
@@ -161,7 +163,8 @@ impl Lab {
             body_numbers: ByPrint::default(),
             steps: ByPrint::default(),
             outcomes: Vec::new(),
-            aged: ByPrint::default(),
+            ticks: Vec::new(),
+            aged: Vec::new(),
             merged: ByPrint::default(),
         }
     }
@@ -212,24 +215,25 @@ impl Lab {
 
     /// What the session at this seat does with this input.
     pub(crate) fn step(&mut self, seat: usize, part: &Part, input: &In) -> Arc<Outcome> {
-        let (joint, message) = input.joint(part);
+        if let (In::Tick, Some(Some(number))) = (input, self.ticks.get(part.shape as usize)) {
+            return Arc::clone(&self.outcomes[*number as usize]);
+        }
+        let joint = input.joint(part, input.all(part));
         let mut key = [0u8; 80];
-        let mut len = 0;
-        let mut put = |bytes: &[u8]| {
-            key[len..len + bytes.len()].copy_from_slice(bytes);
-            len += bytes.len();
-        };
-        put(&part.shape.to_le_bytes());
-        put(&input.code());
-        put(&joint[..part.revs().len()]);
-        put(&message);
+        key[..4].copy_from_slice(&part.shape.to_le_bytes());
+        key[4..9].copy_from_slice(&input.code());
+        let len = 9 + joint.all().len();
+        key[9..len].copy_from_slice(joint.all());
         let print = xxh3_128(&key[..len]);
         if let Some(number) = self.steps.get(&print) {
             return Arc::clone(&self.outcomes[*number as usize]);
         }
-        let outcome = self.run(seat, part, input, &joint, &message);
+        let outcome = self.run(seat, part, input, joint.own(), joint.message());
         self.outcomes.push(Arc::new(outcome));
         let number = self.outcomes.len() - 1;
+        if let In::Tick = input {
+            put(&mut self.ticks, part.shape, number as u32);
+        }
         self.steps.insert(print, number as u32);
         Arc::clone(&self.outcomes[number])
     }
@@ -361,13 +365,13 @@ impl Lab {
 
     /// The same session one tick later, before it has noticed.
     pub(crate) fn age(&mut self, seat: usize, shape: u32) -> u32 {
-        if let Some(aged) = self.aged.get(&u128::from(shape)) {
+        if let Some(Some(aged)) = self.aged.get(shape as usize) {
             return *aged;
         }
         let election = self.shape(shape).election.clone();
         let now = NOW + self.plan.tick(seat);
         let (aged, _, _) = self.normal(&election, now, seat, &[]);
-        self.aged.insert(shape.into(), aged);
+        put(&mut self.aged, shape, aged);
         aged
     }
 
@@ -387,6 +391,13 @@ impl Lab {
         self.merged.insert(print, merged);
         merged
     }
+}
+
+fn put(list: &mut Vec<Option<u32>>, at: u32, number: u32) {
+    if list.len() <= at as usize {
+        list.resize(at as usize + 1, None);
+    }
+    list[at as usize] = Some(number);
 }
 
 /// Leases, reads, and all else: a session waits for one answer of each kind at a time.
@@ -461,5 +472,13 @@ impl<F: FnMut(i64) -> i64> Renumber for Numbers<'_, F> {
         }
         let ticks = wait.as_nanos().div_ceil(self.tick.as_nanos());
         self.tick * u32::try_from(ticks).unwrap()
+    }
+    /// All pauses are shorter than a tick: they may be over at once.
+    fn pause(&mut self, pause: Duration) -> Duration {
+        if pause > NEVER / 2 {
+            NEVER
+        } else {
+            Duration::ZERO
+        }
     }
 }

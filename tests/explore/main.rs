@@ -45,6 +45,12 @@ fn main() {
             .copied()
             .find(|f| f.name() == name);
     }
+    plan.budget[plan::Fault::Freeze as usize] = get("--freeze").map_or(255, |n| n.parse().unwrap());
+    plan.strays = get("--strays").map_or(99, |n| n.parse().unwrap());
+    if let Some(h) = get("--hold") {
+        let v: Vec<u64> = h.split(',').map(|n| n.parse().unwrap()).collect();
+        plan.hold_ms[..v.len()].copy_from_slice(&v);
+    }
     plan.twice = get("--twice").is_none();
     let limits = Limits {
         states,

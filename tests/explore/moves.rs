@@ -10,8 +10,10 @@ use crate::check;
 use crate::input::{In, User};
 use crate::lab::{Lab, Outcome};
 use crate::names::{ACTIVE, CLIENTS, ID, KEYS, MEMBER, TERM};
-use crate::plan::{FAULTS, Fault, Plan};
-use crate::state::{LEASES_EACH, MILVUS_LEASE, Mail, Part, Post, Rev, SEATS, Seat, State, Top};
+use crate::plan::{ALWAYS, FAULTS, Fault, Plan};
+use crate::state::{
+    LEASES_EACH, MILVUS_LEASE, Mail, Part, Post, Rev, Revs, SEATS, Seat, State, Top,
+};
 use crate::store::{self, Breach};
 
 /// One thing that happens.
@@ -64,7 +66,7 @@ pub(crate) fn start(lab: &mut Lab) -> Result<State, Breach> {
         sit(&mut state, lab, seat)?;
     }
     check::check(&mut state, lab)?;
-    canon::settle(&mut state, lab);
+    canon::settle(&mut state, None, lab);
     Ok(state)
 }
 
@@ -80,7 +82,7 @@ fn sit(state: &mut State, lab: &mut Lab, seat: usize) -> Result<(), Breach> {
         app: 0,
     };
     let outcome = lab.start(seat, client);
-    take(state, lab, seat, &outcome, &[]);
+    take(state, lab, seat, &outcome, Revs::default());
     loop {
         let mine = |mail: &Mail| mail.seat as usize == seat;
         let next = state.mail.iter().position(|mail| {
@@ -116,12 +118,13 @@ fn step(state: &mut State, lab: &mut Lab, seat: usize, input: &In) -> Arc<Outcom
     let part = state.seats[seat].part;
     let all = input.all(&part);
     let outcome = lab.step(seat, &part, input);
-    take(state, lab, seat, &outcome, &all);
+    take(state, lab, seat, &outcome, all);
     outcome
 }
 
-fn take(state: &mut State, lab: &mut Lab, seat: usize, outcome: &Outcome, all: &[Rev]) {
-    let real = |rank: Rev| all[rank as usize - 1];
+fn take(state: &mut State, lab: &mut Lab, seat: usize, outcome: &Outcome, all: Revs) {
+    let all = all.list();
+    let real = |rank: Rev| all.at(rank);
     state.seats[seat].part = Part::new(outcome.shape, outcome.revs.iter().map(|r| real(*r)));
     disown(state, seat, |lane| outcome.kept & 1 << lane == 0);
     for send in &outcome.sends {
@@ -178,17 +181,17 @@ fn watch(state: &mut State, lab: &mut Lab, seat: usize, behind: Rev) {
 
 /// Everything that can happen next, what happens when all is well first.
 pub(crate) fn successors(
-    state: &State,
+    from: &State,
     lab: &mut Lab,
     emit: &mut dyn FnMut(&mut Lab, Move, State),
 ) -> Result<(), (Move, Breach)> {
     let mut next: Vec<(Move, Result<State, Breach>)> = Vec::new();
-    well(state, lab, &mut next);
-    ill(state, lab, &mut next);
+    well(from, lab, &mut next);
+    ill(from, lab, &mut next);
     for (what, state) in next {
         let mut state = state.map_err(|breach| (what, breach))?;
         check::check(&mut state, lab).map_err(|breach| (what, breach))?;
-        canon::settle(&mut state, lab);
+        canon::settle(&mut state, Some(from), lab);
         emit(lab, what, state);
     }
     Ok(())
@@ -266,15 +269,34 @@ fn well(from: &State, lab: &mut Lab, next: &mut Next) {
             push(next, Move::Start(seat), from, |s| sit(s, lab, seat));
         }
     }
-    push(next, Move::Time, from, |s| {
-        for (i, seat) in s.seats.iter_mut().enumerate() {
-            seat.part.shape = lab.age(i, seat.part.shape);
-        }
-        s.left
-            .iter_mut()
-            .for_each(|left| *left = left.saturating_sub(1));
-        Ok(())
-    });
+    let frozen = (0..from.seats.len()).filter(|seat| is_due(from, lab, *seat));
+    let frozen = u8::try_from(frozen.count()).unwrap();
+    if frozen <= from.budget[Fault::Freeze as usize] {
+        push(next, Move::Time, from, |s| {
+            (0..frozen).for_each(|_| spend(s, Fault::Freeze));
+            for (i, seat) in s.seats.iter_mut().enumerate() {
+                seat.part.shape = lab.age(i, seat.part.shape);
+            }
+            s.left
+                .iter_mut()
+                .for_each(|left| *left = left.saturating_sub(1));
+            Ok(())
+        });
+    }
+}
+
+/// Whether a session has something to do at this instant.
+fn is_due(state: &State, lab: &mut Lab, seat: usize) -> bool {
+    let part = &state.seats[seat].part;
+    let outcome = lab.step(seat, part, &In::Tick);
+    let all = In::Tick.all(part).list();
+    outcome.shape != part.shape
+        || !outcome.sends.is_empty()
+        || !outcome
+            .revs
+            .iter()
+            .map(|r| all.at(*r))
+            .eq(part.revs().iter().copied())
 }
 
 /// The store does a request; where somebody waits for the answer, that is on its way then.
@@ -402,7 +424,10 @@ fn ill(from: &State, lab: &mut Lab, next: &mut Next) {
 }
 
 fn spend(state: &mut State, fault: Fault) {
-    state.budget[fault as usize] -= 1;
+    let left = &mut state.budget[fault as usize];
+    if *left != ALWAYS {
+        *left -= 1;
+    }
 }
 
 fn ill_session(from: &State, lab: &mut Lab, seat: usize, next: &mut Next) {

@@ -38,9 +38,14 @@ pub(crate) enum Fault {
     Watch,
     /// A request is refused before it reaches the store.
     Refuse,
+    /// A session that has something to do sleeps for a tick.
+    Freeze,
 }
 
-pub(crate) const FAULTS: usize = 11;
+/// Of a fault: as often as it likes.
+pub(crate) const ALWAYS: u8 = u8::MAX;
+
+pub(crate) const FAULTS: usize = 12;
 
 pub(crate) const ALL_FAULTS: [Fault; FAULTS] = [
     Fault::Lease,
@@ -54,6 +59,7 @@ pub(crate) const ALL_FAULTS: [Fault; FAULTS] = [
     Fault::Stop,
     Fault::Watch,
     Fault::Refuse,
+    Fault::Freeze,
 ];
 
 /// One exploration.
@@ -72,6 +78,8 @@ pub(crate) struct Plan {
     pub(crate) by_hand: bool,
     /// A request may reach the store twice.
     pub(crate) twice: bool,
+    /// Requests under way whose answer nobody waits for; one more is lost.
+    pub(crate) strays: usize,
     pub(crate) budget: [u8; FAULTS],
 }
 
@@ -88,6 +96,7 @@ impl Plan {
             ttl: None,
             by_hand: false,
             twice: true,
+            strays: usize::MAX,
             budget: [0; FAULTS],
         }
     }

@@ -7,6 +7,59 @@ use crate::plan::FAULTS;
 
 /// A revision, renumbered.
 pub(crate) type Rev = u8;
+
+/// A set of revisions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Revs(u128);
+
+impl Revs {
+    /// Adds all but 0.
+    pub(crate) fn add(&mut self, revs: impl IntoIterator<Item = Rev>) {
+        for r in revs {
+            assert!(r < 128, "more revisions than the model has room for");
+            self.0 |= 1 << r;
+        }
+        self.0 &= !1;
+    }
+
+    fn up_to(self, rev: Rev) -> u128 {
+        self.0 & (u128::MAX >> (127 - rev))
+    }
+
+    /// Which one it is, from 1 on.
+    pub(crate) fn rank(self, rev: Rev) -> u8 {
+        self.up_to(rev).count_ones() as u8
+    }
+
+    /// The highest one that is not above this.
+    pub(crate) fn floor(self, rev: Rev) -> Option<Rev> {
+        match self.up_to(rev) {
+            0 => None,
+            set => Some(127 - set.leading_zeros() as u8),
+        }
+    }
+
+    /// All of them, in order.
+    pub(crate) fn list(self) -> RevList {
+        let (mut list, mut set) = ([0; 128], self.0);
+        let mut len = 0;
+        while set != 0 {
+            list[len] = set.trailing_zeros() as u8;
+            len += 1;
+            set &= set - 1;
+        }
+        RevList(list)
+    }
+}
+
+/// Revisions by their rank.
+pub(crate) struct RevList([Rev; 128]);
+
+impl RevList {
+    pub(crate) fn at(&self, rank: u8) -> Rev {
+        self.0[rank as usize - 1]
+    }
+}
 /// Most revisions in one session or message.
 pub(crate) const MOST: usize = 26;
 /// Most sessions at once.

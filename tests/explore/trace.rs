@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::lab::{Lab, NOW, Shared};
+use crate::lab::{Lab, NOW};
 use crate::moves::{self, Move};
 use crate::names;
 use crate::plan::Plan;
@@ -11,7 +11,7 @@ use crate::state::{Mail, State};
 
 /// Goes the way again, and says what happened.
 pub(crate) fn print(plan: &Arc<Plan>, broken: &Broken) {
-    let mut lab = Lab::new(plan, &Arc::new(Shared::default()));
+    let mut lab = Lab::new(plan, &broken.shared);
     let mut state = moves::start(&mut lab).unwrap();
     println!("  start");
     show(&state, &mut lab);
