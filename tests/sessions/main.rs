@@ -1,6 +1,11 @@
 //! Whole sessions through the public API, on the local store and on a store with switches.
 
 #![cfg(feature = "testkit")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may panic, and a child process speaks to its parent"
+)]
 
 mod callbacks;
 mod counted;

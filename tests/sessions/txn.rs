@@ -292,7 +292,13 @@ fn what_a_transaction_may_not_have_is_refused_by_name() {
             t.put(format!("k{n}"), "");
         }
     });
+    stop(&session);
+}
 
+#[test]
+fn the_largest_transaction_and_keys_beside_the_librarys_own_are_allowed() {
+    let place = Place::new();
+    let (session, token) = place.active(1);
     let mut most = session.txn(token);
     most.put(vec![b'k'; 4096], vec![0; 1000]);
     for n in 0..49 {
