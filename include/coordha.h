@@ -102,17 +102,18 @@
  *
  * # The life of a session
  *
- *                        registered                   won                    "ready"
- *  start --> STARTING ---------------> STANDBY ---------------> ACTIVATING ---------> ACTIVE
- *             ^  |  ^    lease lost     | ^                         |                   | asked to
- *             |  |  +-------------------+ | "left"                  | failed, too slow, | stop or
- *             |  +-- won (exclusive) -----|------> ACTIVATING       | lost, asked       | resign,
- *             |                           |                         v                   | or lost
- *             +-- "left" (exclusive, -----+------------------- DEACTIVATING <-----------+
- *                 or the lease is gone)
+ *                     registered               won                  "ready"
+ *  start -> STARTING ------------> STANDBY ------------> ACTIVATING --------> ACTIVE
+ *           ^  ^  |                 |   ^                 ^      |               |
+ *           |  |  |                 |   |                 |      | failed,       | asked to stop,
+ *           |  +--|-- lease lost ---+   |                 |      | too slow,     | resign, or lost
+ *           |     |                     |                 |      | asked, lost   |
+ *           |     +-- won (exclusive) --|-----------------+      v               |
+ *           |                           +------ "left" ---- DEACTIVATING <-------+
+ *           +------- "left" (exclusive, or the lease is gone) ---+
  *
- *  ENDED <-- stop, or an error that is fatal: from STARTING and STANDBY at once, else after "left"
- *            or its time limit
+ *  ENDED <- stop, or a fatal error: from STARTING and STANDBY at once, else after "left" or its
+ *           time limit
  *
  * An exclusive session (HA_KEY_ACTIVE_STANDBY_ENABLED is false) has no STANDBY: it waits for the
  * holder to go in STARTING, for HA_KEY_EXCLUSIVE_WAIT_MS at most, and then ends with
@@ -940,8 +941,9 @@ typedef struct {
  *
  * @param config    which role, which address, which store. Copied; stays yours.
  * @param callbacks what to call, copied; or NULL: you pull events with ha_session_next_event().
- * @param session   set to the session, which is yours until ha_session_free(); to NULL on
- *                  failure. Callbacks may run before it is set.
+ * @param session   set to the session, which is yours until ha_session_free(); to NULL on failure.
+ *                  Callbacks may run before it is set; where one of them has freed the session
+ *                  already, it is NULL.
  * @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: nothing was started;
  *         HA_ERR_ALREADY_STARTED: this process has a session with this role and address;
  *         HA_ERR_INVALID_ARGUMENT, HA_ERR_UNSUPPORTED: the callbacks are wrong, or the store's

@@ -11,7 +11,7 @@ use crate::artifacts::{compiler, root, said};
 use crate::bless;
 
 /// What build.rs made of the sources.
-const GENERATED: &str = include_str!(concat!(env!("OUT_DIR"), "/coordha.h"));
+pub(crate) const GENERATED: &str = include_str!(concat!(env!("OUT_DIR"), "/coordha.h"));
 
 #[test]
 fn the_header_is_what_the_sources_say() {

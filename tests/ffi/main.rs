@@ -6,6 +6,7 @@
 #[path = "../support/bless.rs"]
 mod bless;
 
+mod abi;
 mod artifacts;
 mod calls;
 mod examples;
