@@ -138,7 +138,10 @@ fn renumber(state: &mut State, lab: &mut Lab) {
         }
     }
     for mail in &mut state.mail {
-        mail.part.revs_mut().iter_mut().for_each(|r| *r = names.of(*r));
+        mail.part
+            .revs_mut()
+            .iter_mut()
+            .for_each(|r| *r = names.of(*r));
     }
     state.mail.sort_unstable();
     state.mail.dedup();

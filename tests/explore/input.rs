@@ -41,7 +41,10 @@ impl User {
 pub(crate) enum In {
     Tick,
     /// An answer in this lane.
-    Answer { lane: u8, body: Part },
+    Answer {
+        lane: u8,
+        body: Part,
+    },
     /// What the watch shows.
     Changes(Part),
     WatchFails,

@@ -234,7 +234,14 @@ impl Lab {
         Arc::clone(&self.outcomes[number])
     }
 
-    fn run(&mut self, seat: usize, part: &Part, input: &In, own: &[Rev], message: &[Rev]) -> Outcome {
+    fn run(
+        &mut self,
+        seat: usize,
+        part: &Part,
+        input: &In,
+        own: &[Rev],
+        message: &[Rev],
+    ) -> Outcome {
         let shape = Arc::clone(self.shape(part.shape));
         let mut numbers = Numbers::new(|r| BASE + i64::from(own[r as usize - 1]));
         let mut election = shape.election.normal(NOW, HORIZON, &mut numbers);
@@ -265,7 +272,13 @@ impl Lab {
     }
 
     /// Takes the outputs of a session, and its normal form.
-    fn take_outcome(&mut self, mut election: Election, now: Time, seat: usize, refused: bool) -> Outcome {
+    fn take_outcome(
+        &mut self,
+        mut election: Election,
+        now: Time,
+        seat: usize,
+        refused: bool,
+    ) -> Outcome {
         let mut sends = Vec::new();
         let mut ids = Vec::new();
         let (mut watch, mut activate) = (None, None);
@@ -305,7 +318,13 @@ impl Lab {
     }
 
     /// The normal form of a session: its shape, its revisions, and the lanes whose request it already waited for.
-    fn normal(&mut self, election: &Election, now: Time, seat: usize, ids: &[(u64, u64)]) -> (u32, Vec<i64>, u8) {
+    fn normal(
+        &mut self,
+        election: &Election,
+        now: Time,
+        seat: usize,
+        ids: &[(u64, u64)],
+    ) -> (u32, Vec<i64>, u8) {
         let tick = self.plan.tick(seat);
         let mut collect = Numbers::new(|r| r);
         collect.ids = ids;
@@ -407,7 +426,11 @@ impl<F: FnMut(i64) -> i64> Numbers<'_, F> {
 
     fn take(&mut self, revision: i64, is_bound: bool) -> i64 {
         self.met.push((revision, is_bound));
-        if revision == 0 { 0 } else { (self.map)(revision) }
+        if revision == 0 {
+            0
+        } else {
+            (self.map)(revision)
+        }
     }
 }
 

@@ -103,7 +103,8 @@ fn is_registration(body: &Body) -> bool {
     match body {
         Body::Grant => true,
         Body::Txn { success, shows, .. } => {
-            let registers = |w: &Write| matches!(w, Write::Put { key, .. } if *key == ID || *key >= MEMBER);
+            let registers =
+                |w: &Write| matches!(w, Write::Put { key, .. } if *key == ID || *key >= MEMBER);
             success.iter().all(registers) && (*shows != Reads::Nothing || !success.is_empty())
         }
         _ => false,
@@ -195,7 +196,12 @@ pub(crate) fn successors(
 
 type Next = Vec<(Move, Result<State, Breach>)>;
 
-fn push(next: &mut Next, what: Move, from: &State, change: impl FnOnce(&mut State) -> Result<(), Breach>) {
+fn push(
+    next: &mut Next,
+    what: Move,
+    from: &State,
+    change: impl FnOnce(&mut State) -> Result<(), Breach>,
+) {
     let mut state = from.clone();
     let result = change(&mut state);
     next.push((what, result.map(|()| state)));
@@ -208,7 +214,15 @@ fn well(from: &State, lab: &mut Lab, next: &mut Next) {
         if let Post::Answer(lane) = mail.post {
             push(next, Move::Deliver(*mail), from, |s| {
                 s.mail.remove(i);
-                step(s, lab, seat, &In::Answer { lane, body: mail.part });
+                step(
+                    s,
+                    lab,
+                    seat,
+                    &In::Answer {
+                        lane,
+                        body: mail.part,
+                    },
+                );
                 Ok(())
             });
         }
@@ -256,7 +270,9 @@ fn well(from: &State, lab: &mut Lab, next: &mut Next) {
         for (i, seat) in s.seats.iter_mut().enumerate() {
             seat.part.shape = lab.age(i, seat.part.shape);
         }
-        s.left.iter_mut().for_each(|left| *left = left.saturating_sub(1));
+        s.left
+            .iter_mut()
+            .for_each(|left| *left = left.saturating_sub(1));
         Ok(())
     });
 }
@@ -362,7 +378,13 @@ fn ill(from: &State, lab: &mut Lab, next: &mut Next) {
             ill_session(from, lab, seat, next);
         }
     }
-    for fault in [Fault::Active, Fault::Term, Fault::Garbage, Fault::Put, Fault::Milvus] {
+    for fault in [
+        Fault::Active,
+        Fault::Term,
+        Fault::Garbage,
+        Fault::Put,
+        Fault::Milvus,
+    ] {
         let cell = |key: u8| from.cells[key as usize].is_some();
         let possible = match fault {
             Fault::Milvus => !cell(ACTIVE),
@@ -427,7 +449,8 @@ fn ill_session(from: &State, lab: &mut Lab, seat: usize, next: &mut Next) {
 
 /// What somebody does to the keys by hand, or another kind of process.
 fn by_hand(state: &mut State, lab: &mut Lab, fault: Fault) {
-    let milvus = br#"{"ServerID":99,"ServerName":"c","Address":"m:1","Version":"2.5.0","LeaseID":99}"#;
+    let milvus =
+        br#"{"ServerID":99,"ServerName":"c","Address":"m:1","Version":"2.5.0","LeaseID":99}"#;
     match fault {
         Fault::Active => store::by_hand(state, lab, ACTIVE, None, 0),
         Fault::Term => store::by_hand(state, lab, TERM, None, 0),

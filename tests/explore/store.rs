@@ -33,7 +33,8 @@ pub(crate) fn apply(
             if !holds {
                 return Ok(read(state, lab, *failure, false, at));
             }
-            let dead = |write: &Write| matches!(write, Write::Put { lease, .. } if !state.lives(*lease));
+            let dead =
+                |write: &Write| matches!(write, Write::Put { lease, .. } if !state.lives(*lease));
             if success.iter().any(dead) {
                 Body::LeaseNotFound
             } else {
@@ -86,12 +87,7 @@ fn holds(state: &State, key: u8, want: &Want, request: &Part) -> bool {
     }
 }
 
-fn write(
-    state: &mut State,
-    writes: &[Write],
-    request: &Part,
-    at: Rev,
-) -> Result<Vec<u8>, Breach> {
+fn write(state: &mut State, writes: &[Write], request: &Part, at: Rev) -> Result<Vec<u8>, Breach> {
     let mut changed = Vec::new();
     for write in writes {
         match write {
@@ -103,7 +99,9 @@ fn write(
             } => {
                 let old = state.cells[*key as usize];
                 if *key == ACTIVE && old.is_some_and(|old| old.lease == MILVUS_LEASE) {
-                    return Err("a put of ours landed on a key that a Milvus coordinator holds".into());
+                    return Err(
+                        "a put of ours landed on a key that a Milvus coordinator holds".into(),
+                    );
                 }
                 put(state, *key, *value, request.at(*token), *lease, at);
                 changed.push(*key);
