@@ -23,6 +23,11 @@ N     ?= 100000
 SEED  ?=
 BAD   ?=
 TESTS ?=
+WRITE ?=
+ONLY  ?=
+
+BENCH := $(TARGET)/bench
+SIZES := $(patsubst %,$(BENCH)/sizes/%.so,capi capi+etcd capi+local capi+etcd+tls)
 
 SIM := cargo test --locked --quiet --profile sim --no-default-features --features testkit
 
@@ -83,9 +88,25 @@ explore: ## Explore the core exhaustively within its bounds; BAD=all: the known-
 	$(SIM) --test explore -- $(if $(BAD),--bad $(BAD))
 
 .PHONY: bench
-bench: build etcd ## The benchmarks, with etcd's own election recipe beside them
-	tools/go.sh -C benches/peer build -trimpath -o $(abspath $(TARGET))/peer .
-	cargo bench --locked --all-features
+bench: build etcd $(if $(ONLY),$(if $(filter sizes,$(ONLY)),$(SIZES)),$(SIZES)) ## The benchmarks, with etcd's own election recipe beside them; WRITE=1: into docs/performance.md
+	mkdir -p $(BENCH)/sizes
+	$(STRIP) --strip-unneeded -o $(BENCH)/sizes/whole.so $(SHARED)
+	ln -sf ../release/$(notdir $(SHARED)) $(BENCH)/$(SONAME)
+	$(CC) -std=c99 -O2 -Wall -Wextra -Iinclude benches/c/is_active.c -o $(BENCH)/is_active \
+		-L$(BENCH) -l:$(SONAME) -Wl,-rpath,'$$ORIGIN'
+	if tools/go.sh version >/dev/null; then \
+		tools/go.sh -C benches/peer build -trimpath -o $(abspath $(BENCH))/peer .; \
+	fi
+	cargo bench --locked --all-features -- $(if $(WRITE),--write) $(ONLY)
+
+# Shared libraries with some of the features, to see what each one adds. In a folder of their own: Cargo takes one such
+# library for another.
+$(BENCH)/sizes/%.so: Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
+	mkdir -p $(@D)
+	rm -f $(BENCH)/build/release/libcoordha.so $(BENCH)/build/release/deps/libcoordha.so
+	cargo rustc --locked --quiet --release --lib --target-dir $(BENCH)/build --no-default-features --features "$(subst +, ,$*)" \
+		--crate-type cdylib
+	$(STRIP) --strip-unneeded -o $@ $(BENCH)/build/release/libcoordha.so
 
 .PHONY: docs
 docs: ## The manual of the Rust API, in target/doc

@@ -104,11 +104,13 @@ impl Member {
             format!("--initial-advertise-peer-urls={peer}"),
             format!("--listen-metrics-urls=http://{}", self.metrics.address()),
             format!("--initial-cluster={cluster}"),
-            format!("--heartbeat-interval={heartbeat}"),
-            format!("--election-timeout={election}"),
-            "--unsafe-no-fsync".into(),
             "--logger=zap".into(),
         ];
+        if !self.builder.own_settings {
+            arguments.push(format!("--heartbeat-interval={heartbeat}"));
+            arguments.push(format!("--election-timeout={election}"));
+            arguments.push("--unsafe-no-fsync".into());
+        }
         if let Some(tls) = &self.builder.tls {
             arguments.push(format!("--cert-file={}", tls.server.cert.display()));
             arguments.push(format!("--key-file={}", tls.server.key.display()));

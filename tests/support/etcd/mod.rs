@@ -72,6 +72,7 @@ pub struct Builder {
     tls: Option<Tls>,
     root_password: Option<String>,
     arguments: Vec<String>,
+    own_settings: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -134,6 +135,12 @@ impl Builder {
     /// Size at which the store is full.
     pub fn quota_bytes(self, bytes: u64) -> Self {
         self.argument(format!("--quota-backend-bytes={bytes}"))
+    }
+
+    /// By etcd's own settings: each commit waits for the disk, the smallest lease is 2 s.
+    pub fn own_settings(mut self) -> Self {
+        self.own_settings = true;
+        self
     }
 
     /// One more argument of etcd's own, such as `--max-txn-ops=8`.
@@ -210,6 +217,7 @@ impl Etcd {
             tls: None,
             root_password: None,
             arguments: Vec::new(),
+            own_settings: false,
         }
     }
 

@@ -1,0 +1,99 @@
+//! Child processes that say what happens to them: a line with a state and the time in ns at which it began.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::samples::now_ns;
+
+/// The longest that a state is waited for: more than the longest lease.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A child process. Dropped, it is killed.
+pub(crate) struct Talker {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Talker {
+    /// Starts one. The kernel kills it when the calling thread ends.
+    pub(crate) fn start(program: &Command) -> Result<Self> {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]);
+        command.arg(program.get_program()).args(program.get_args());
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start {program:?}"))?;
+        let stdout = child.stdout.take().context("it has no output")?;
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            let lines = BufReader::new(stdout).lines();
+            lines
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        Ok(Self { child, lines })
+    }
+
+    /// One of this program's own children, see [`crate::child`].
+    pub(crate) fn start_own(arguments: &[String]) -> Result<Self> {
+        let mut program = Command::new(std::env::current_exe()?);
+        program.arg("child").args(arguments);
+        Self::start(&program)
+    }
+
+    /// Reads lines up to the one that says `state`, and gives the number behind it.
+    pub(crate) fn expect(&self, state: &str) -> Result<i64> {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.with_context(|| format!("a child never said {state}"))?;
+            let mut words = line.rsplitn(3, ' ');
+            let (number, said) = (words.next(), words.next());
+            if said == Some(state) {
+                let number = number.unwrap_or_default().parse();
+                return number.with_context(|| line.clone());
+            }
+            if said == Some("lost") {
+                bail!("a child lost its lease before {state}");
+            }
+        }
+    }
+
+    /// Ends its input, which asks one of our own to leave.
+    pub(crate) fn end_input(&mut self) {
+        self.child.stdin = None;
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) -> Result<()> {
+        // It is not reaped yet, so the PID is its own.
+        let pid = Pid::from_raw(i32::try_from(self.child.id())?).context("no PID")?;
+        Ok(kill_process(pid, Signal::TERM)?)
+    }
+
+    /// SIGKILL, and the time just before it.
+    pub(crate) fn kill(&mut self) -> Result<i64> {
+        let at = now_ns();
+        self.child.kill()?;
+        Ok(at)
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) -> Result<()> {
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Talker {
+    fn drop(&mut self) {
+        // An error means that it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
