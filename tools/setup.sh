@@ -80,6 +80,7 @@ need 3 faketime "shows processes of the fault tests a wall clock that jumps" com
 need 3 g++ "the header must compile as C++17" command -v g++
 need 3 cmake "tests the installed CMake package" command -v cmake
 need 3 abigail-tools "abidiff, which guards the ABI of the shared library" command -v abidiff
+need 3 valgrind "looks for memory errors and leaks behind the C header" command -v valgrind
 need 3 shellcheck "lints the shell scripts" command -v shellcheck
 ((level < 3)) || { has_go && has_deny; } || need 3 python3-pip "fetches what Debian lacks" python3 -m pip --version
 ((${#missing[@]} == 0)) || install_packages

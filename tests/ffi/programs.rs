@@ -19,6 +19,35 @@ fn case(source: &str, name: &str) {
     );
 }
 
+/// Runs a case under valgrind: it must read and write no memory that is not its own, and lose none.
+fn case_under_valgrind(source: &str, name: &str) {
+    let program = program(&format!("tests/ffi/c/{source}.c"), &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("valgrind");
+    command.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
+    command.args([
+        "--show-leak-kinds=definite",
+        "--errors-for-leak-kinds=definite",
+    ]);
+    command.arg(program).arg(name).arg(folder.path());
+    command.env("CHECK_PATIENT", "1").env("COORDHA_LOG", "off");
+    let output = run(&mut command);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {}\n{said}", output.status);
+}
+
+#[test]
+fn valgrind_finds_no_memory_error_and_no_leak() {
+    for (source, name) in [
+        ("values", "a_handle_of_another_type_is_refused"),
+        ("callbacks", "a_shorter_structure_lacks_its_end"),
+        ("callbacks", "a_session_may_be_freed_in_its_activation"),
+        ("txn", "what_is_written_is_read_back"),
+    ] {
+        case_under_valgrind(source, name);
+    }
+}
+
 macro_rules! cases {
     ($($source:ident: $($name:ident)*;)*) => {$(
         mod $source {

@@ -78,18 +78,19 @@ static inline void set(ha_config *config, const char *key, const char *value)
         check_failed(ha_error_message(err), __FILE__, __LINE__);
 }
 
-/* Active-standby on, short times, a store in this run's folder. */
+/* Active-standby on, short times, a store in this run's folder. With CHECK_PATIENT set, times for a slow machine. */
 static inline ha_config *a_config(const char *address)
 {
     char url[4096];
+    bool patient = getenv("CHECK_PATIENT") != NULL;
     ha_config *config = ha_config_new();
     snprintf(url, sizeof url, "local:%s", check_folder);
     set(config, HA_KEY_ROLE, "testrole");
     set(config, HA_KEY_ADDRESS, address);
     set(config, HA_KEY_STORE_URL, url);
     set(config, HA_KEY_ACTIVE_STANDBY_ENABLED, "true");
-    set(config, HA_KEY_ELECTION_HOLD_MS, "1000");
-    set(config, HA_KEY_LEASE_TTL_MS, "4000");
+    set(config, HA_KEY_ELECTION_HOLD_MS, patient ? "20000" : "1000");
+    set(config, HA_KEY_LEASE_TTL_MS, patient ? "60000" : "4000");
     set(config, HA_KEY_ACTIVATION_BACKOFF_MS, "50");
     return config;
 }
