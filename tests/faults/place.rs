@@ -17,7 +17,7 @@ pub(crate) const ACTIVE_KEY: &str = "by-dev/meta/session/rootcoord";
 pub(crate) const TERM_KEY: &str = "by-dev/meta/ha/rootcoord/term";
 
 /// Hold time of the sessions of these tests, in ms: short, and long enough for a busy machine.
-pub(crate) const HOLD_MS: u64 = 1_500;
+pub(crate) const HOLD_MS: u64 = 2_000;
 
 /// One that can stand in the election: a session of this process or of another one.
 pub(crate) trait Contender {

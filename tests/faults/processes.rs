@@ -80,8 +80,8 @@ fn f03_a_holder_that_drains_for_5_s_keeps_the_role_until_it_has() {
     assert_eq!(a.ask("drain"), "drains");
     a.signal(Signal::TERM);
     a.event_after(token, "DEACTIVATE");
-    // Renewed all the while, each 375 ms.
-    place.wait_for_renewals(14);
+    // Renewed all the while, each 500 ms.
+    place.wait_for_renewals(10);
     assert_eq!(a.ask(&format!("check {token}")), "true");
     assert!(a.ask(&format!("write {token} app/a")).starts_with("wrote"));
     assert_eq!(b.count(EventKind::Activate), 0);
@@ -143,7 +143,7 @@ fn f23_a_holder_that_was_frozen_past_its_lease_knows_it_at_once() {
     until("A is registered again", || {
         let events = a.lines("event");
         let registered = events.iter().filter(|e| e.starts_with("REGISTERED"));
-        (registered.count() == 2).then_some(())
+        (registered.count() >= 2).then_some(())
     });
     place.all_can_win(vec![Box::new(a), Box::new(b)]);
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, Mutex, mpsc};
@@ -136,7 +137,12 @@ impl Member {
         }
         // A store that is full is well enough to be tested.
         match self.ask("health?exclude=NOSPACE") {
-            Some(health) if health.contains("true") => Step::Healthy,
+            // It is healthy a little before it takes clients.
+            Some(health)
+                if health.contains("true") && TcpStream::connect(self.endpoint()).is_ok() =>
+            {
+                Step::Healthy
+            }
             _ => Step::Starting,
         }
     }
