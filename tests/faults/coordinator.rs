@@ -127,8 +127,8 @@ impl Coordinator {
     /// Waits for the n-th event (from 1) of a kind.
     pub(crate) fn nth(&self, kind: EventKind, n: usize) -> (Instant, Event) {
         self.until(&format!("{} no. {n}", kind.name()), |events| {
-            let of_kind = events.iter().filter(|(_, event)| event.kind() == kind);
-            of_kind.cloned().nth(n - 1)
+            let mut of_kind = events.iter().filter(|(_, event)| event.kind() == kind);
+            of_kind.nth(n - 1).cloned()
         })
     }
 
