@@ -294,27 +294,23 @@ impl View {
         let Some(mine) = self.members.get(&own).and_then(place) else {
             return 0;
         };
+        let address = |member: &'_ Member| Some(member.record.as_ref()?.address.clone());
+        let mut newest = BTreeMap::new();
+        for member in self.members.values() {
+            let created = newest.entry(address(member)).or_insert(0);
+            *created = member.created.max(*created);
+        }
         let term = self.term.as_ref().and_then(|term| term.record.as_ref());
         let last = [
-            term.map(|record| record.server_id),
-            self.holder().map(|holder| holder.server_id),
+            term.map(|r| r.server_id),
+            self.holder().map(|h| h.server_id),
         ];
         let before = |(id, member): &(&i64, &Member)| {
             **id != own
                 && !last.contains(&Some(**id))
                 && place(member).is_some_and(|place| place < mine)
-                && !self.has_successor(member)
+                && newest.get(&address(member)) == Some(&member.created)
         };
         u32::try_from(self.members.iter().filter(before).count()).unwrap_or(u32::MAX)
-    }
-
-    /// Whether a younger member has the same address: the older one's process is gone.
-    fn has_successor(&self, member: &Member) -> bool {
-        let same_address = |other: &Member| match (&other.record, &member.record) {
-            (Some(other), Some(record)) => other.address == record.address,
-            _ => false,
-        };
-        let mut others = self.members.values();
-        others.any(|other| other.created > member.created && same_address(other))
     }
 }
