@@ -920,7 +920,7 @@ typedef struct {
 #define HA_UNTIL_REGISTERED 1
 
 /**
- * ha_session_wait(): ha_session_is_active() is true.
+ * ha_session_wait(): ha_session_is_active() is true, or has been since the call.
  */
 #define HA_UNTIL_ACTIVE 2
 
@@ -941,9 +941,9 @@ typedef struct {
  *
  * @param config    which role, which address, which store. Copied; stays yours.
  * @param callbacks what to call, copied; or NULL: you pull events with ha_session_next_event().
- * @param session   set to the session, which is yours until ha_session_free(); to NULL on failure.
- *                  Callbacks may run before it is set; where one of them has freed the session
- *                  already, it is NULL.
+ * @param session   set to the session, which is yours until ha_session_free(); to NULL on
+ *                  failure. Callbacks may run before it is set; where one of them has freed the
+ *                  session already, it is NULL.
  * @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: nothing was started;
  *         HA_ERR_ALREADY_STARTED: this process has a session with this role and address;
  *         HA_ERR_INVALID_ARGUMENT, HA_ERR_UNSUPPORTED: the callbacks are wrong, or the store's
@@ -1027,7 +1027,7 @@ int32_t ha_session_stop(ha_session *session, int64_t timeout_ms, ha_error **err)
 
 /**
  * Steps down and stays standby: drain, release the role, and contend again after a pause.
- * Returns at once. Where no role is held it does nothing.
+ * Returns at once. Where no role is held, only the pause counts.
  *
  * @param standby_ms the pause; 0: activation.backoff_ms
  * @return HA_OK; HA_ERR_ENDED; HA_ERR_INVALID_ARGUMENT: it is negative; HA_ERR_NULL;
@@ -1040,10 +1040,11 @@ int32_t ha_session_resign(ha_session *session, int64_t standby_ms);
  * Ends a session and frees it. NULL is a no-op.
  *
  * After HA_EVENT_ENDED, or after a ha_session_stop() that did not time out, it does not wait.
- * Before, it is a ha_session_stop() of at most deactivation.timeout_ms + release.timeout_ms. In
- * a callback, past that limit, or where nobody is left to answer (you pull events), it gives
- * the role up and returns; what is left is done behind, and `destroy` tells when all is over. A
- * callback that comes after that may still use the `session` that it is given.
+ * Before, it is a ha_session_stop() of at most deactivation.timeout_ms + release.timeout_ms;
+ * past that limit, and in a callback, it gives the role up and returns, what is left is done
+ * behind, and `destroy` tells when all is over. A callback that comes after that may still use
+ * the `session` that it is given. Where you pull events nobody is left to answer them: the role
+ * is given up without a drain.
  *
  * In a child of `fork` it does nothing.
  * @since 0.1
@@ -1212,7 +1213,7 @@ int32_t ha_session_holder(const ha_session *session, ha_event **event, ha_error 
  * | DEACTIVATE * | leave: drain where held, else clean up | token, reason, held, error if any |
  * | TERM_ENDED * | the role is gone                       | token, reason, error if any       |
  * | HOLDER       | who is active now; server ID 0: nobody | server_id, address, token         |
- * | DEGRADED     | the store fails or refuses             | error                             |
+ * | DEGRADED     | the store fails or refuses             | error, with detail "endpoint"     |
  * | RECOVERED    | it answers again                       |                                   |
  * | BLOCKED      | contending is held back                | reason, the holder if known       |
  * | FOREIGN      | a key in the store cannot be read      | key, error                        |
@@ -1315,7 +1316,7 @@ int32_t ha_session_holder(const ha_session *session, ha_event **event, ha_error 
 #define HA_REASON_STOP 1
 
 /**
- * It resigned; the role is held while you drain.
+ * It resigned; the role is held while you drain. (3 is kept for a handover.)
  */
 #define HA_REASON_RESIGN 2
 
@@ -1370,7 +1371,8 @@ int32_t ha_session_holder(const ha_session *session, ha_event **event, ha_error 
 #define HA_REASON_CALLBACK_BUSY 41
 
 /**
- * Blocked: a pause after a failed activation or a resignation.
+ * Blocked: a pause after a failed activation or a resignation. (43 is kept for a Milvus
+ * holder.)
  */
 #define HA_REASON_BACKOFF 42
 

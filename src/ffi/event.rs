@@ -14,7 +14,7 @@
 //! | DEACTIVATE * | leave: drain where held, else clean up | token, reason, held, error if any |
 //! | TERM_ENDED * | the role is gone                       | token, reason, error if any       |
 //! | HOLDER       | who is active now; server ID 0: nobody | server_id, address, token         |
-//! | DEGRADED     | the store fails or refuses             | error                             |
+//! | DEGRADED     | the store fails or refuses             | error, with detail "endpoint"     |
 //! | RECOVERED    | it answers again                       |                                   |
 //! | BLOCKED      | contending is held back                | reason, the holder if known       |
 //! | FOREIGN      | a key in the store cannot be read      | key, error                        |
@@ -80,7 +80,7 @@ pub const HA_EVENT_ENDED: i32 = 99;
 
 /// The session was stopped; the role is held while you drain.
 pub const HA_REASON_STOP: i32 = 1;
-/// It resigned; the role is held while you drain.
+/// It resigned; the role is held while you drain. (3 is kept for a handover.)
 pub const HA_REASON_RESIGN: i32 = 2;
 /// The deadline passed without a renewal.
 pub const HA_REASON_EXPIRED: i32 = 10;
@@ -102,7 +102,8 @@ pub const HA_REASON_ACTIVATION_TIMEOUT: i32 = 21;
 pub const HA_REASON_PAUSED: i32 = 40;
 /// Blocked: the last term's DEACTIVATE is not answered yet.
 pub const HA_REASON_CALLBACK_BUSY: i32 = 41;
-/// Blocked: a pause after a failed activation or a resignation.
+/// Blocked: a pause after a failed activation or a resignation. (43 is kept for a Milvus
+/// holder.)
 pub const HA_REASON_BACKOFF: i32 = 42;
 
 /// What is behind a `ha_event`.
@@ -220,7 +221,7 @@ pub unsafe extern "C" fn ha_event_kind_name(event: *const HaEvent) -> *const c_c
     unsafe { ask(event, |value| kind_name(value.event.kind())) }
 }
 
-fn kind_name(kind: EventKind) -> *const c_char {
+pub(super) fn kind_name(kind: EventKind) -> *const c_char {
     let name = match kind {
         EventKind::Registered => c"REGISTERED",
         EventKind::Standby => c"STANDBY",

@@ -34,7 +34,7 @@ pub const HA_FOREVER: i64 = -1;
 
 /// ha_session_wait(): the session has a server ID and a lease.
 pub const HA_UNTIL_REGISTERED: i32 = 1;
-/// ha_session_wait(): ha_session_is_active() is true.
+/// ha_session_wait(): ha_session_is_active() is true, or has been since the call.
 pub const HA_UNTIL_ACTIVE: i32 = 2;
 /// ha_session_wait(): the term that is held at the call was asked to end, or is over; at once
 /// where none is held.
@@ -119,9 +119,9 @@ impl Handle for HaSession {
 ///
 /// @param config    which role, which address, which store. Copied; stays yours.
 /// @param callbacks what to call, copied; or NULL: you pull events with ha_session_next_event().
-/// @param session   set to the session, which is yours until ha_session_free(); to NULL on failure.
-///                  Callbacks may run before it is set; where one of them has freed the session
-///                  already, it is NULL.
+/// @param session   set to the session, which is yours until ha_session_free(); to NULL on
+///                  failure. Callbacks may run before it is set; where one of them has freed the
+///                  session already, it is NULL.
 /// @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: nothing was started;
 ///         HA_ERR_ALREADY_STARTED: this process has a session with this role and address;
 ///         HA_ERR_INVALID_ARGUMENT, HA_ERR_UNSUPPORTED: the callbacks are wrong, or the store's
@@ -308,7 +308,7 @@ pub unsafe extern "C" fn ha_session_stop(
 }
 
 /// Steps down and stays standby: drain, release the role, and contend again after a pause.
-/// Returns at once. Where no role is held it does nothing.
+/// Returns at once. Where no role is held, only the pause counts.
 ///
 /// @param standby_ms the pause; 0: activation.backoff_ms
 /// @return HA_OK; HA_ERR_ENDED; HA_ERR_INVALID_ARGUMENT: it is negative; HA_ERR_NULL;
@@ -331,10 +331,11 @@ pub unsafe extern "C" fn ha_session_resign(session: *mut HaSession, standby_ms: 
 /// Ends a session and frees it. NULL is a no-op.
 ///
 /// After HA_EVENT_ENDED, or after a ha_session_stop() that did not time out, it does not wait.
-/// Before, it is a ha_session_stop() of at most deactivation.timeout_ms + release.timeout_ms. In
-/// a callback, past that limit, or where nobody is left to answer (you pull events), it gives
-/// the role up and returns; what is left is done behind, and `destroy` tells when all is over. A
-/// callback that comes after that may still use the `session` that it is given.
+/// Before, it is a ha_session_stop() of at most deactivation.timeout_ms + release.timeout_ms;
+/// past that limit, and in a callback, it gives the role up and returns, what is left is done
+/// behind, and `destroy` tells when all is over. A callback that comes after that may still use
+/// the `session` that it is given. Where you pull events nobody is left to answer them: the role
+/// is given up without a drain.
 ///
 /// In a child of `fork` it does nothing.
 /// @since 0.1

@@ -356,3 +356,74 @@ fn a_panic_in_a_start_runs_destroy() {
     assert!(session.is_null());
     assert_eq!(destroyed.into_inner(), 1);
 }
+
+#[test]
+fn the_numbers_and_names_are_those_of_the_rust_api() {
+    use crate::session::{EventKind as Kind, Reason, Role, Until};
+    let reasons = [
+        (HA_REASON_STOP, Reason::Stop),
+        (HA_REASON_RESIGN, Reason::Resign),
+        (HA_REASON_EXPIRED, Reason::Expired),
+        (HA_REASON_SUPERSEDED, Reason::Superseded),
+        (HA_REASON_KEY_DELETED, Reason::KeyDeleted),
+        (HA_REASON_LEASE_LOST, Reason::LeaseLost),
+        (HA_REASON_REGRESSED, Reason::Regressed),
+        (HA_REASON_INTERNAL, Reason::Internal),
+        (HA_REASON_ACTIVATION_FAILED, Reason::ActivationFailed),
+        (HA_REASON_ACTIVATION_TIMEOUT, Reason::ActivationTimeout),
+        (HA_REASON_PAUSED, Reason::Paused),
+        (HA_REASON_CALLBACK_BUSY, Reason::CallbackBusy),
+        (HA_REASON_BACKOFF, Reason::Backoff),
+    ];
+    assert!(
+        reasons
+            .iter()
+            .all(|(number, reason)| *number == *reason as i32)
+    );
+    let roles = [
+        (HA_ROLE_STARTING, Role::Starting),
+        (HA_ROLE_STANDBY, Role::Standby),
+        (HA_ROLE_ACTIVATING, Role::Activating),
+        (HA_ROLE_ACTIVE, Role::Active),
+        (HA_ROLE_DEACTIVATING, Role::Deactivating),
+        (HA_ROLE_ENDED, Role::Ended),
+    ];
+    assert!(roles.iter().all(|(number, role)| *number == *role as i32));
+    let untils = [
+        (HA_UNTIL_REGISTERED, Until::Registered),
+        (HA_UNTIL_ACTIVE, Until::Active),
+        (HA_UNTIL_TERM_ENDING, Until::TermEnding),
+        (HA_UNTIL_ENDED, Until::Ended),
+    ];
+    assert!(
+        untils
+            .iter()
+            .all(|(number, until)| *number == *until as i32)
+    );
+    let kinds = [
+        (HA_EVENT_REGISTERED, Kind::Registered),
+        (HA_EVENT_STANDBY, Kind::Standby),
+        (HA_EVENT_ACTIVATE, Kind::Activate),
+        (HA_EVENT_ACTIVE, Kind::Active),
+        (HA_EVENT_JEOPARDY, Kind::Jeopardy),
+        (HA_EVENT_SAFE, Kind::Safe),
+        (HA_EVENT_DEACTIVATE, Kind::Deactivate),
+        (HA_EVENT_TERM_ENDED, Kind::TermEnded),
+        (HA_EVENT_HOLDER, Kind::Holder),
+        (HA_EVENT_DEGRADED, Kind::Degraded),
+        (HA_EVENT_RECOVERED, Kind::Recovered),
+        (HA_EVENT_BLOCKED, Kind::Blocked),
+        (HA_EVENT_FOREIGN, Kind::Foreign),
+        (HA_EVENT_ENDED, Kind::Ended),
+    ];
+    for (number, kind) in kinds {
+        // SAFETY: the names are static.
+        let name = unsafe { CStr::from_ptr(kind_name(kind)) };
+        assert_eq!((number, name.to_str().unwrap()), (kind.code(), kind.name()));
+    }
+    for kind in crate::error::ErrorKind::ALL {
+        // SAFETY: the names are static.
+        let name = unsafe { CStr::from_ptr(ha_status_name(kind.code())) };
+        assert_eq!(name.to_str().unwrap(), kind.name());
+    }
+}
