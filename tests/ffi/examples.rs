@@ -39,10 +39,15 @@ impl Running {
 
     /// Waits for a line with these words.
     fn says(&self, words: &str) -> String {
+        self.says_one_of(&[words])
+    }
+
+    /// Waits for a line with some of these words.
+    fn says_one_of(&self, words: &[&str]) -> String {
         loop {
             let line = self.lines.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|_| panic!("{:?} never said {words:?}", self.child));
-            if line.contains(words) {
+            if words.iter().any(|words| line.contains(words)) {
                 return line;
             }
         }
@@ -72,9 +77,19 @@ fn the_smallest_example_becomes_active_and_leaves_in_order() {
     let store = format!("local:{}", folder.path().display());
     let program = program("examples/c/minimal.c", &[]);
     let mut running = Running::start(&program, &[&store, "127.0.0.1:1"]);
-    // Its stdout is a pipe, so its lines come when it ends: the store says when it is active.
-    let mut standby = coordinator(&store, &free_address(), &[]);
-    standby.says("holder=127.0.0.1:1 ");
+    // Its stdout is a pipe, so its lines come when it ends: a standby tells when it is active. Where that one is first, it
+    // leaves again.
+    let is_active = "holder=127.0.0.1:1 ";
+    let mut standby = loop {
+        let mut other = coordinator(&store, &free_address(), &[]);
+        if other
+            .says_one_of(&[is_active, "kind=ACTIVE "])
+            .contains(is_active)
+        {
+            break other;
+        }
+        other.terminate();
+    };
     let pid = Pid::from_raw(running.child.id().try_into().unwrap()).unwrap();
     kill_process(pid, Signal::TERM).unwrap();
     running.says("active, with fencing token ");
