@@ -51,7 +51,7 @@ fn config(folder: &tempfile::TempDir, auto: bool) -> *mut HaConfig {
         ("role", "testrole"),
         ("address", "a:1"),
         ("store.url", &url),
-        ("election.hold_ms", "1000"),
+        ("election.hold_ms", "5000"),
         ("activation.auto", if auto { "true" } else { "false" }),
     ];
     for (key, value) in values {

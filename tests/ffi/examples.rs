@@ -148,7 +148,7 @@ fn the_coordinator_hands_out_ids_and_its_standby_goes_on_with_them() {
         "--root",
         "test/meta",
         "--hold-ms",
-        "1000",
+        "5000",
         "--ttl-ms",
         "5000",
     ];

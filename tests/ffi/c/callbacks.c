@@ -17,7 +17,7 @@ static void ready_is_said_by_the_callbacks_return(void)
     CHECK(record.token > 0 && ha_session_fencing_token(session) == record.token);
     CHECK(ha_session_holds(session, record.token) && !ha_session_holds(session, record.token + 1));
     CHECK(!ha_session_is_ending(session, record.token) && ha_session_is_ending(session, record.token - 1));
-    CHECK(ha_session_remaining_ms(session) > 0 && ha_session_remaining_ms(session) <= 1000);
+    CHECK(ha_session_remaining_ms(session) > 0 && ha_session_remaining_ms(session) <= 5000);
     CHECK(ha_session_server_id(session) > 0);
     CHECK_TEXT(ha_session_active_key(session), "by-dev/meta/session/testrole");
 

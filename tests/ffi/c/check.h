@@ -89,8 +89,8 @@ static inline ha_config *a_config(const char *address)
     set(config, HA_KEY_ADDRESS, address);
     set(config, HA_KEY_STORE_URL, url);
     set(config, HA_KEY_ACTIVE_STANDBY_ENABLED, "true");
-    set(config, HA_KEY_ELECTION_HOLD_MS, patient ? "20000" : "1000");
-    set(config, HA_KEY_LEASE_TTL_MS, patient ? "60000" : "4000");
+    set(config, HA_KEY_ELECTION_HOLD_MS, patient ? "20000" : "5000");
+    set(config, HA_KEY_LEASE_TTL_MS, patient ? "60000" : "10000");
     set(config, HA_KEY_ACTIVATION_BACKOFF_MS, "50");
     return config;
 }

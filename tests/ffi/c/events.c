@@ -30,7 +30,7 @@ static void a_term_is_pulled_and_answered(void)
 
     event = next_of(session, HA_EVENT_REGISTERED);
     CHECK(ha_event_server_id(event) > 0 && ha_event_server_id(event) == ha_session_server_id(session));
-    CHECK(ha_event_ttl_ms(event) >= 4000);
+    CHECK(ha_event_ttl_ms(event) >= 10000);
     CHECK_TEXT(ha_event_kind_name(event), "REGISTERED");
     CHECK_TEXT(ha_event_role_name(event), "testrole");
     CHECK(ha_event_token(event) == 0 && ha_event_reason(event) == 0 && ha_event_error(event) == NULL);
