@@ -79,6 +79,24 @@ fn an_orderly_stop_hands_over_at_once() {
 }
 
 #[test]
+fn a_leaver_ends_its_lease_after_the_next_term_has_begun() {
+    let revoked = |w: &World, node: usize| {
+        let mut sent = w.nodes[node].sent.iter();
+        sent.any(|request| matches!(request, StoreRequest::Revoke { .. }))
+    };
+    let (mut world, a, b) = pair();
+    world.ask(a, Request::Stop).unwrap();
+    world.until("takeover", |w| w.holds(b));
+    assert!(!revoked(&world, a));
+    let took = world.until("ended", |w| w.status(a).role == Role::Ended);
+    assert!(revoked(&world, a) && took < 100 * MS, "{took:?}");
+    // With nobody to make way for, it waits for nothing.
+    world.ask(b, Request::Stop).unwrap();
+    let took = world.until("ended", |w| w.status(b).role == Role::Ended);
+    assert!(revoked(&world, b) && took < 10 * MS, "{took:?}");
+}
+
+#[test]
 fn the_lease_of_the_active_is_revoked_and_the_standby_takes_over_without_the_wait() {
     let (mut world, a, b) = pair();
     world.revoke_lease_of(a);
