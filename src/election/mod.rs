@@ -43,7 +43,7 @@ pub use io::{
     StoreRequest, Time, WatchId,
 };
 #[cfg(feature = "testkit")]
-pub use normal::Renumber;
+pub use normal::{Mark, Renumber};
 
 pub use crate::record::Process;
 

@@ -14,14 +14,31 @@ use crate::record::Tenure;
 /// Requests of a normal form are numbered from here on, so that none is taken for one that [`Renumber::id`] named.
 const FIRST_ID: u64 = 1 << 32;
 
+/// What a revision in a state is: what it is compared with, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mark {
+    /// Names something; only ever compared for equality.
+    Name,
+    /// The token of a term of this session's.
+    Token,
+    /// The revision of the active key.
+    Active,
+    /// An answer from before it shows a restored store.
+    Newest,
+    /// Up to it the member keys are known.
+    Members,
+    /// What shows the active key at it or before is no news.
+    ActiveKnown,
+    /// What shows the term record at it or before is no news.
+    TermKnown,
+    /// A token that is not above it is never used again.
+    Burned,
+}
+
 /// How a state is rewritten.
 pub trait Renumber {
-    /// The new number of a revision that names something (0 stays 0).
-    fn revision(&mut self, revision: Revision) -> Revision;
-    /// The new number of a revision up to which something is known, which is compared for order alone (0 stays 0).
-    fn bound(&mut self, revision: Revision) -> Revision {
-        self.revision(revision)
-    }
+    /// The new number of a revision (0 stays 0).
+    fn revision(&mut self, mark: Mark, revision: Revision) -> Revision;
     /// The new number, below 2^32, of a request or watch.
     fn id(&mut self, id: u64) -> u64;
     /// What counts as the time from now until something is due, for a clock that is read at some instants only.
@@ -56,8 +73,9 @@ impl Clock {
 
 impl Election {
     /// The normal form at `now`: the clock then reads `horizon`, what is over counts as that far back, what is due
-    /// counts as due just now, and failures were followed by the shortest pause. `horizon` must be longer than every
-    /// wait; a lease that is longer than twice as much counts as endless. All outputs must be taken.
+    /// counts as due just now; failures in a row, and re-reads that found the watch silent, count as none. `horizon`
+    /// must be longer than every wait; a lease that is longer than twice as much counts as endless. All outputs must
+    /// be taken.
     #[must_use]
     pub fn normal(&self, now: Time, horizon: Duration, numbers: &mut dyn Renumber) -> Self {
         let mut s = self.clone();
@@ -89,26 +107,23 @@ impl Election {
             .iter_mut()
             .for_each(|term| normal_term(term, clock, numbers));
         if let Some((token, deadline)) = &mut s.ghost {
-            *token = numbers.revision(*token);
+            *token = numbers.revision(Mark::Token, *token);
             clock.next(deadline, numbers);
         }
         if let Some(turn) = &mut s.turn {
             clock.past(&mut turn.since, horizon);
-            turn.active = numbers.revision(turn.active);
-            turn.term = numbers.revision(turn.term);
+            turn.active = numbers.revision(Mark::Name, turn.active);
+            turn.term = numbers.revision(Mark::Name, turn.term);
         }
-        s.burned = numbers.bound(s.burned);
-        s.first = s.first.map(|r| numbers.revision(r));
-        s.first_asked = numbers.bound(s.first_asked);
+        s.burned = numbers.revision(Mark::Burned, s.burned);
+        s.first = s.first.map(|r| numbers.revision(Mark::Name, r));
+        s.first_asked = numbers.revision(Mark::Name, s.first_asked);
         if let Some(watch) = &mut s.watch {
             watch.0 = numbers.id(watch.0);
         }
         s.next_id = FIRST_ID;
-        s.misses = s.misses.min(1);
-        s.op_failures = 0;
-        s.watch_failures = 0;
-        s.silent = s.silent.min(2);
-        s.failed_activations = 0;
+        (s.misses, s.op_failures, s.watch_failures) = (0, 0, 0);
+        (s.silent, s.failed_activations) = (0, 0);
         s.forget_what_was_told();
         s
     }
@@ -158,9 +173,11 @@ fn normal_requests(s: &mut Election, clock: Clock, numbers: &mut dyn Renumber) {
         clock.past(&mut pending.sent, good_for);
         clock.next(&mut pending.expires, numbers);
         pending.id = RequestId(numbers.id(pending.id.0));
-        pending.newest = numbers.bound(pending.newest);
+        pending.newest = numbers.revision(Mark::Newest, pending.newest);
         match &mut pending.kind {
-            Kind::First(r) | Kind::Renew(r) | Kind::Release(r) => *r = numbers.revision(*r),
+            Kind::First(r) | Kind::Renew(r) | Kind::Release(r) => {
+                *r = numbers.revision(Mark::Name, *r);
+            }
             _ => {}
         }
     }
@@ -169,7 +186,7 @@ fn normal_requests(s: &mut Election, clock: Clock, numbers: &mut dyn Renumber) {
 }
 
 fn normal_term(term: &mut Term, clock: Clock, numbers: &mut dyn Renumber) {
-    term.token = numbers.revision(term.token);
+    term.token = numbers.revision(Mark::Token, term.token);
     term.renewals = 0;
     if let Some(renewed) = &mut term.renewed {
         clock.past(renewed, term.hold);
@@ -194,28 +211,28 @@ impl View {
 
     /// See `Election::normal`.
     fn normalise(&mut self, past: &dyn Fn(&mut Time), numbers: &mut dyn Renumber) {
-        for r in [
-            &mut self.newest,
-            &mut self.known,
-            &mut self.active_known,
-            &mut self.term_known,
+        for (mark, r) in [
+            (Mark::Newest, &mut self.newest),
+            (Mark::Members, &mut self.known),
+            (Mark::ActiveKnown, &mut self.active_known),
+            (Mark::TermKnown, &mut self.term_known),
         ] {
-            *r = numbers.bound(*r);
+            *r = numbers.revision(mark, *r);
         }
         if let Some(active) = &mut self.active {
-            active.revision = numbers.revision(active.revision);
+            active.revision = numbers.revision(Mark::Active, active.revision);
         }
         if let Some(term) = &mut self.term {
-            term.revision = numbers.revision(term.revision);
+            term.revision = numbers.revision(Mark::Name, term.revision);
             past(&mut term.seen);
             if let Some(record) = &mut term.record {
-                record.token = numbers.revision(record.token);
+                record.token = numbers.revision(Mark::Name, record.token);
                 record.renewals = 0;
             }
         }
         for member in self.members.values_mut() {
-            member.created = numbers.revision(member.created);
-            member.revision = numbers.revision(member.revision);
+            member.created = numbers.revision(Mark::Name, member.created);
+            member.revision = numbers.revision(Mark::Name, member.revision);
         }
     }
 }

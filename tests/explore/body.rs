@@ -101,6 +101,39 @@ pub(crate) enum Body {
     Changes(Vec<Change>),
 }
 
+impl Body {
+    /// The slots that say of which revision of the store it shows the members, the active key, the term record; and
+    /// those that may be tokens.
+    pub(crate) fn shows(&self) -> [Vec<Slot>; 4] {
+        let mut shows: [Vec<Slot>; 4] = Default::default();
+        match self {
+            Self::Done { at, items, .. } => {
+                shows.iter_mut().for_each(|slots| slots.push(*at));
+                let active = items.iter().find(|item| item.key == names::ACTIVE);
+                shows[3].extend(active.map(|item| item.modified));
+            }
+            Self::Changes(changes) => {
+                for change in changes {
+                    let (key, at) = match change {
+                        Change::Put(item) => (item.key, item.modified),
+                        Change::Delete { key, at } => (*key, *at),
+                    };
+                    match key {
+                        names::ACTIVE => {
+                            shows[1].push(at);
+                            shows[3].push(at);
+                        }
+                        names::TERM => shows[2].push(at),
+                        _ => shows[0].push(at),
+                    }
+                }
+            }
+            _ => {}
+        }
+        shows
+    }
+}
+
 /// The way from real revisions to slots.
 pub(crate) struct Slots(pub(crate) Vec<i64>);
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use coordha::election::Mark;
+
 use crate::input::In;
-use crate::lab::{Lab, Outcome};
+use crate::lab::{Lab, Outcome, Shape};
 use crate::names::ACTIVE;
-use crate::state::{Mail, Part, Post, Rev, RevList, Revs, Seat, State};
+use crate::state::{MOST, Mail, Part, Post, Rev, RevList, Revs, Seat, State};
 use crate::store;
 
 /// Brings a state into its canonical form; `from` is the one before it, which was in it.
@@ -77,21 +79,35 @@ fn same(a: (&Arc<Outcome>, &RevList), b: (&Arc<Outcome>, &RevList)) -> bool {
             .all(|(s, t)| (s.lane, s.body) == (t.lane, t.body) && equal(&s.revs, &t.revs))
 }
 
-/// Revisions that name something, and what each is called from now on.
+/// Numbers up to this are for what one session alone remembers.
+const PRIVATE: Rev = 20;
+
+/// What revisions are called from now on: those that something under way or in the store names, and those of the
+/// terms of sessions, by their rank.
 #[derive(Clone, Copy)]
-struct Names(Revs);
+struct Names {
+    live: Revs,
+    /// Of one session: what it remembers and nobody else will ever speak of again.
+    stale: Revs,
+}
 
 impl Names {
     fn of(self, rev: Rev) -> Rev {
-        if rev == 0 { 0 } else { self.0.rank(rev) * 2 }
+        match rev {
+            0 => 0,
+            r if self.stale.has(r) => self.stale.rank(r) * 2,
+            r => PRIVATE + self.live.rank(r) * 2,
+        }
     }
 
-    /// What a bound is called that is only compared with these: as the highest of them that it reaches, or as what
-    /// lies just above that.
-    fn bound(self, bound: Rev, with: Revs) -> Rev {
-        if bound == 0 {
-            return 0;
-        }
+    /// What a revision is called that is only asked whether these are above it.
+    fn reach(self, bound: Rev, with: Revs) -> Rev {
+        let below = with.list_up_to(bound);
+        below.map(|r| self.of(r)).max().unwrap_or(1)
+    }
+
+    /// What a revision is called that is asked which of these are above it, and which one it is.
+    fn between(self, bound: Rev, with: Revs) -> Rev {
         match with.floor(bound) {
             None => 1,
             Some(r) if r == bound => self.of(r),
@@ -100,33 +116,38 @@ impl Names {
     }
 }
 
-/// The revisions of a session that are more than bounds.
-fn named(part: &Part, bounds: u32) -> impl Iterator<Item = Rev> {
-    let revs = part.revs().iter().copied().enumerate();
-    revs.filter_map(move |(i, r)| (bounds & 1 << i == 0).then_some(r))
-}
-
 fn renumber(state: &mut State, lab: &mut Lab) {
-    let bounds: Vec<u32> = state
-        .seats
-        .iter()
-        .map(|seat| lab.shape(seat.part.shape).bounds)
-        .collect();
-    let mut all = Revs::default();
+    let mut live = Revs::default();
     for cell in state.cells.iter().flatten() {
-        all.add([cell.token, cell.created, cell.modified]);
+        live.add([cell.token, cell.created, cell.modified]);
     }
     for mail in &state.mail {
-        all.add(mail.part.revs().iter().copied());
+        live.add(mail.part.revs().iter().copied());
     }
-    for (seat, bounds) in state.seats.iter().zip(&bounds) {
-        all.add(named(&seat.part, *bounds));
-        all.add([seat.app]);
+    let mut shapes = Vec::with_capacity(state.seats.len());
+    for seat in &state.seats {
+        let shape = Arc::clone(lab.shape(seat.part.shape));
+        live.add([seat.app]);
+        live.add(marked(&seat.part, &shape, |mark| mark == Mark::Token));
+        shapes.push(shape);
     }
-    let names = Names(all);
-    for i in 0..state.seats.len() {
-        renumber_seat(state, lab, i, bounds[i], names);
+    let mut stale = Vec::with_capacity(state.seats.len());
+    for (seat, shape) in state.seats.iter().zip(&shapes) {
+        let (private, pinned) = stale_of(&seat.part, shape, live);
+        live.add(pinned.iter());
+        stale.push(private);
     }
+    for (i, shape) in shapes.iter().enumerate() {
+        let names = Names {
+            live,
+            stale: stale[i],
+        };
+        state.seats[i].part = renumber_seat(state, lab, i, shape, names);
+    }
+    let names = Names {
+        live,
+        stale: Revs::default(),
+    };
     for cell in state.cells.iter_mut().flatten() {
         for r in [&mut cell.token, &mut cell.created, &mut cell.modified] {
             *r = names.of(*r);
@@ -140,42 +161,83 @@ fn renumber(state: &mut State, lab: &mut Lab) {
     }
     state.mail.sort_unstable();
     state.mail.dedup();
+    state.seats.iter_mut().for_each(|s| s.app = names.of(s.app));
     let top = &mut state.top;
-    top.token = names.bound(top.token, all);
-    if top.token % 2 == 1 {
-        (top.client, top.over) = (0, true);
+    if top.over {
+        // No other term may be acted in by this token or a lower one.
+        (top.token, top.client) = (names.reach(top.token, live), 0);
+    } else {
+        top.token = names.of(top.token);
     }
 }
 
-fn renumber_seat(state: &mut State, lab: &mut Lab, i: usize, bounds: u32, names: Names) {
-    // All that what this session knows can still be compared with.
-    let mut with = Revs::default();
-    let seat = &state.seats[i];
-    with.add(named(&seat.part, bounds));
-    let mine = state.mail.iter().filter(|m| m.seat as usize == i);
-    mine.for_each(|m| with.add(m.part.revs().iter().copied()));
-    let active = state.cells[ACTIVE as usize].as_ref();
-    with.add(active.map(|cell| cell.modified));
-    let mut part = seat.part;
-    for (slot, r) in part.revs_mut().iter_mut().enumerate() {
-        *r = if bounds & 1 << slot == 0 {
-            names.of(*r)
+/// The revisions of a session that are marked so.
+fn marked(part: &Part, shape: &Shape, mark: impl Fn(Mark) -> bool) -> impl Iterator<Item = Rev> {
+    let marks = shape.marks.iter().filter(move |(m, _)| mark(*m));
+    marks.map(|(_, slot)| part.at(*slot))
+}
+
+fn is_name(mark: Mark) -> bool {
+    matches!(mark, Mark::Name | Mark::Token | Mark::Active)
+}
+
+/// What a session remembers that nothing under way and no key has any more: it can only be found different, whatever
+/// it was, unless it is asked whether it is burned; then it must stay where it is.
+fn stale_of(part: &Part, shape: &Shape, live: Revs) -> (Revs, Revs) {
+    let burned = marked(part, shape, |mark| mark == Mark::Burned).next();
+    let burned = burned.unwrap_or(0);
+    let (mut stale, mut pinned) = (Revs::default(), Revs::default());
+    for r in marked(part, shape, is_name).filter(|r| !live.has(*r)) {
+        if r > burned && live.floor(burned).is_some() {
+            pinned.add([r]);
         } else {
-            names.bound(*r, with)
-        };
-    }
-    if part.revs().windows(2).any(|pair| pair[0] == pair[1]) {
-        let mut ranks = Vec::with_capacity(part.revs().len());
-        let mut revs: Vec<Rev> = Vec::with_capacity(part.revs().len());
-        for r in part.revs() {
-            if revs.last() != Some(r) {
-                revs.push(*r);
-            }
-            ranks.push(revs.len() as u8);
+            stale.add([r]);
         }
-        part = Part::new(lab.merge(i, part.shape, &ranks), revs);
     }
-    let seat = &mut state.seats[i];
-    seat.part = part;
-    seat.app = names.of(seat.app);
+    (stale, pinned)
+}
+
+fn renumber_seat(state: &State, lab: &mut Lab, i: usize, shape: &Shape, names: Names) -> Part {
+    let part = &state.seats[i].part;
+    let [mut members, mut owner, mut term, mut tokens] = [Revs::default(); 4];
+    for mail in state.mail.iter().filter(|m| m.seat as usize == i) {
+        let shows = lab.shows(mail.part.shape);
+        for (with, slots) in [&mut members, &mut owner, &mut term, &mut tokens]
+            .into_iter()
+            .zip(&*shows)
+        {
+            with.add(slots.iter().map(|slot| mail.part.at(*slot)));
+        }
+    }
+    owner.add(marked(part, shape, |mark| mark == Mark::Token));
+    tokens.add(marked(part, shape, |mark| {
+        matches!(mark, Mark::Token | Mark::Active)
+    }));
+    let active = state.cells[ACTIVE as usize].as_ref();
+    tokens.add(active.map(|cell| cell.modified));
+    assert!(shape.marks.len() <= 2 * MOST);
+    let mut new = [0; 2 * MOST];
+    let mut all = Revs::default();
+    for (new, (mark, slot)) in new.iter_mut().zip(&shape.marks) {
+        let r = part.at(*slot);
+        *new = match mark {
+            Mark::Name | Mark::Token | Mark::Active => names.of(r),
+            Mark::Newest if !lab.plan.newest => 0,
+            Mark::Members if lab.plan.members_stay() => 1,
+            Mark::Newest | Mark::Members => names.between(r, members),
+            Mark::ActiveKnown => names.reach(r, owner),
+            Mark::TermKnown => names.reach(r, term),
+            Mark::Burned => names.reach(r, tokens),
+        };
+        all.add([*new]);
+    }
+    let new = &mut new[..shape.marks.len()];
+    new.iter_mut().for_each(|r| *r = if *r == 0 { 0 } else { all.rank(*r) });
+    let same = new.iter().zip(&shape.marks).all(|(r, (_, slot))| r == slot);
+    let number = if same {
+        part.shape
+    } else {
+        lab.renumber(i, part.shape, new)
+    };
+    Part::new(number, all.iter())
 }

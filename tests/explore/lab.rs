@@ -7,10 +7,10 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use coordha::election::{Election, Output, Renumber, Role, StoreRequest, Time};
+use coordha::election::{Election, Mark, Output, Renumber, Role, StoreRequest, Time};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use crate::body::{self, Body, Slots, Value, Values};
+use crate::body::{self, Body, Slot, Slots, Value, Values};
 use crate::input::{In, WATCH};
 use crate::plan::{HORIZON, NEVER, Plan};
 use crate::state::{Part, Rev};
@@ -47,9 +47,8 @@ pub(crate) fn print(value: &impl Hash) -> u128 {
 /// A session in its normal form, and what is asked of it often.
 pub(crate) struct Shape {
     pub(crate) election: Election,
-    pub(crate) revisions: u8,
-    /// Which of the revisions are only bounds.
-    pub(crate) bounds: u32,
+    /// Every revision in it that is not 0, as a slot, and what it is.
+    pub(crate) marks: Vec<(Mark, u8)>,
     /// It may be called active at this instant.
     pub(crate) active: bool,
     /// The slot of the token of its term; 0: it acts in none.
@@ -133,13 +132,15 @@ pub(crate) struct Lab {
     shared: Arc<Shared>,
     shapes: Seen<Shape>,
     bodies: Seen<Body>,
+    /// By body: see `Body::shows`.
+    shows: Vec<Arc<[Vec<Slot>; 4]>>,
     body_numbers: ByPrint<u32>,
     steps: ByPrint<u32>,
     outcomes: Vec<Arc<Outcome>>,
     /// By shape: the outcome of a tick, and the shape a tick later.
     ticks: Vec<Option<u32>>,
     aged: Vec<Option<u32>>,
-    merged: ByPrint<u32>,
+    renumbered: ByPrint<u32>,
 }
 
 impl Values for &Shared {
@@ -160,12 +161,13 @@ impl Lab {
             shared: Arc::clone(shared),
             shapes: Seen(Vec::new()),
             bodies: Seen(Vec::new()),
+            shows: Vec::new(),
             body_numbers: ByPrint::default(),
             steps: ByPrint::default(),
             outcomes: Vec::new(),
             ticks: Vec::new(),
             aged: Vec::new(),
-            merged: ByPrint::default(),
+            renumbered: ByPrint::default(),
         }
     }
 
@@ -175,6 +177,15 @@ impl Lab {
 
     pub(crate) fn body(&mut self, number: u32) -> &Arc<Body> {
         self.bodies.get(number, &self.shared.bodies)
+    }
+
+    /// See `Body::shows`.
+    pub(crate) fn shows(&mut self, number: u32) -> Arc<[Vec<Slot>; 4]> {
+        while self.shows.len() <= number as usize {
+            let body = Arc::clone(self.body(self.shows.len() as u32));
+            self.shows.push(Arc::new(body.shows()));
+        }
+        Arc::clone(&self.shows[number as usize])
     }
 
     pub(crate) fn value(&mut self, value: &[u8]) -> Value {
@@ -238,16 +249,9 @@ impl Lab {
         Arc::clone(&self.outcomes[number])
     }
 
-    fn run(
-        &mut self,
-        seat: usize,
-        part: &Part,
-        input: &In,
-        own: &[Rev],
-        message: &[Rev],
-    ) -> Outcome {
+    fn run(&mut self, seat: usize, part: &Part, input: &In, own: &[Rev], message: &[Rev]) -> Outcome {
         let shape = Arc::clone(self.shape(part.shape));
-        let mut numbers = Numbers::new(|r| BASE + i64::from(own[r as usize - 1]));
+        let mut numbers = Numbers::new(|_, r: i64| BASE + i64::from(own[r as usize - 1]));
         let mut election = shape.election.normal(NOW, HORIZON, &mut numbers);
         let refused = match input {
             In::User(request, _) => {
@@ -276,13 +280,7 @@ impl Lab {
     }
 
     /// Takes the outputs of a session, and its normal form.
-    fn take_outcome(
-        &mut self,
-        mut election: Election,
-        now: Time,
-        seat: usize,
-        refused: bool,
-    ) -> Outcome {
+    fn take_outcome(&mut self, mut election: Election, now: Time, seat: usize, refused: bool) -> Outcome {
         let mut sends = Vec::new();
         let mut ids = Vec::new();
         let (mut watch, mut activate) = (None, None);
@@ -322,31 +320,22 @@ impl Lab {
     }
 
     /// The normal form of a session: its shape, its revisions, and the lanes whose request it already waited for.
-    fn normal(
-        &mut self,
-        election: &Election,
-        now: Time,
-        seat: usize,
-        ids: &[(u64, u64)],
-    ) -> (u32, Vec<i64>, u8) {
+    fn normal(&mut self, election: &Election, now: Time, seat: usize, ids: &[(u64, u64)]) -> (u32, Vec<i64>, u8) {
         let tick = self.plan.tick(seat);
-        let mut collect = Numbers::new(|r| r);
+        let mut collect = Numbers::new(|_, r| r);
         collect.ids = ids;
         let _ = election.normal(now, HORIZON, &mut collect);
         let (met, kept, lanes) = (collect.met, collect.kept, collect.lanes);
-        let slots = Slots::new(met.iter().map(|(r, _)| *r).collect());
-        let mut bounds = (1u32 << slots.0.len()) - 1;
-        for (revision, _) in met.iter().filter(|(r, is_bound)| *r != 0 && !is_bound) {
-            bounds &= !(1 << (slots.of(*revision) - 1));
-        }
-        let mut numbers = Numbers::new(|r| slots.of(r).into());
+        let slots = Slots::new(met.iter().map(|(_, r)| *r).collect());
+        let mut numbers = Numbers::new(|_, r| slots.of(r).into());
         (numbers.ids, numbers.tick) = (ids, tick);
         let election = election.normal(now, HORIZON, &mut numbers);
-        let number = self.intern(election, slots.0.len() as u8, bounds, lanes);
-        (number, slots.0, kept)
+        let met = met.iter().filter(|(_, r)| *r != 0);
+        let marks = met.map(|(mark, r)| (*mark, slots.of(*r))).collect();
+        (self.intern(election, marks, lanes), slots.0, kept)
     }
 
-    fn intern(&self, election: Election, revisions: u8, bounds: u32, lanes: u8) -> u32 {
+    fn intern(&self, election: Election, marks: Vec<(Mark, u8)>, lanes: u8) -> u32 {
         let print = print(&election);
         let mut shapes = self.shared.shapes.lock().unwrap();
         shapes.number(print, || {
@@ -356,8 +345,7 @@ impl Lab {
                 token: status.token as u8,
                 role: status.role,
                 election,
-                revisions,
-                bounds,
+                marks,
                 lanes,
             }
         })
@@ -375,21 +363,22 @@ impl Lab {
         aged
     }
 
-    /// The same session where some of its revisions have become one: `ranks` says which, from 1 without gaps.
-    pub(crate) fn merge(&mut self, seat: usize, shape: u32, ranks: &[u8]) -> u32 {
-        let mut key = [0u8; 40];
+    /// The same session with other revisions: `ranks` says what each mark's becomes, from 1 without gaps.
+    pub(crate) fn renumber(&mut self, seat: usize, shape: u32, ranks: &[u8]) -> u32 {
+        let mut key = [0u8; 80];
         key[..4].copy_from_slice(&shape.to_le_bytes());
         key[4..4 + ranks.len()].copy_from_slice(ranks);
         let print = xxh3_128(&key[..4 + ranks.len()]);
-        if let Some(merged) = self.merged.get(&print) {
-            return *merged;
+        if let Some(renumbered) = self.renumbered.get(&print) {
+            return *renumbered;
         }
         let shape = Arc::clone(self.shape(shape));
-        let mut numbers = Numbers::new(|r| i64::from(ranks[r as usize - 1]));
+        let mut next = ranks.iter();
+        let mut numbers = Numbers::new(|_, _| i64::from(*next.next().unwrap()));
         let election = shape.election.normal(NOW, HORIZON, &mut numbers);
-        let (merged, _, _) = self.normal(&election, NOW, seat, &[]);
-        self.merged.insert(print, merged);
-        merged
+        let (renumbered, _, _) = self.normal(&election, NOW, seat, &[]);
+        self.renumbered.insert(print, renumbered);
+        renumbered
     }
 }
 
@@ -417,13 +406,13 @@ struct Numbers<'a, F> {
     map: F,
     ids: &'a [(u64, u64)],
     tick: Duration,
-    /// Revisions met, and whether as bounds.
-    met: Vec<(i64, bool)>,
+    /// Revisions met, 0 among them.
+    met: Vec<(Mark, i64)>,
     kept: u8,
     lanes: u8,
 }
 
-impl<F: FnMut(i64) -> i64> Numbers<'_, F> {
+impl<F: FnMut(Mark, i64) -> i64> Numbers<'_, F> {
     fn new(map: F) -> Self {
         Self {
             map,
@@ -434,24 +423,16 @@ impl<F: FnMut(i64) -> i64> Numbers<'_, F> {
             lanes: 0,
         }
     }
+}
 
-    fn take(&mut self, revision: i64, is_bound: bool) -> i64 {
-        self.met.push((revision, is_bound));
+impl<F: FnMut(Mark, i64) -> i64> Renumber for Numbers<'_, F> {
+    fn revision(&mut self, mark: Mark, revision: i64) -> i64 {
+        self.met.push((mark, revision));
         if revision == 0 {
             0
         } else {
-            (self.map)(revision)
+            (self.map)(mark, revision)
         }
-    }
-}
-
-impl<F: FnMut(i64) -> i64> Renumber for Numbers<'_, F> {
-    fn revision(&mut self, revision: i64) -> i64 {
-        self.take(revision, false)
-    }
-
-    fn bound(&mut self, revision: i64) -> i64 {
-        self.take(revision, true)
     }
 
     fn id(&mut self, id: u64) -> u64 {
@@ -475,10 +456,6 @@ impl<F: FnMut(i64) -> i64> Renumber for Numbers<'_, F> {
     }
     /// All pauses are shorter than a tick: they may be over at once.
     fn pause(&mut self, pause: Duration) -> Duration {
-        if pause > NEVER / 2 {
-            NEVER
-        } else {
-            Duration::ZERO
-        }
+        if pause > NEVER / 2 { NEVER } else { Duration::ZERO }
     }
 }

@@ -1,5 +1,8 @@
 //! The real core of the election, explored exhaustively within bounds: two or three sessions, a store, and messages
 //! that may be lost, late, repeated and out of order. `docs/exploration.md` explains the model.
+//!
+//! Without arguments: a quick round. `--full`: what CI explores; `--states N` then bounds each plan, `--sessions 3` leaves the
+//! plans of two out; `--bad all` (or a name): the known-bad variants must be caught.
 
 mod body;
 mod canon;
@@ -12,66 +15,148 @@ mod plan;
 mod search;
 mod state;
 mod store;
+mod suite;
 mod table;
 mod trace;
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use plan::{Fault, Plan};
-use search::{Limits, Search};
+use coordha::election::Flaw;
+use plan::Plan;
+use search::{Found, Limits, Search};
 
-fn main() {
+/// Within so many states each known-bad variant must be caught.
+const BAD_STATES: usize = 3_000_000;
+
+fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
-    let get = |name: &str| {
-        args.iter()
-            .position(|a| a == name)
-            .and_then(|i| args.get(i + 1))
-            .cloned()
+    let value = |name: &str| {
+        let at = args.iter().position(|a| a == name)?;
+        args.get(at + 1).cloned()
     };
-    let states = get("--states").map_or(100_000, |n| n.parse().unwrap());
-    let depth = get("--depth").map_or(usize::MAX, |n| n.parse().unwrap());
-    let mut plan = Plan::new("plain");
-    for fault in plan::ALL_FAULTS {
-        let name = format!("--{fault:?}").to_lowercase();
-        if let Some(n) = get(&name) {
-            plan = plan.with(fault, n.parse().unwrap());
-        }
+    let number = |name: &str| value(name).map(|n| n.parse().expect("a number"));
+    let sessions = number("--sessions").unwrap_or(2);
+    let states = number("--states");
+    if let Some(name) = value("--bad") {
+        return bad(&name, states.unwrap_or(BAD_STATES));
     }
-    plan.sessions = get("--sessions").map_or(2, |n| n.parse().unwrap());
-    if let Some(name) = get("--bad") {
-        plan.flaw = coordha::election::Flaw::ALL
-            .iter()
-            .copied()
-            .find(|f| f.name() == name);
+    if args.iter().any(|a| a == "--full") || states.is_some() || sessions != 2 {
+        return full(sessions, states);
     }
-    plan.budget[plan::Fault::Freeze as usize] = get("--freeze").map_or(255, |n| n.parse().unwrap());
-    plan.strays = get("--strays").map_or(99, |n| n.parse().unwrap());
-    if let Some(h) = get("--hold") {
-        let v: Vec<u64> = h.split(',').map(|n| n.parse().unwrap()).collect();
-        plan.hold_ms[..v.len()].copy_from_slice(&v);
-    }
-    plan.twice = get("--twice").is_none();
+    quick()
+}
+
+fn search(plan: Plan, states: usize, workers: usize) -> Found {
+    let plan = Arc::new(plan);
     let limits = Limits {
         states,
-        depth,
-        workers: 2,
-        chatty: true,
+        depth: usize::MAX,
+        workers,
+        chatty: false,
     };
-    let plan = Arc::new(plan);
-    let start = Instant::now();
     let found = Search::new(&plan, limits).unwrap().run();
-    println!(
-        "states={} depth={} complete={} recovered={} open={} sizes={:?} {:?}",
-        found.states,
-        found.depth,
-        found.complete,
-        found.recovered,
-        found.open,
-        found.sizes,
-        start.elapsed()
-    );
-    if let Some(broken) = &found.breach {
+    if let Some(broken) = found.breach.as_ref().filter(|_| plan.flaw.is_none()) {
         trace::print(&plan, broken);
     }
+    found
+}
+
+fn yes(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
+}
+
+/// Explores some plans, says how far each came, and ends with the sum.
+fn explore(sessions: usize, plans: Vec<(Plan, usize)>) -> usize {
+    let start = Instant::now();
+    let (mut states, mut depth, mut complete, mut violations) = (0, 0, false, 0);
+    for (plan, bound) in plans {
+        let name = plan.name;
+        let begun = Instant::now();
+        let found = search(plan, bound, 2);
+        println!(
+            "  plan={name:?} states={} depth={} complete={} recover={} not_followed={} seconds={:.1}",
+            found.states,
+            found.depth,
+            yes(found.complete),
+            found.recovered,
+            found.open,
+            begun.elapsed().as_secs_f64()
+        );
+        states += found.states;
+        depth = depth.max(found.depth);
+        complete |= found.complete;
+        violations += usize::from(found.breach.is_some());
+    }
+    println!(
+        "explore sessions={sessions} states={states} depth={depth} complete={} violations={violations} seconds={:.1}",
+        yes(complete),
+        start.elapsed().as_secs_f64()
+    );
+    violations
+}
+
+fn full(sessions: usize, states: Option<usize>) -> ExitCode {
+    let plans = if sessions == 3 {
+        vec![(suite::three(), states.unwrap_or(1_000_000))]
+    } else {
+        let mut plans = suite::plans(states.unwrap_or(400_000));
+        plans.insert(0, (suite::closed(), usize::MAX));
+        plans
+    };
+    code(explore(sessions, plans) == 0)
+}
+
+fn code(good: bool) -> ExitCode {
+    if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Whether the known-bad variants are caught.
+fn bad(name: &str, states: usize) -> ExitCode {
+    let flaws = Flaw::ALL.iter().filter(|f| name == "all" || f.name() == name);
+    let mut missed = 0;
+    let mut known = 0;
+    for flaw in flaws {
+        known += 1;
+        missed += usize::from(!is_caught(*flaw, states));
+    }
+    println!("bad variants={known} missed={missed}");
+    code(missed == 0 && known > 0)
+}
+
+fn is_caught(flaw: Flaw, states: usize) -> bool {
+    let found = search(suite::against(flaw), states, 2);
+    let caught = found.breach.is_some();
+    let at = if caught {
+        format!("caught_at_depth={}", found.depth)
+    } else {
+        "caught=no".into()
+    };
+    println!("bad variant={} {at} states={}", flaw.name(), found.states);
+    caught
+}
+
+/// A round that takes seconds even without optimisation.
+fn quick() -> ExitCode {
+    let mut passed = 0;
+    let mut failed = 0;
+    let mut count = |good: bool| {
+        passed += usize::from(good);
+        failed += usize::from(!good);
+    };
+    let mut plans = suite::plans(3_000);
+    plans.push((suite::closed(), 3_000));
+    for (plan, states) in plans {
+        count(explore(2, vec![(plan, states)]) == 0);
+    }
+    for flaw in [Flaw::AbsentIsPermission, Flaw::AcquireIgnoresActive] {
+        count(is_caught(flaw, 100_000));
+    }
+    println!("{passed} passed, {failed} failed");
+    code(failed == 0)
 }

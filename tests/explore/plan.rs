@@ -10,7 +10,7 @@ use crate::names;
 pub(crate) const HORIZON: Duration = Duration::from_secs(10);
 
 /// What is due later than this is never due.
-pub(crate) const NEVER: Duration = Duration::from_secs(1_000_000);
+pub(crate) const NEVER: Duration = Duration::from_secs(100_000);
 
 /// What happens at most so often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,8 @@ pub(crate) struct Plan {
     pub(crate) ttl: Option<(u64, u8)>,
     /// The application answers by itself, at any time.
     pub(crate) by_hand: bool,
+    /// Whether a session that takes the store for restored would be noticed; it costs states.
+    pub(crate) newest: bool,
     /// A request may reach the store twice.
     pub(crate) twice: bool,
     /// Requests under way whose answer nobody waits for; one more is lost.
@@ -95,6 +97,7 @@ impl Plan {
             tick_ms: [1000, 1240, 1120],
             ttl: None,
             by_hand: false,
+            newest: false,
             twice: true,
             strays: usize::MAX,
             budget: [0; FAULTS],
@@ -104,6 +107,14 @@ impl Plan {
     pub(crate) fn with(mut self, fault: Fault, times: u8) -> Self {
         self.budget[fault as usize] = times;
         self
+    }
+
+    /// Whether the member keys stay as they are.
+    pub(crate) fn members_stay(&self) -> bool {
+        [Fault::Lease, Fault::Crash, Fault::Stop]
+            .iter()
+            .all(|fault| self.budget[*fault as usize] == 0)
+            && self.ttl.is_none()
     }
 
     /// The time to live that the store grants.

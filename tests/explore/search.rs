@@ -265,9 +265,6 @@ impl Search {
                 );
             }
         }
-        if std::env::var("STATS").is_ok() {
-            self.stats();
-        }
         let mut found = Found {
             states: self.states(),
             depth: self.depth,
@@ -281,79 +278,6 @@ impl Search {
             self.recover(&mut found);
         }
         found
-    }
-
-    fn stats(&mut self) {
-        use std::collections::{BTreeMap, HashSet};
-        let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-        let mut seats = [HashSet::new(), HashSet::new()];
-        let mut cells = HashSet::new();
-        let mut n = 0;
-        for w in &mut self.workers {
-            while let Some((_, b)) = w.now.pop() {
-                n += 1;
-                let s = State::decode(b);
-                for (i, seat) in s.seats.iter().enumerate() {
-                    seats[i].insert(seat.part.shape);
-                }
-                cells.insert(format!("{:?}", s.cells));
-                let mut list: Vec<String> = Vec::new();
-                for m in &s.mail {
-                    let body = w.lab.body(m.part.shape);
-                    let short = match &**body {
-                        crate::body::Body::Txn { success, .. } => format!(
-                            "Txn{:?}",
-                            success
-                                .iter()
-                                .map(|w| match w {
-                                    crate::body::Write::Put { key, value, .. } =>
-                                        format!("p{key}:{value}"),
-                                    crate::body::Write::Delete { key } => format!("d{key}"),
-                                })
-                                .collect::<Vec<_>>()
-                        ),
-                        crate::body::Body::Done {
-                            succeeded, items, ..
-                        } => format!("Done{succeeded}{}", items.len()),
-                        crate::body::Body::Changes(c) => {
-                            format!("Changes{:?}", c.iter().map(|c| c.key()).collect::<Vec<_>>())
-                        }
-                        other => format!("{other:?}"),
-                    };
-                    let k = format!("{:?} {short}", m.post);
-                    *kinds.entry(k).or_default() += 1;
-                    list.push(format!("{:?}", m.post));
-                }
-                *kinds
-                    .entry(format!("zz count {}", s.mail.len()))
-                    .or_default() += 1;
-                *kinds
-                    .entry(format!(
-                        "zz strays {}",
-                        s.mail
-                            .iter()
-                            .filter(|m| m.post == crate::state::Post::Stray)
-                            .count()
-                    ))
-                    .or_default() += 1;
-            }
-        }
-        println!(
-            "frontier {n} shapes {} {} cells {}",
-            seats[0].len(),
-            seats[1].len(),
-            cells.len()
-        );
-        for (k, c) in kinds {
-            if c * 100 > n {
-                println!("{k}: {:.1}%", c as f64 * 100.0 / n as f64);
-            }
-        }
-        let mut list: Vec<_> = seats[0].iter().take(3).collect();
-        list.sort();
-        for s in list {
-            println!("{:#?}", self.workers[0].lab.shape(*s).election);
-        }
     }
 
     /// Expands one level.

@@ -39,6 +39,24 @@ impl Revs {
         }
     }
 
+    pub(crate) fn has(self, rev: Rev) -> bool {
+        self.0 & 1 << rev != 0
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Rev> {
+        self.list_up_to(127)
+    }
+
+    /// Those that are not above this, in order.
+    pub(crate) fn list_up_to(self, rev: Rev) -> impl Iterator<Item = Rev> {
+        let mut set = self.up_to(rev);
+        std::iter::from_fn(move || {
+            let next = (set != 0).then_some(set.trailing_zeros() as Rev);
+            set &= set.wrapping_sub(1);
+            next
+        })
+    }
+
     /// All of them, in order.
     pub(crate) fn list(self) -> RevList {
         let (mut list, mut set) = ([0; 128], self.0);

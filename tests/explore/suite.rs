@@ -1,0 +1,69 @@
+//! What is explored by default, at length, and for each known-bad variant of the core.
+
+use coordha::election::Flaw;
+
+use crate::plan::{ALWAYS, Fault, Plan};
+
+/// Every kind of thing that goes wrong once, each on its own and some together; with how many states to reach.
+pub(crate) fn plans(states: usize) -> Vec<(Plan, usize)> {
+    let one = |name, faults: &[(Fault, u8)]| {
+        let plan = Plan::new(name).with(Fault::Freeze, 1);
+        let plan = faults.iter().fold(plan, |p, (fault, n)| p.with(*fault, *n));
+        (plan, states)
+    };
+    let mut asleep = Plan::new("asleep for any time").with(Fault::Freeze, ALWAYS);
+    asleep.newest = true;
+    vec![
+        (asleep, states),
+        one("a lease ends early", &[(Fault::Lease, 1)]),
+        one(
+            "keys deleted by hand",
+            &[(Fault::Active, 1), (Fault::Term, 1)],
+        ),
+        one(
+            "strangers write",
+            &[(Fault::Garbage, 1), (Fault::Put, 1), (Fault::Milvus, 1)],
+        ),
+        one("a crash", &[(Fault::Crash, 1)]),
+        one(
+            "asked to leave",
+            &[(Fault::Resign, 1), (Fault::Stop, 1)],
+        ),
+        one(
+            "watches and connections break",
+            &[(Fault::Watch, 1), (Fault::Refuse, 1)],
+        ),
+    ]
+}
+
+/// The plan that is explored to its end.
+pub(crate) fn closed() -> Plan {
+    let mut plan = Plan::new("messages alone, to the end");
+    plan.twice = false;
+    plan
+}
+
+/// Three sessions, and a little of everything.
+pub(crate) fn three() -> Plan {
+    let mut plan = Plan::new("three sessions")
+        .with(Fault::Freeze, 2)
+        .with(Fault::Lease, 1)
+        .with(Fault::Resign, 1)
+        .with(Fault::Crash, 1);
+    plan.sessions = 3;
+    plan
+}
+
+/// The plan that a known-bad variant must be caught by.
+pub(crate) fn against(flaw: Flaw) -> Plan {
+    let plan = Plan::new(flaw.name()).with(Fault::Freeze, ALWAYS);
+    let mut plan = match flaw {
+        Flaw::AcquireIgnoresActive => plan.with(Fault::Milvus, 1),
+        Flaw::ReuseTerm | Flaw::ActUntilReleased => plan.with(Fault::Resign, 1),
+        Flaw::RereadExtends => plan.with(Fault::Watch, 1),
+        Flaw::AbsentIsPermission => plan.with(Fault::Active, 1).with(Fault::Term, 1),
+        _ => plan,
+    };
+    plan.flaw = Some(flaw);
+    plan
+}
