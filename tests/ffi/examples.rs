@@ -1,7 +1,7 @@
 //! The C examples do what they say.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -11,6 +11,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::artifacts::program;
+use crate::support::ports::Port;
+use crate::support::wait::until;
 
 /// For what must happen at some time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,13 +55,21 @@ impl Running {
         }
     }
 
-    /// Asks it to end, and waits until it has.
-    fn terminate(&mut self) {
+    /// Asks it to end, once it listens to that, and waits until it has; gives what it said meanwhile.
+    fn terminate(&mut self) -> Vec<String> {
+        let status = format!("/proc/{}/status", self.child.id());
+        until("a handler of SIGTERM", || {
+            let status = fs::read_to_string(&status).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
+            (caught & (1 << (Signal::TERM.as_raw() - 1)) != 0).then_some(())
+        });
         let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
         kill_process(pid, Signal::TERM).unwrap();
         // The end of its stdout is its own.
-        while self.lines.recv_timeout(PATIENCE).is_ok() {}
+        let lines = std::iter::from_fn(|| self.lines.recv_timeout(PATIENCE).ok()).collect();
         assert!(self.child.wait().unwrap().success());
+        lines
     }
 }
 
@@ -80,8 +90,9 @@ fn the_smallest_example_becomes_active_and_leaves_in_order() {
     // Its stdout is a pipe, so its lines come when it ends: a standby tells when it is active. Where that one is first, it
     // leaves again.
     let is_active = "holder=127.0.0.1:1 ";
+    let port = Port::take();
     let mut standby = loop {
-        let mut other = coordinator(&store, &free_address(), &[]);
+        let mut other = coordinator(&store, &port.address(), &[]);
         if other
             .says_one_of(&[is_active, "kind=ACTIVE "])
             .contains(is_active)
@@ -90,11 +101,12 @@ fn the_smallest_example_becomes_active_and_leaves_in_order() {
         }
         other.terminate();
     };
-    let pid = Pid::from_raw(running.child.id().try_into().unwrap()).unwrap();
-    kill_process(pid, Signal::TERM).unwrap();
-    running.says("active, with fencing token ");
-    running.says("leaving: finish what runs");
-    assert!(running.child.wait().unwrap().success());
+    let said = running.terminate();
+    assert!(
+        said[0].starts_with("active, with fencing token "),
+        "{said:?}"
+    );
+    assert_eq!(said[1], "leaving: finish what runs");
     standby.terminate();
 }
 
@@ -134,31 +146,20 @@ fn get(address: &str, path: &str) -> (u16, String) {
     (response.status().as_u16(), body)
 }
 
-fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
-}
-
 #[test]
 fn the_coordinator_hands_out_ids_and_its_standby_goes_on_with_them() {
     let folder = tempfile::tempdir().unwrap();
     let store = format!("local:{}", folder.path().display());
-    let (first, second) = (free_address(), free_address());
-    let quick = [
-        "--root",
-        "test/meta",
-        "--hold-ms",
-        "5000",
-        "--ttl-ms",
-        "5000",
-    ];
-    let mut active = coordinator(&store, &first, &quick);
+    let ports = (Port::take(), Port::take());
+    let (first, second) = (ports.0.address(), ports.1.address());
+    let root = ["--root", "test/meta"];
+    let mut active = coordinator(&store, &first, &root);
     let line = active.says("kind=ACTIVE ");
     assert!(
         line.starts_with("event at_ms=") && line.contains(" text=rootcoord ACTIVE "),
         "{line}"
     );
-    let mut standby = coordinator(&store, &second, &quick);
+    let mut standby = coordinator(&store, &second, &root);
     standby.says("kind=STANDBY ");
 
     for id in 1..=3 {

@@ -5,6 +5,8 @@
 
 #[path = "../support/bless.rs"]
 mod bless;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod abi;
 mod artifacts;
