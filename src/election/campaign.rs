@@ -171,7 +171,7 @@ impl Election {
             .record
             .as_ref()
             .is_some_and(|record| record.tenure == Tenure::Vacant);
-        if !vacant || term.revision > YOUNG_STORE || self.first_asked == term.revision {
+        if !vacant || self.view.newest > YOUNG_STORE || self.first_asked == term.revision {
             return false;
         }
         self.first_asked = term.revision;
@@ -285,15 +285,15 @@ impl Election {
 
     /// Exclusive: says who is in the way, and gives up after the wait.
     fn exclusive_wait_is_over(&mut self, now: Time) -> bool {
-        let Some(active) = self.view.active.as_ref() else {
+        // One that does not contend is in nobody's way, and nobody in its.
+        if self.view.active.is_none() || self.blocked(now).is_some() {
             self.held_since = None;
             return false;
-        };
-        let ttl_ms = active
-            .record
-            .as_ref()
-            .and_then(|r| r.coordha.as_ref())
-            .map(|ours| ours.ttl_ms);
+        }
+        let active = self.view.active.as_ref();
+        let record = active.and_then(|active| active.record.as_ref());
+        let ours = record.and_then(|record| record.coordha.as_ref());
+        let ttl_ms = ours.map(|ours| ours.ttl_ms);
         let ttl = ttl_ms.map_or(self.settings.ttl, Duration::from_millis);
         let wait = self
             .settings

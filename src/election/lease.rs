@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Election;
 use super::io::{Event, Reason, Role, StoreRequest, Time};
-use super::request::{Kind, Lane, Pending, pause};
+use super::request::{Kind, Lane, Pending, Source, pause};
 use super::view::Member;
 use crate::error::{Error, ErrorKind};
 use crate::kv::{Compare, LeaseId, LeaseReply, Op, Revision, Txn, TxnReply};
@@ -88,7 +88,7 @@ impl Election {
     }
 
     pub(super) fn granted(&mut self, now: Time, pending: &Pending, reply: LeaseReply) {
-        self.recovered();
+        self.recovered(Source::Lease);
         let ttl = Duration::from_millis(reply.ttl_ms);
         self.lease = Some(Lease {
             id: reply.lease,
@@ -108,6 +108,8 @@ impl Election {
             lease.ttl = Duration::from_millis(reply.ttl_ms);
             lease.kept = lease.kept.max(pending.sent);
             lease.next = pending.sent + lease.ttl / 5;
+            self.lost_leases = 0;
+            self.recovered(Source::Lease);
         }
     }
 
@@ -124,6 +126,11 @@ impl Election {
     pub(super) fn lease_lost(&mut self, now: Time) {
         self.lease = None;
         self.registered = false;
+        // One that goes as soon as it is granted is not answered grant for grant.
+        if self.lost_leases > 0 {
+            self.lease_after = now + pause(self.lost_leases);
+        }
+        self.lost_leases += 1;
         self.lose(now, Reason::LeaseLost, None);
     }
 

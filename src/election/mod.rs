@@ -49,7 +49,7 @@ pub use crate::record::Process;
 
 use self::campaign::Turn;
 use self::lease::Lease;
-use self::request::{Lane, Pending};
+use self::request::{Lane, Pending, Source};
 use self::term::{Stage, Term};
 use self::view::View;
 use crate::error::{Error, ErrorKind, Result};
@@ -70,6 +70,8 @@ pub struct Election {
     awaits_id: bool,
     lease: Option<Lease>,
     lease_after: Time,
+    /// Leases lost in a row without one answered keepalive.
+    lost_leases: u32,
     registered: bool,
     view: View,
     term: Option<Term>,
@@ -104,7 +106,8 @@ pub struct Election {
     watch_failures: u32,
     /// Reads in a row that showed what the watch should have shown.
     silent: u32,
-    degraded: Option<ErrorKind>,
+    /// What fails, and how it was told.
+    degraded: Option<(Source, ErrorKind)>,
     stopping: bool,
     fatal: Option<Error>,
     /// When the end is no longer waited for.
@@ -354,18 +357,27 @@ impl Election {
                     self.view.event(&self.keys, change, now, &mut events);
                 }
                 self.watch_failures = 0;
-                if std::mem::take(&mut self.silent) > 1 {
-                    self.recovered();
-                }
+                self.silent = 0;
+                self.recovered(Source::Watch);
             }
-            WatchItem::Compacted { .. } | WatchItem::Failed(_) => {
-                self.watch = None;
-                self.read_after = now + request::pause(self.watch_failures);
-                self.watch_failures += 1;
+            WatchItem::Compacted { .. } => self.watch_ended(now),
+            WatchItem::Failed(error) => {
+                if self.watch_failures > 0 {
+                    self.degrade(Source::Watch, error.into());
+                }
+                self.watch_ended(now);
             }
         }
         self.tell_all(events);
         self.check_owner(now);
+    }
+
+    /// Reads again, and then watches from there.
+    fn watch_ended(&mut self, now: Time) {
+        self.watch = None;
+        let at = now + request::pause(self.watch_failures);
+        self.read_after = self.read_after.min(at);
+        self.watch_failures += 1;
     }
 
     fn is_leaving(&self) -> bool {

@@ -33,6 +33,14 @@ pub(super) enum Lane {
     Operation,
 }
 
+/// What the trouble with the store is with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    Lease,
+    Transactions,
+    Watch,
+}
+
 impl Kind {
     pub(super) fn lane(self) -> Lane {
         match self {
@@ -170,9 +178,7 @@ impl Election {
             return;
         }
         self.view.newest = self.view.newest.max(reply.revision);
-        if self.silent < 2 {
-            self.recovered();
-        }
+        self.recovered(Source::Transactions);
         if pending.kind.lane() == Lane::Operation {
             self.op_failures = 0;
         }
@@ -232,7 +238,8 @@ impl Election {
         if self.watch.is_some() && news {
             self.silent += 1;
             if self.silent == 2 {
-                self.degrade(Error::new(ErrorKind::Unavailable, "the watch is silent"));
+                let error = Error::new(ErrorKind::Unavailable, "the watch is silent");
+                self.degrade(Source::Watch, error);
             }
         }
         if self.watch.is_none() || self.silent > 1 {
@@ -256,7 +263,11 @@ impl Election {
             return;
         }
         let unknown = matches!(error, StoreError::Unknown(_));
-        self.degrade(error.into());
+        let source = match kind.lane() {
+            Lane::Lease => Source::Lease,
+            Lane::Read | Lane::Operation => Source::Transactions,
+        };
+        self.degrade(source, error.into());
         match kind.lane() {
             Lane::Lease => self.lease_failed(now, kind),
             Lane::Read => self.read_after = now + pause(1),
@@ -278,19 +289,22 @@ impl Election {
         }
     }
 
-    pub(super) fn degrade(&mut self, error: Error) {
+    pub(super) fn degrade(&mut self, source: Source, error: Error) {
         let error = match error.kind() {
             ErrorKind::UnknownOutcome => Error::new(ErrorKind::Unavailable, error.message()),
             _ => error,
         };
-        if self.degraded != Some(error.kind()) {
-            self.degraded = Some(error.kind());
+        let other = self.degraded.is_some_and(|(by, _)| by != source);
+        if !other && self.degraded != Some((source, error.kind())) {
+            self.degraded = Some((source, error.kind()));
             self.tell(Event::Degraded(error));
         }
     }
 
-    pub(super) fn recovered(&mut self) {
-        if self.degraded.take().is_some() {
+    /// Only what failed can recover: an answered transaction says nothing of keepalives that are not answered.
+    pub(super) fn recovered(&mut self, source: Source) {
+        if self.degraded.is_some_and(|(by, _)| by == source) {
+            self.degraded = None;
             self.tell(Event::Recovered);
         }
     }

@@ -335,7 +335,7 @@ pub unsafe extern "C" fn ha_txn_get_prefix(
 /// @param timeout_ms how long to wait, never longer than store.request_timeout_ms; HA_FOREVER:
 ///                   just that
 /// @return as in the table above, or HA_ERR_TOO_LARGE, HA_ERR_INVALID_ARGUMENT, HA_ERR_NULL: a
-///         builder call was wrong; HA_ERR_BUSY: more than txn.inflight are under way;
+///         builder call was wrong; HA_ERR_TIMEOUT: the limit was 0, nothing was sent;
 ///         HA_ERR_STATE: it was sent before; HA_ERR_AUTH, HA_ERR_PERMISSION, HA_ERR_NO_SPACE:
 ///         the store refused it, nothing was written; HA_ERR_FORKED.
 /// @since 0.1

@@ -166,7 +166,7 @@ fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T> {
 
 /// Renames what is a known field in another case; the exact name wins where both are there.
 fn canonical(object: Map<String, Value>) -> Map<String, Value> {
-    const NAMES: [&str; 19] = [
+    const NAMES: [&str; 18] = [
         "ServerID",
         "ServerName",
         "Address",
@@ -185,7 +185,6 @@ fn canonical(object: Map<String, Value>) -> Map<String, Value> {
         "Token",
         "Renewals",
         "Process",
-        "Pid",
     ];
     let mut result = Map::new();
     for (name, value) in object.into_iter().filter(|(_, value)| !value.is_null()) {

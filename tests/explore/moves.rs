@@ -66,7 +66,11 @@ pub(crate) fn start(lab: &mut Lab) -> Result<State, Breach> {
         sit(&mut state, lab, seat)?;
     }
     // What they have to tell each other about that is told.
-    while let Some(at) = state.mail.iter().position(|m| matches!(m.post, Post::Notice(_))) {
+    while let Some(at) = state
+        .mail
+        .iter()
+        .position(|m| matches!(m.post, Post::Notice(_)))
+    {
         let mail = state.mail.remove(at);
         step(&mut state, lab, mail.seat as usize, &In::Changes(mail.part));
     }

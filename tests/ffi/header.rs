@@ -18,7 +18,7 @@ fn the_header_is_what_the_sources_say() {
     bless::check("include/coordha.h", GENERATED);
 }
 
-/// The compilers of this machine; clang is not everywhere.
+/// The compilers that are installed; clang is not everywhere.
 fn compilers() -> Vec<(&'static str, &'static str, &'static str)> {
     let all = [
         ("gcc", "c99", "c"),
