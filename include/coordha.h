@@ -669,14 +669,15 @@ void ha_error_free(ha_error *error);
 #define HA_KEY_ELECTION_RANK_STEP_MS "election.rank_step_ms"
 
 /**
- * On: the session starts without contending for the role.
+ * On: the session starts without contending for the role, until it is resumed (in Rust; C has no
+ * call for it yet).
  * Default: false. Allowed: true or false.
  */
 #define HA_KEY_ELECTION_PAUSED "election.paused"
 
 /**
  * On: a holder that is proven dead on this host is followed at once. Off: its hold time is always
- * waited for.
+ * waited for; needed where child processes act for the role, as they outlive it.
  * Default: true. Allowed: true or false.
  */
 #define HA_KEY_ELECTION_SAME_HOST_PROOF "election.same_host_proof"
@@ -1682,7 +1683,7 @@ void ha_txn_get_prefix(ha_txn *txn, const void *prefix, size_t prefix_len, int64
  * @param timeout_ms how long to wait, never longer than store.request_timeout_ms; HA_FOREVER:
  *                   just that
  * @return as in the table above, or HA_ERR_TOO_LARGE, HA_ERR_INVALID_ARGUMENT, HA_ERR_NULL: a
- *         builder call was wrong; HA_ERR_BUSY: more than txn.inflight are under way;
+ *         builder call was wrong; HA_ERR_TIMEOUT: the limit was 0, nothing was sent;
  *         HA_ERR_STATE: it was sent before; HA_ERR_AUTH, HA_ERR_PERMISSION, HA_ERR_NO_SPACE:
  *         the store refused it, nothing was written; HA_ERR_FORKED.
  * @since 0.1
