@@ -232,7 +232,8 @@ fn renumber_seat(state: &State, lab: &mut Lab, i: usize, shape: &Shape, names: N
         all.add([*new]);
     }
     let new = &mut new[..shape.marks.len()];
-    new.iter_mut().for_each(|r| *r = if *r == 0 { 0 } else { all.rank(*r) });
+    new.iter_mut()
+        .for_each(|r| *r = if *r == 0 { 0 } else { all.rank(*r) });
     let same = new.iter().zip(&shape.marks).all(|(r, (_, slot))| r == slot);
     let number = if same {
         part.shape

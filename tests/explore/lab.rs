@@ -249,7 +249,14 @@ impl Lab {
         Arc::clone(&self.outcomes[number])
     }
 
-    fn run(&mut self, seat: usize, part: &Part, input: &In, own: &[Rev], message: &[Rev]) -> Outcome {
+    fn run(
+        &mut self,
+        seat: usize,
+        part: &Part,
+        input: &In,
+        own: &[Rev],
+        message: &[Rev],
+    ) -> Outcome {
         let shape = Arc::clone(self.shape(part.shape));
         let mut numbers = Numbers::new(|_, r: i64| BASE + i64::from(own[r as usize - 1]));
         let mut election = shape.election.normal(NOW, HORIZON, &mut numbers);
@@ -280,7 +287,13 @@ impl Lab {
     }
 
     /// Takes the outputs of a session, and its normal form.
-    fn take_outcome(&mut self, mut election: Election, now: Time, seat: usize, refused: bool) -> Outcome {
+    fn take_outcome(
+        &mut self,
+        mut election: Election,
+        now: Time,
+        seat: usize,
+        refused: bool,
+    ) -> Outcome {
         let mut sends = Vec::new();
         let mut ids = Vec::new();
         let (mut watch, mut activate) = (None, None);
@@ -320,7 +333,13 @@ impl Lab {
     }
 
     /// The normal form of a session: its shape, its revisions, and the lanes whose request it already waited for.
-    fn normal(&mut self, election: &Election, now: Time, seat: usize, ids: &[(u64, u64)]) -> (u32, Vec<i64>, u8) {
+    fn normal(
+        &mut self,
+        election: &Election,
+        now: Time,
+        seat: usize,
+        ids: &[(u64, u64)],
+    ) -> (u32, Vec<i64>, u8) {
         let tick = self.plan.tick(seat);
         let mut collect = Numbers::new(|_, r| r);
         collect.ids = ids;
@@ -456,6 +475,10 @@ impl<F: FnMut(Mark, i64) -> i64> Renumber for Numbers<'_, F> {
     }
     /// All pauses are shorter than a tick: they may be over at once.
     fn pause(&mut self, pause: Duration) -> Duration {
-        if pause > NEVER / 2 { NEVER } else { Duration::ZERO }
+        if pause > NEVER / 2 {
+            NEVER
+        } else {
+            Duration::ZERO
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::check;
 use crate::input::{In, User};
 use crate::lab::{Lab, Outcome};
 use crate::names::{ACTIVE, CLIENTS, ID, KEYS, MEMBER, TERM};
-use crate::plan::{ALWAYS, FAULTS, Fault, Plan};
+use crate::plan::{ALWAYS, Fault};
 use crate::state::{
     LEASES_EACH, MILVUS_LEASE, Mail, Part, Post, Rev, Revs, SEATS, Seat, State, Top,
 };
@@ -66,7 +66,11 @@ pub(crate) fn start(lab: &mut Lab) -> Result<State, Breach> {
         sit(&mut state, lab, seat)?;
     }
     // What they have to tell each other about that is told.
-    while let Some(at) = state.mail.iter().position(|m| matches!(m.post, Post::Notice(_))) {
+    while let Some(at) = state
+        .mail
+        .iter()
+        .position(|m| matches!(m.post, Post::Notice(_)))
+    {
         let mail = state.mail.remove(at);
         step(&mut state, lab, mail.seat as usize, &In::Changes(mail.part));
     }
@@ -489,9 +493,4 @@ fn by_hand(state: &mut State, lab: &mut Lab, fault: Fault) {
         Fault::Milvus => store::by_hand(state, lab, ACTIVE, Some(milvus), MILVUS_LEASE),
         other => panic!("{other:?} is no deed of a hand"),
     }
-}
-
-/// What is left of the budget, for the trace.
-pub(crate) fn spent(plan: &Plan, state: &State) -> [u8; FAULTS] {
-    std::array::from_fn(|i| plan.budget[i] - state.budget[i])
 }

@@ -25,10 +25,7 @@ pub(crate) fn plans(states: usize) -> Vec<(Plan, usize)> {
             &[(Fault::Garbage, 1), (Fault::Put, 1), (Fault::Milvus, 1)],
         ),
         one("a crash", &[(Fault::Crash, 1)]),
-        one(
-            "asked to leave",
-            &[(Fault::Resign, 1), (Fault::Stop, 1)],
-        ),
+        one("asked to leave", &[(Fault::Resign, 1), (Fault::Stop, 1)]),
         one(
             "watches and connections break",
             &[(Fault::Watch, 1), (Fault::Refuse, 1)],
