@@ -278,6 +278,10 @@ fn well(from: &State, lab: &mut Lab, next: &mut Next) {
             push(next, Move::Start(seat), from, |s| sit(s, lab, seat));
         }
     }
+    pass_time(from, lab, next);
+}
+
+fn pass_time(from: &State, lab: &mut Lab, next: &mut Next) {
     let frozen = (0..from.seats.len()).filter(|seat| is_due(from, lab, *seat));
     let frozen = u8::try_from(frozen.count()).unwrap();
     if frozen <= from.budget[Fault::Freeze as usize] {
