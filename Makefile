@@ -85,7 +85,7 @@ sim: ## Simulated takeovers: N=<how many> SEED=<number>; BAD=all: the known-bad 
 
 .PHONY: explore
 explore: ## Explore the core exhaustively within its bounds; BAD=all: the known-bad cores must be caught
-	$(SIM) --test explore -- $(if $(BAD),--bad $(BAD))
+	$(SIM) --test explore -- $(if $(BAD),--bad $(BAD),--full)
 
 .PHONY: bench
 bench: build etcd $(if $(ONLY),$(if $(filter sizes,$(ONLY)),$(SIZES)),$(SIZES)) ## The benchmarks, with etcd's own election recipe beside them; WRITE=1: into docs/performance.md

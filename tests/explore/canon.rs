@@ -21,7 +21,7 @@ fn bury(state: &mut State, from: Option<&State>, lab: &mut Lab) {
     let mut mail = std::mem::take(&mut state.mail);
     let mut strays = 0;
     mail.retain_mut(|mail| {
-        let keep = match mail.post {
+        match mail.post {
             Post::Request(_) => {
                 if let Some(doomed) = store::doomed(state, lab, &mail.part) {
                     mail.part = doomed;
@@ -45,8 +45,7 @@ fn bury(state: &mut State, from: Option<&State>, lab: &mut Lab) {
                 });
                 still || is_news(&state.seats[seat], lab, mail)
             }
-        };
-        keep
+        }
     });
     state.mail = mail;
 }

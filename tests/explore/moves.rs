@@ -10,7 +10,7 @@ use crate::check;
 use crate::input::{In, User};
 use crate::lab::{Lab, Outcome};
 use crate::names::{ACTIVE, CLIENTS, ID, KEYS, MEMBER, TERM};
-use crate::plan::{ALWAYS, FAULTS, Fault, Plan};
+use crate::plan::{ALWAYS, Fault};
 use crate::state::{
     LEASES_EACH, MILVUS_LEASE, Mail, Part, Post, Rev, Revs, SEATS, Seat, State, Top,
 };
@@ -278,6 +278,10 @@ fn well(from: &State, lab: &mut Lab, next: &mut Next) {
             push(next, Move::Start(seat), from, |s| sit(s, lab, seat));
         }
     }
+    pass_time(from, lab, next);
+}
+
+fn pass_time(from: &State, lab: &mut Lab, next: &mut Next) {
     let frozen = (0..from.seats.len()).filter(|seat| is_due(from, lab, *seat));
     let frozen = u8::try_from(frozen.count()).unwrap();
     if frozen <= from.budget[Fault::Freeze as usize] {
@@ -493,9 +497,4 @@ fn by_hand(state: &mut State, lab: &mut Lab, fault: Fault) {
         Fault::Milvus => store::by_hand(state, lab, ACTIVE, Some(milvus), MILVUS_LEASE),
         other => panic!("{other:?} is no deed of a hand"),
     }
-}
-
-/// What is left of the budget, for the trace.
-pub(crate) fn spent(plan: &Plan, state: &State) -> [u8; FAULTS] {
-    std::array::from_fn(|i| plan.budget[i] - state.budget[i])
 }

@@ -47,21 +47,6 @@ pub(crate) const ALWAYS: u8 = u8::MAX;
 
 pub(crate) const FAULTS: usize = 12;
 
-pub(crate) const ALL_FAULTS: [Fault; FAULTS] = [
-    Fault::Lease,
-    Fault::Active,
-    Fault::Term,
-    Fault::Garbage,
-    Fault::Put,
-    Fault::Milvus,
-    Fault::Crash,
-    Fault::Resign,
-    Fault::Stop,
-    Fault::Watch,
-    Fault::Refuse,
-    Fault::Freeze,
-];
-
 /// One exploration.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {

@@ -40,7 +40,6 @@ pub(crate) struct Found {
     /// States from which, when all is well, somebody becomes active; and those where that was not looked at.
     pub(crate) recovered: usize,
     pub(crate) open: usize,
-    pub(crate) sizes: (usize, usize, usize),
 }
 
 /// A rule that was broken: by which successors, in their order, one gets from the start to the state before it.
@@ -272,7 +271,6 @@ impl Search {
             breach,
             recovered: 0,
             open: 0,
-            sizes: self.workers[0].lab.sizes(),
         };
         if found.breach.is_none() {
             self.recover(&mut found);
