@@ -137,7 +137,7 @@ pub enum Reply {
 /// What the world tells the core.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
-    /// Time passed: the timer of [`Election::next_timer`] is due. Harmless at any other time.
+    /// Time passed: the timer of [`Election::next_timer`](super::Election::next_timer) is due. Harmless at any other time.
     Tick,
     /// A request was answered, or failed.
     Reply {
@@ -197,7 +197,7 @@ pub enum Output {
         /// Give up after so long; answer [`StoreError::Unknown`] then.
         limit: Duration,
     },
-    /// Watch [`Election::ranges`] from a revision on, in place of the watch before.
+    /// Watch [`Election::ranges`](super::Election::ranges) from a revision on, in place of the watch before.
     Watch {
         /// Names it in what it brings.
         id: WatchId,
