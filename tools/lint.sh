@@ -8,7 +8,7 @@ have() {
     if "${@:2}" >/dev/null 2>&1; then
         echo "lint: $1"
     else
-        echo "lint: SKIPPED $1: not on this machine"
+        echo "lint: SKIPPED $1: not installed"
         return 1
     fi
 }
