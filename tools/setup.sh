@@ -76,7 +76,6 @@ need 2 pkg-config "finds libraries for C programs" command -v pkg-config
 need 2 libmicrohttpd-dev "the HTTP server of the C example" pkg-config --exists libmicrohttpd
 need 2 etcd-server "the etcd (3.4) that demo and tests start on loopback; its service stays off" command -v etcd
 need 2 etcd-client "etcdctl, to look into that etcd" command -v etcdctl
-need 3 faketime "shows processes of the fault tests a wall clock that jumps" compgen -G "/usr/lib/*/faketime/libfaketimeMT.so.1"
 need 3 g++ "the header must compile as C++17" command -v g++
 need 3 cmake "tests the installed CMake package" command -v cmake
 need 3 abigail-tools "abidiff, which guards the ABI of the shared library" command -v abidiff

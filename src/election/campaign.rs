@@ -171,7 +171,10 @@ impl Election {
             .record
             .as_ref()
             .is_some_and(|record| record.tenure == Tenure::Vacant);
-        if !vacant || self.view.newest > YOUNG_STORE || self.first_asked == term.revision {
+        if !vacant
+            || term.revision.max(self.view.newest) > YOUNG_STORE
+            || self.first_asked == term.revision
+        {
             return false;
         }
         self.first_asked = term.revision;

@@ -123,7 +123,7 @@ impl Election {
         }
         s.next_id = FIRST_ID;
         (s.misses, s.op_failures, s.watch_failures) = (0, 0, 0);
-        (s.silent, s.failed_activations) = (0, 0);
+        (s.silent, s.failed_activations, s.lost_leases) = (0, 0, 0);
         s.forget_what_was_told();
         s
     }

@@ -197,13 +197,16 @@ fn f24_a_holder_frozen_between_its_check_and_its_write_is_refused_by_the_token()
     place.all_can_win(vec![Box::new(a), Box::new(b)]);
 }
 
-/// Debian's libfaketime, if it is installed.
-fn faketime() -> Option<std::path::PathBuf> {
-    let folders = std::fs::read_dir("/usr/lib").unwrap();
-    folders.flatten().find_map(|folder| {
-        let library = folder.path().join("faketime/libfaketimeMT.so.1");
-        library.exists().then_some(library)
-    })
+/// The library that moves a child's wall clock, built into `folder`.
+fn wall_clock(folder: &std::path::Path) -> std::path::PathBuf {
+    let library = folder.join("wall_clock.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/wall_clock.c");
+    let built = std::process::Command::new("cc")
+        .args(["-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-o"])
+        .args([library.as_os_str(), source.as_ref()])
+        .status();
+    assert!(built.unwrap().success());
+    library
 }
 
 /// A child whose wall clock goes wrong by what `offset` says, such as `+3600`.
@@ -218,20 +221,15 @@ fn misled(
     command
         .args(["--pdeathsig", "KILL", "--"])
         .env("LD_PRELOAD", library)
-        .env("FAKETIME_TIMESTAMP_FILE", offset)
-        .env("FAKETIME_NO_CACHE", "1")
-        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        .env("WALL_CLOCK_OFFSET", offset);
     place.child_by(command, name, number, &[])
 }
 
 #[test]
 fn f26_a_wall_clock_that_jumps_an_hour_changes_nothing() {
-    let Some(library) = faketime() else {
-        crate::support::skip("f26", "Debian's package faketime is not installed");
-        return;
-    };
     let place = Place::start();
     let folder = tempfile::tempdir().unwrap();
+    let library = wall_clock(folder.path());
     let offset = folder.path().join("offset");
     let jump = |seconds: &str| std::fs::write(&offset, seconds).unwrap();
     jump("+0");
