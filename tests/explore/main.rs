@@ -18,6 +18,7 @@ mod store;
 mod suite;
 mod table;
 mod trace;
+mod walk;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,6 +27,9 @@ use std::time::Instant;
 use coordha::election::Flaw;
 use plan::Plan;
 use search::{Found, Limits, Search};
+
+/// So many random walks of three sessions.
+const WALKS: usize = 1_000;
 
 /// Within so many states each known-bad variant must be caught.
 const BAD_STATES: usize = 3_000_000;
@@ -43,7 +47,8 @@ fn main() -> ExitCode {
         return bad(&name, states.unwrap_or(BAD_STATES));
     }
     if args.iter().any(|a| a == "--full") || states.is_some() || sessions != 2 {
-        return full(sessions, states);
+        let seed = number("--seed").map_or_else(|| fastrand::u64(..), |seed| seed as u64);
+        return full(sessions, states, seed);
     }
     quick()
 }
@@ -97,7 +102,26 @@ fn explore(sessions: usize, plans: Vec<(Plan, usize)>) -> usize {
     violations
 }
 
-fn full(sessions: usize, states: Option<usize>) -> ExitCode {
+/// Three sessions at random, for long. Answers whether a rule was broken.
+fn walks(walks: usize, seed: u64) -> bool {
+    let start = Instant::now();
+    println!("  walks seed={seed}");
+    let plan = Arc::new(suite::anything());
+    let walked = walk::walk(&plan, walks, seed);
+    if let Some(broken) = &walked.breach {
+        trace::print(&plan, broken);
+    }
+    println!(
+        "  walks sessions=3 walks={walks} steps={} takeovers={} violations={} seconds={:.1}",
+        walked.steps,
+        walked.takeovers,
+        usize::from(walked.breach.is_some()),
+        start.elapsed().as_secs_f64()
+    );
+    walked.breach.is_some()
+}
+
+fn full(sessions: usize, states: Option<usize>, seed: u64) -> ExitCode {
     let plans = if sessions == 3 {
         vec![(suite::three(), states.unwrap_or(1_000_000))]
     } else {
@@ -105,7 +129,8 @@ fn full(sessions: usize, states: Option<usize>) -> ExitCode {
         plans.insert(0, (suite::closed(), usize::MAX));
         plans
     };
-    code(explore(sessions, plans) == 0)
+    let broken = walks(WALKS, seed);
+    code(explore(sessions, plans) == 0 && !broken)
 }
 
 fn code(good: bool) -> ExitCode {
@@ -158,6 +183,14 @@ fn quick() -> ExitCode {
     }
     for flaw in [Flaw::AbsentIsPermission, Flaw::AcquireIgnoresActive] {
         count(is_caught(flaw, 100_000));
+    }
+    let seed = 1;
+    let sound = walk::walk(&Arc::new(suite::anything()), 20, seed);
+    count(sound.breach.is_none() && sound.takeovers > 0);
+    for flaw in [Flaw::AcquireIgnoresTerm, Flaw::ReuseTerm] {
+        let mut flawed = suite::anything();
+        flawed.flaw = Some(flaw);
+        count(walk::walk(&Arc::new(flawed), 60, seed).breach.is_some());
     }
     println!("{passed} passed, {failed} failed");
     code(failed == 0)

@@ -51,6 +51,25 @@ pub(crate) fn three() -> Plan {
     plan
 }
 
+/// Three sessions, and everything that can go wrong, some times each.
+pub(crate) fn anything() -> Plan {
+    let faults = [
+        Fault::Lease,
+        Fault::Active,
+        Fault::Term,
+        Fault::Garbage,
+        Fault::Put,
+        Fault::Crash,
+        Fault::Resign,
+        Fault::Watch,
+        Fault::Refuse,
+    ];
+    let plan = Plan::new("anything, at random").with(Fault::Freeze, ALWAYS);
+    let mut plan = faults.iter().fold(plan, |p, fault| p.with(*fault, 3));
+    plan.sessions = 3;
+    plan
+}
+
 /// The plan that a known-bad variant must be caught by.
 pub(crate) fn against(flaw: Flaw) -> Plan {
     let plan = Plan::new(flaw.name()).with(Fault::Freeze, ALWAYS);
