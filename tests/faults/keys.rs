@@ -1,10 +1,12 @@
 //! Keys and leases that somebody else takes away or writes over.
 
+use std::time::{Duration, Instant};
+
 use coordha::error::ErrorKind;
 use coordha::session::{EventKind, Reason, Role};
 
 use crate::coordinator::Coordinator;
-use crate::place::{ACTIVE_KEY, Place, TERM_KEY};
+use crate::place::{ACTIVE_KEY, HOLD_MS, Place, TERM_KEY};
 use crate::support::wait::until;
 
 #[test]
@@ -166,4 +168,33 @@ fn f73_a_garbled_term_record_is_mended_by_the_holder() {
     });
     assert!(a.session.holds(token));
     place.everyone_can_win(vec![a, b]);
+}
+
+/// A is killed, and right after that the key is written over.
+fn after_a_kill(key: &str, value: impl FnOnce(&Place) -> String) {
+    let place = Place::start();
+    let mut a = place.child("A", 1, &[]);
+    let token = a.active_after(0);
+    let b = place.coordinator("B", &place.config(2));
+    b.nth(EventKind::Standby, 1);
+    let value = value(&place);
+    a.kill();
+    let start = Instant::now();
+    place.etcd.ctl(&["put", key, &value]);
+    b.active_after(token);
+    let (active, _) = b.nth(EventKind::Active, 1);
+    // No standby of ours may start sooner after a renewal than that, less what the last one was old.
+    assert!(active.duration_since(start) >= Duration::from_millis(HOLD_MS * 3 / 4));
+    drop(a);
+    place.everyone_can_win(vec![b]);
+}
+
+#[test]
+fn f68_an_active_key_without_a_lease_is_taken_after_the_wait_when_its_holder_is_dead() {
+    after_a_kill(ACTIVE_KEY, |place| place.value(ACTIVE_KEY).unwrap());
+}
+
+#[test]
+fn f73_a_garbled_term_record_of_a_dead_holder_counts_as_vacant() {
+    after_a_kill(TERM_KEY, |_| "{{".to_owned());
 }
