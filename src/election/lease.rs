@@ -276,6 +276,14 @@ impl Election {
         self.send_txn(now, Kind::TakeId(id), txn);
     }
 
+    /// Another session took the number. Many that start at once would mostly be in each other's way, so each waits for
+    /// some part, its own, of up to 2 ms and doubling to 1 s.
+    pub(super) fn id_missed(&mut self, now: Time) {
+        self.misses = (self.misses + 1).min(10);
+        let part = self.settings.session_id >> (10 * self.misses);
+        self.op_after = now + Duration::from_millis(part as u64 % (1 << self.misses));
+    }
+
     pub(super) fn end_by(&mut self, now: Time) -> Time {
         *self
             .end_by

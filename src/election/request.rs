@@ -184,8 +184,8 @@ impl Election {
         }
         match pending.kind {
             Kind::ReadId => self.id_read(now, reply),
-            Kind::TakeId(id) if reply.succeeded => self.server_id = id,
-            Kind::TakeId(_) => self.id_read(now, reply),
+            Kind::TakeId(id) if reply.succeeded => (self.server_id, self.misses) = (id, 0),
+            Kind::TakeId(_) => self.id_missed(now),
             Kind::Register(lease) => self.register_answered(now, pending, lease, reply),
             Kind::Read => self.read_answered(now, pending, reply),
             Kind::Vacant if reply.succeeded => {

@@ -56,6 +56,34 @@ fn a_standby_takes_over_after_a_kill_when_a_quarter_more_than_the_hold_time_has_
 }
 
 #[test]
+fn many_sessions_that_start_at_once_get_a_number_each_and_are_not_long_in_each_others_way() {
+    let mut world = World::new();
+    // Random enough, and the same in every run.
+    let id = |n: u128| n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+    for n in 1..=100 {
+        world.start(Settings {
+            session_id: id(n),
+            ..settings(n)
+        });
+    }
+    world.until("all have one", |w| {
+        (0..100).all(|node| w.status(node).server_id != 0)
+    });
+    let ids: std::collections::BTreeSet<_> =
+        (0..100).map(|node| world.status(node).server_id).collect();
+    assert_eq!(ids.len(), 100);
+    let sent = |node: usize| {
+        let of_ids = |request: &&StoreRequest| {
+            matches!(request, StoreRequest::Txn(txn)
+                if matches!(&txn.success[0], Op::Put { key, .. } if key == b"by-dev/meta/session/id"))
+        };
+        world.nodes[node].sent.iter().filter(of_ids).count()
+    };
+    let tries: usize = (0..100).map(sent).sum();
+    assert!(tries < 100 * 20, "{tries} tries");
+}
+
+#[test]
 fn an_orderly_stop_hands_over_at_once() {
     let mut world = World::new();
     let a = world.start(settings(1));
