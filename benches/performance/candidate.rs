@@ -14,7 +14,7 @@ use crate::child::Talker;
 use crate::samples::{Samples, now_ns};
 
 /// A standby that has said so still opens its watch; with this pause no run begins before that.
-const SETTLE: Duration = Duration::from_millis(200);
+pub(crate) const SETTLE: Duration = Duration::from_millis(200);
 
 /// Who stands in the election.
 #[derive(Clone, Debug)]
@@ -90,30 +90,6 @@ impl Kind {
         }
     }
 
-    /// From the request to leave to the moment at which the standby's program is called, so many times. `before` runs
-    /// before each.
-    pub(crate) fn leaves(
-        &self,
-        times: usize,
-        mut before: impl FnMut() -> Result<()>,
-    ) -> Result<Samples> {
-        let mut samples = Samples::default();
-        let mut active = self.start(1)?;
-        active.expect("active")?;
-        for n in 0..times {
-            let standby = self.start(n % 2 + 2)?;
-            standby.expect("standby")?;
-            thread::sleep(SETTLE);
-            before()?;
-            self.leave(&mut active)?;
-            let from = active.expect("leaving")?;
-            samples.add(from, standby.expect(self.called())?);
-            active.wait()?;
-            active = standby;
-        }
-        Ok(samples)
-    }
-
     /// From a SIGKILL of the active one to the standby's being active, so many times, each in an election of its own: the
     /// key of a dead member stays until its lease ends. `pause` is waited for before each, so that the kill comes at any time
     /// between two renewals.
@@ -147,6 +123,39 @@ impl Kind {
             Self::Peer { election, .. } => *election += &format!("/{n}"),
         }
         kind
+    }
+}
+
+/// An election whose active one leaves again and again.
+pub(crate) struct Leaves {
+    kind: Kind,
+    active: Talker,
+    /// From the request to leave to the moment at which the standby's program is called.
+    pub(crate) samples: Samples,
+}
+
+impl Leaves {
+    pub(crate) fn start(kind: Kind) -> Result<Self> {
+        let active = kind.start(1)?;
+        active.expect("active")?;
+        Ok(Self {
+            kind,
+            active,
+            samples: Samples::default(),
+        })
+    }
+
+    /// One more, to a new standby.
+    pub(crate) fn run(&mut self) -> Result<()> {
+        let standby = self.kind.start(self.samples.len() % 2 + 2)?;
+        standby.expect("standby")?;
+        thread::sleep(SETTLE);
+        let mut leaver = std::mem::replace(&mut self.active, standby);
+        self.kind.leave(&mut leaver)?;
+        let from = leaver.expect("leaving")?;
+        let to = self.active.expect(self.kind.called())?;
+        self.samples.add(from, to);
+        leaver.wait()
     }
 }
 

@@ -1,11 +1,13 @@
 //! What a takeover can never be quicker than: one commit, the notice of it in another process, and that one's commit. Done
 //! with the bare etcd client, a put each.
 
+use std::thread;
+
 use anyhow::{Context, Result, bail};
 use etcd_client::{Client, PutOptions, WatchOptions};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::candidate::say;
+use crate::candidate::{SETTLE, say};
 use crate::child::Talker;
 use crate::samples::{Samples, now_ns};
 
@@ -45,8 +47,10 @@ impl Relay {
         })
     }
 
-    /// One more run.
+    /// One more run, after as long a silence as before each of those that it stands beside: who was busy a moment ago is
+    /// quicker.
     pub(crate) fn run(&mut self) -> Result<()> {
+        thread::sleep(SETTLE);
         let from = now_ns();
         let put = self.client.put("relay/first", VALUE, None);
         self.runtime.block_on(put)?;
