@@ -112,9 +112,10 @@ fn walks(walks: usize, seed: u64) -> bool {
         trace::print(&plan, broken);
     }
     println!(
-        "  walks sessions=3 walks={walks} steps={} takeovers={} violations={} seconds={:.1}",
+        "  walks sessions=3 walks={walks} steps={} takeovers={} cut={} violations={} seconds={:.1}",
         walked.steps,
         walked.takeovers,
+        walked.cut,
         usize::from(walked.breach.is_some()),
         start.elapsed().as_secs_f64()
     );

@@ -11,6 +11,9 @@ use crate::state::{Cell, LEASES_EACH, MILVUS_LEASE, Mail, Part, Post, Rev, State
 /// What breaks a rule that the store can see.
 pub(crate) type Breach = String;
 
+/// No breach, but the model's end: a session was granted as many leases as it can name.
+pub(crate) const LEASES_USED_UP: &str = "the leases of the model are used up";
+
 /// Does a request and answers it. `client` is who asks for a lease.
 pub(crate) fn apply(
     state: &mut State,
@@ -47,7 +50,7 @@ pub(crate) fn apply(
         Body::Grant => {
             let mut leases = (0..LEASES_EACH).map(|n| client * LEASES_EACH + n + 1);
             let lease = leases.find(|lease| state.ended & 1 << lease == 0);
-            let lease = lease.ok_or("the leases of the model are used up")?;
+            let lease = lease.ok_or(LEASES_USED_UP)?;
             state.leases |= 1 << lease;
             keep(state, lab, lease);
             Body::Lease { lease, dead: false }

@@ -6,6 +6,7 @@ use crate::lab::{Lab, Shared};
 use crate::moves;
 use crate::plan::Plan;
 use crate::search::Broken;
+use crate::store::LEASES_USED_UP;
 
 /// So many moves a walk.
 const STEPS: usize = 400;
@@ -15,6 +16,8 @@ pub(crate) struct Walked {
     pub(crate) steps: usize,
     /// Moves after which somebody was active who was not before.
     pub(crate) takeovers: usize,
+    /// Walks that came to the model's end.
+    pub(crate) cut: usize,
     pub(crate) breach: Option<Broken>,
 }
 
@@ -26,6 +29,7 @@ pub(crate) fn walk(plan: &Arc<Plan>, walks: usize, seed: u64) -> Walked {
     let mut walked = Walked {
         steps: 0,
         takeovers: 0,
+        cut: 0,
         breach: None,
     };
     for _ in 0..walks {
@@ -36,6 +40,10 @@ pub(crate) fn walk(plan: &Arc<Plan>, walks: usize, seed: u64) -> Walked {
             let mut next = Vec::new();
             let mut emit = |_: &mut Lab, _: moves::Move, state| next.push(state);
             if let Err((what, why)) = moves::successors(&state, &mut lab, &mut emit) {
+                if why == LEASES_USED_UP {
+                    walked.cut += 1;
+                    break;
+                }
                 walked.breach = Some(Broken {
                     why,
                     path,
