@@ -8,11 +8,7 @@ fn main() {
 }
 
 #[cfg(feature = "capi")]
-#[expect(
-    dead_code,
-    unreachable_pub,
-    reason = "the library uses the rest; the header needs the rows alone"
-)]
+#[expect(dead_code, unreachable_pub, reason = "the library uses the rest; the header needs the rows alone")]
 #[path = "src/config/keys.rs"]
 mod keys;
 
@@ -25,29 +21,14 @@ mod capi {
     use super::keys;
 
     /// The sections of the header in order: each is a file of `src/ffi`, whose module comment opens the section.
-    const SECTIONS: &[&str] = &[
-        "version",
-        "types",
-        "error",
-        "config",
-        "callbacks",
-        "session",
-        "role",
-        "event",
-        "txn",
-        "log",
-    ];
+    const SECTIONS: &[&str] =
+        &["version", "types", "error", "config", "callbacks", "session", "role", "event", "txn", "log"];
 
     pub(super) fn write_header() {
         let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
         let ffi = Path::new(&root).join("src/ffi");
         let config = Path::new(&root).join("cbindgen.toml");
-        for path in [
-            "src/ffi",
-            "cbindgen.toml",
-            "src/config/keys.rs",
-            "examples/c/minimal.c",
-        ] {
+        for path in ["src/ffi", "cbindgen.toml", "src/config/keys.rs", "examples/c/minimal.c"] {
             println!("cargo::rerun-if-changed={path}");
         }
 
@@ -104,10 +85,7 @@ extern \"C\" {{
     fn section(ffi: &Path, name: &str, config: &cbindgen::Config) -> String {
         let path = ffi.join(format!("{name}.rs"));
         let (title, text) = module_comment(&read(&path));
-        let mut section = format!(
-            "\n/**\n * @defgroup {name} {title}\n{} * @{{\n */\n\n",
-            lines(&text)
-        );
+        let mut section = format!("\n/**\n * @defgroup {name} {title}\n{} * @{{\n */\n\n", lines(&text));
         if name == "config" {
             section += &keys::c_header_block();
         }
@@ -149,18 +127,11 @@ extern \"C\" {{
             }
         }
         let (title, rest) = text.split_first().expect("every file has a module comment");
-        (
-            title.trim_end_matches('.').to_owned(),
-            rest.join("\n").trim_matches('\n').to_owned(),
-        )
+        (title.trim_end_matches('.').to_owned(), rest.join("\n").trim_matches('\n').to_owned())
     }
 
     fn indented(text: &str) -> String {
-        let lines: Vec<String> = text
-            .trim()
-            .lines()
-            .map(|line| format!("    {line}"))
-            .collect();
+        let lines: Vec<String> = text.trim().lines().map(|line| format!("    {line}")).collect();
         lines.join("\n")
     }
 

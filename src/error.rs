@@ -172,11 +172,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A new error.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            details: Vec::new(),
-        }
+        Self { kind, message: message.into(), details: Vec::new() }
     }
 
     /// Adds a detail: `key`, `value`, `allowed`, `endpoint`, `holder_address`, `holder_server_id`.
@@ -198,26 +194,18 @@ impl Error {
 
     /// A detail by name (see [`Error::with`]), or `None` where it has none of that name.
     pub fn detail(&self, name: &str) -> Option<&str> {
-        self.details
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, value)| value.as_str())
+        self.details.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
     }
 
     /// All details, by name.
     pub fn details(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.details
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
+        self.details.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
     /// Whether the same call may succeed later without any change.
     pub fn is_retriable(&self) -> bool {
         use ErrorKind::{Busy, NoSpace, NoTarget, Resources, Timeout, Unavailable};
-        matches!(
-            self.kind,
-            Timeout | Busy | NoTarget | Unavailable | NoSpace | Resources
-        )
+        matches!(self.kind, Timeout | Busy | NoTarget | Unavailable | NoSpace | Resources)
     }
 
     /// Whether a session that meets it ends.

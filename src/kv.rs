@@ -31,13 +31,7 @@ pub struct KeyValue {
 
 impl fmt::Debug for KeyValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}={:?}@{}",
-            self.key.escape_ascii(),
-            String::from_utf8_lossy(&self.value),
-            self.mod_revision
-        )?;
+        write!(f, "{}={:?}@{}", self.key.escape_ascii(), String::from_utf8_lossy(&self.value), self.mod_revision)?;
         if self.lease != 0 {
             write!(f, " lease {:x}", self.lease)?;
         }
@@ -57,18 +51,12 @@ pub struct KeyRange {
 impl KeyRange {
     /// The single key `key`.
     pub fn key(key: impl Into<Vec<u8>>) -> Self {
-        Self {
-            start: key.into(),
-            end: None,
-        }
+        Self { start: key.into(), end: None }
     }
 
     /// All keys from `start` up to, and without, `end`.
     pub fn range(start: impl Into<Vec<u8>>, end: impl Into<Vec<u8>>) -> Self {
-        Self {
-            start: start.into(),
-            end: Some(end.into()),
-        }
+        Self { start: start.into(), end: Some(end.into()) }
     }
 
     /// All keys that begin with `prefix`. An empty prefix, or one of `0xff` alone, has no end: `[prefix, "\0")` is
@@ -121,34 +109,22 @@ pub struct Compare {
 impl Compare {
     /// `mod_revision(key) == revision`.
     pub fn mod_revision(key: impl Into<Vec<u8>>, revision: Revision) -> Self {
-        Self {
-            key: key.into(),
-            target: Target::ModRevision(revision),
-        }
+        Self { key: key.into(), target: Target::ModRevision(revision) }
     }
 
     /// `create_revision(key) == revision`; 0: the key is absent.
     pub fn create_revision(key: impl Into<Vec<u8>>, revision: Revision) -> Self {
-        Self {
-            key: key.into(),
-            target: Target::CreateRevision(revision),
-        }
+        Self { key: key.into(), target: Target::CreateRevision(revision) }
     }
 
     /// `version(key) == version`; 0: the key is absent.
     pub fn version(key: impl Into<Vec<u8>>, version: i64) -> Self {
-        Self {
-            key: key.into(),
-            target: Target::Version(version),
-        }
+        Self { key: key.into(), target: Target::Version(version) }
     }
 
     /// `value(key) == value`.
     pub fn value(key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
-        Self {
-            key: key.into(),
-            target: Target::Value(value.into()),
-        }
+        Self { key: key.into(), target: Target::Value(value.into()) }
     }
 }
 
@@ -178,11 +154,7 @@ pub enum Op {
 impl Op {
     /// A put; `lease` 0 for none.
     pub fn put(key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>, lease: LeaseId) -> Self {
-        Self::Put {
-            key: key.into(),
-            value: value.into(),
-            lease,
-        }
+        Self::Put { key: key.into(), value: value.into(), lease }
     }
 
     /// Deletes one key.

@@ -13,9 +13,7 @@ fn configuration_md_is_made_from_the_keys() {
 #[test]
 fn the_readme_shows_the_examples_as_they_are() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let read = |path: &str| {
-        std::fs::read_to_string(root.join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
-    };
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
     let mut expected = String::new();
     let mut skipping = false;
     for line in read("README.md").lines() {
@@ -24,15 +22,9 @@ fn the_readme_shows_the_examples_as_they_are() {
             continue;
         }
         expected += &format!("{line}\n");
-        let path = line
-            .strip_prefix("<!-- from ")
-            .and_then(|l| l.strip_suffix(" -->"));
+        let path = line.strip_prefix("<!-- from ").and_then(|l| l.strip_suffix(" -->"));
         if let Some(path) = path {
-            let language = path
-                .rsplit('.')
-                .next()
-                .unwrap_or_default()
-                .replace("rs", "rust,no_run");
+            let language = path.rsplit('.').next().unwrap_or_default().replace("rs", "rust,no_run");
             expected += &format!("```{language}\n{}```\n", read(path));
             skipping = true;
         }
@@ -60,9 +52,7 @@ Every key has a text value. In C, `ha_config_set(config, HA_KEY_LEASE_TTL_MS, \"
 fn configuration_md() -> String {
     let mut text = String::from(HEAD);
     text.push_str("## Keys\n\n");
-    text.push_str(
-        "| Key | Type | Allowed | Default | Importance | Meaning |\n|---|---|---|---|---|---|\n",
-    );
+    text.push_str("| Key | Type | Allowed | Default | Importance | Meaning |\n|---|---|---|---|---|---|\n");
     for key in KEYS {
         text.push_str(&row(key));
     }

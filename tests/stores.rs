@@ -19,10 +19,7 @@ struct SimLab(SimStore);
 impl SimLab {
     fn start() -> Self {
         tokio::time::pause();
-        Self(SimStore::new(SimOptions {
-            min_ttl_ms: 1000,
-            ..SimOptions::default()
-        }))
+        Self(SimStore::new(SimOptions { min_ttl_ms: 1000, ..SimOptions::default() }))
     }
 }
 

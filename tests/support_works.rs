@@ -30,9 +30,7 @@ fn echo() -> String {
 
 fn connect(proxy: &Proxy) -> TcpStream {
     let stream = TcpStream::connect(proxy.address()).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(60)))
-        .unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     stream
 }
 
@@ -59,14 +57,9 @@ fn dropped_replies_are_lost_for_good_and_end_the_connection() {
     assert_eq!(exchange(&mut stream, "one"), "one");
     proxy.drop_replies();
     stream.write_all(b"lost").unwrap();
-    until("the server has answered", || {
-        (proxy.vanished_reply_bytes() == 4).then_some(())
-    });
+    until("the server has answered", || (proxy.vanished_reply_bytes() == 4).then_some(()));
     proxy.forward();
-    assert!(
-        stream.read(&mut [0; 8]).is_err(),
-        "reset, not a reply with a gap"
-    );
+    assert!(stream.read(&mut [0; 8]).is_err(), "reset, not a reply with a gap");
     assert_eq!(exchange(&mut connect(&proxy), "new"), "new");
 }
 
@@ -77,9 +70,7 @@ fn held_bytes_arrive_later() {
     assert_eq!(exchange(&mut stream, "one"), "one");
     proxy.hold_replies();
     stream.write_all(b"two").unwrap();
-    until("the server was given it", || {
-        (proxy.request_bytes() == 6).then_some(())
-    });
+    until("the server was given it", || (proxy.request_bytes() == 6).then_some(()));
     stream.set_nonblocking(true).unwrap();
     assert!(stream.read(&mut [0; 8]).is_err(), "nothing is there yet");
     stream.set_nonblocking(false).unwrap();
@@ -103,9 +94,7 @@ fn black_hole_takes_connections_and_answers_nothing() {
     proxy.black_hole();
     let mut stream = connect(&proxy);
     stream.write_all(b"hello").unwrap();
-    until("the connection is taken", || {
-        (proxy.accepted() == 1).then_some(())
-    });
+    until("the connection is taken", || (proxy.accepted() == 1).then_some(()));
     assert_eq!(proxy.request_bytes(), 0);
     proxy.forward();
     assert_eq!(exchange(&mut connect(&proxy), "new"), "new");
@@ -154,9 +143,7 @@ fn members_can_be_paused_killed_and_restarted() {
     etcd.pause(leader);
     let next = etcd.leader_other_than(leader);
     etcd.resume(leader);
-    until("the old leader follows", || {
-        (etcd.leaders() == [next]).then_some(())
-    });
+    until("the old leader follows", || (etcd.leaders() == [next]).then_some(()));
     etcd.kill(next);
     let third = etcd.leader_other_than(next);
     etcd.restart(next);
@@ -170,12 +157,8 @@ fn members_can_be_paused_killed_and_restarted() {
 #[test]
 fn tls_users_and_quota_are_in_force() {
     let authority = Authority::new();
-    let etcd = Etcd::builder()
-        .mutual_tls(&authority)
-        .root_password("secret")
-        .token_ttl_s(1)
-        .quota_bytes(64 << 20)
-        .start();
+    let etcd =
+        Etcd::builder().mutual_tls(&authority).root_password("secret").token_ttl_s(1).quota_bytes(64 << 20).start();
     etcd.ctl(&["put", "k", "v"]);
     let endpoints = etcd.endpoints();
     let no_user = std::process::Command::new("etcdctl")

@@ -26,9 +26,5 @@ pub(crate) fn run(program: &Path) -> Result<Calls> {
         let number = line.with_context(|| format!("no {name} in {text:?}"))?;
         Ok::<f64, anyhow::Error>(number.trim().parse()?)
     };
-    Ok(Calls {
-        clock: number("clock ")?,
-        is_active: number("is_active ")?,
-        holds: number("holds ")?,
-    })
+    Ok(Calls { clock: number("clock ")?, is_active: number("is_active ")?, holds: number("holds ")? })
 }

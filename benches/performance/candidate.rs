@@ -22,23 +22,14 @@ pub(crate) enum Kind {
     /// Ours, with these configuration keys and values.
     Ours(Vec<(&'static str, String)>),
     /// `benches/peer`.
-    Peer {
-        program: PathBuf,
-        endpoint: String,
-        election: String,
-        ttl_s: u32,
-    },
+    Peer { program: PathBuf, endpoint: String, election: String, ttl_s: u32 },
 }
 
 impl Kind {
     /// Ours with the default settings, in an election of this name.
     pub(crate) fn ours(store: &str, role: &str) -> Self {
         let on = (keys::ACTIVE_STANDBY_ENABLED, "true".to_owned());
-        Self::Ours(vec![
-            (keys::STORE_URL, store.to_owned()),
-            (keys::ROLE, role.to_owned()),
-            on,
-        ])
+        Self::Ours(vec![(keys::STORE_URL, store.to_owned()), (keys::ROLE, role.to_owned()), on])
     }
 
     /// One more key.
@@ -57,12 +48,7 @@ impl Kind {
                 arguments.push(format!("{}=127.0.0.1:{port}", keys::ADDRESS));
                 Talker::start_own(&arguments)
             }
-            Self::Peer {
-                program,
-                endpoint,
-                election,
-                ttl_s,
-            } => {
+            Self::Peer { program, endpoint, election, ttl_s } => {
                 let mut command = Command::new(program);
                 command.args(["-endpoints", endpoint, "-election", election]);
                 command.args(["-ttl", &ttl_s.to_string()]);
@@ -138,11 +124,7 @@ impl Leaves {
     pub(crate) fn start(kind: Kind) -> Result<Self> {
         let active = kind.start(1)?;
         active.expect("active")?;
-        Ok(Self {
-            kind,
-            active,
-            samples: Samples::default(),
-        })
+        Ok(Self { kind, active, samples: Samples::default() })
     }
 
     /// One more, to a new standby.

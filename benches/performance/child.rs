@@ -26,16 +26,12 @@ impl Talker {
         command.args(["--pdeathsig", "KILL", "--"]);
         command.arg(program.get_program()).args(program.get_args());
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("cannot start {program:?}"))?;
+        let mut child = command.spawn().with_context(|| format!("cannot start {program:?}"))?;
         let stdout = child.stdout.take().context("it has no output")?;
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             let lines = BufReader::new(stdout).lines();
-            lines
-                .map_while(Result::ok)
-                .try_for_each(|line| sender.send(line))
+            lines.map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
         Ok(Self { child, lines })
     }

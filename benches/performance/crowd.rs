@@ -136,9 +136,7 @@ fn connections() -> Result<i64> {
     let mut sockets = BTreeSet::new();
     for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
         let text = fs::read_to_string(table).unwrap_or_default();
-        let inodes = text
-            .lines()
-            .filter_map(|line| line.split_whitespace().nth(9));
+        let inodes = text.lines().filter_map(|line| line.split_whitespace().nth(9));
         sockets.extend(inodes.map(|inode| format!("socket:[{inode}]")));
     }
     let mut count = 0;

@@ -54,10 +54,7 @@ fn main() -> Result<()> {
     let missed = rows.iter().filter(|row| row.met == Some(false)).count();
     println!("bench rows={} missed={missed}", rows.len());
     if write {
-        ensure!(
-            !bench.is_any_left_out(),
-            "something was left out, so nothing is written"
-        );
+        ensure!(!bench.is_any_left_out(), "something was left out, so nothing is written");
         report::write(&rows, &facts)?;
     }
     Ok(())

@@ -36,25 +36,13 @@ struct Slow {
 
 impl Bench {
     pub(crate) fn start(wanted: Vec<String>, quick: bool, programs: PathBuf) -> Result<Self> {
-        let version = if Version::V3_6.etcd().exists() {
-            Version::V3_6
-        } else {
-            Version::V3_4
-        };
+        let version = if Version::V3_6.etcd().exists() { Version::V3_6 } else { Version::V3_4 };
         let etcd = builder(version).own_settings().start();
         let url = format!("http://{}/version", etcd.endpoint(0));
         let told = ureq::get(&url).call()?.body_mut().read_to_string()?;
         let told: serde_json::Value = serde_json::from_str(&told)?;
         let etcd_version = told["etcdserver"].as_str().context("a version")?.to_owned();
-        Ok(Self {
-            wanted,
-            quick,
-            programs,
-            etcd,
-            version,
-            etcd_version,
-            left_out: AtomicBool::new(false),
-        })
+        Ok(Self { wanted, quick, programs, etcd, version, etcd_version, left_out: AtomicBool::new(false) })
     }
 
     pub(crate) fn is_any_left_out(&self) -> bool {
@@ -99,11 +87,7 @@ impl Bench {
     }
 
     fn times(&self, times: usize) -> usize {
-        if self.quick {
-            times.div_ceil(10)
-        } else {
-            times
-        }
+        if self.quick { times.div_ceil(10) } else { times }
     }
 
     fn url(&self) -> String {
@@ -138,16 +122,10 @@ impl Bench {
         let row = |name: &str, ns: f64| {
             let ratio = ns / calls.clock;
             Row::new(format!("`{name}` from C"), format!("{ns:.1} ns"))
-                .beside(
-                    format!("`clock_gettime(CLOCK_BOOTTIME)` {:.1} ns", calls.clock),
-                    ratio,
-                )
+                .beside(format!("`clock_gettime(CLOCK_BOOTTIME)` {:.1} ns", calls.clock), ratio)
                 .aim("at most 40 ns and 1.3 ×", ns <= 40.0 && ratio <= 1.3)
         };
-        Ok(vec![
-            row("ha_session_is_active", calls.is_active),
-            row("ha_session_holds", calls.holds),
-        ])
+        Ok(vec![row("ha_session_is_active", calls.is_active), row("ha_session_holds", calls.holds)])
     }
 
     fn leave(&self) -> Result<Vec<Row>> {
@@ -171,18 +149,11 @@ impl Bench {
         }
         let (ours, bare, commit) = (ours.samples, relay.whole.p50(), relay.commit.p50());
         let ratio = ours.p50() / bare;
-        let beside = format!(
-            "two commits and a notice {} (a commit {})",
-            Ms(bare),
-            Ms(commit)
-        );
+        let beside = format!("two commits and a notice {} (a commit {})", Ms(bare), Ms(commit));
         let mut rows = vec![
-            Row::of(
-                format!("Planned leave to activation callback, {what}"),
-                &ours,
-            )
-            .beside(beside, ratio)
-            .aim("at most 1.3 ×", ratio <= 1.3),
+            Row::of(format!("Planned leave to activation callback, {what}"), &ours)
+                .beside(beside, ratio)
+                .aim("at most 1.3 ×", ratio <= 1.3),
         ];
         if let Some(Leaves { samples, .. }) = peer {
             let ratio = samples.p50() / ours.p50();
@@ -195,9 +166,8 @@ impl Bench {
     fn kill(&self) -> Result<Vec<Row>> {
         let folder = tempfile::tempdir()?;
         let local = format!("local:{}", folder.path().display());
-        let at_once = |what: &str, samples: &Samples| {
-            Row::of(what, samples).aim("p50 under 20 ms", samples.p50() < AT_ONCE_MS)
-        };
+        let at_once =
+            |what: &str, samples: &Samples| Row::of(what, samples).aim("p50 under 20 ms", samples.p50() < AT_ONCE_MS);
         // H / 4 of the default hold time.
         let any_time = || Duration::from_millis(fastrand::u64(..1250));
         let local = Kind::ours(&local, "kill").kills(self.times(50), any_time)?;
@@ -236,15 +206,11 @@ impl Bench {
         let fastest = unproven(&self.url(), "beside_peer")
             .with(keys::ELECTION_HOLD_MS, 200)
             .with(keys::LEASE_TTL_MS, 2000)
-            .kills(self.times(10), || {
-                Duration::from_millis(fastrand::u64(..50))
-            })?
+            .kills(self.times(10), || Duration::from_millis(fastrand::u64(..50)))?
             .p50();
         let what = "etcd's Go recipe: kill -9, smallest TTL (1 s asked, 2 s granted)";
         let beside = format!("ours without proof, smallest H (200 ms) {}", Ms(fastest));
-        Ok(vec![
-            Row::of(what, &killed).beside(beside, killed.p50() / fastest),
-        ])
+        Ok(vec![Row::of(what, &killed).beside(beside, killed.p50() / fastest)])
     }
 
     /// Those that take seconds each: the default settings on both sides, as another host would see it.
@@ -264,16 +230,9 @@ impl Bench {
         let n = needs.sessions;
         let memory = (needs.all_kb - needs.one_kb) as f64 / (n - 1) as f64;
         let per_session = needs.cpu_us as f64 / n as f64;
-        let row =
-            |what: &str, measured: String| Row::new(format!("{n} sessions: {what}"), measured);
+        let row = |what: &str, measured: String| Row::new(format!("{n} sessions: {what}"), measured);
         Ok(vec![
-            row(
-                "memory",
-                format!(
-                    "{memory:.1} kB a session; {:.1} MB in all",
-                    needs.all_kb as f64 / 1000.0
-                ),
-            ),
+            row("memory", format!("{memory:.1} kB a session; {:.1} MB in all", needs.all_kb as f64 / 1000.0)),
             row(
                 "CPU, default settings, all active",
                 format!(
@@ -283,14 +242,8 @@ impl Bench {
             ),
             row("connections", needs.connections.to_string()),
             row("threads", needs.threads.to_string()),
-            row(
-                "jeopardies and lost terms in 25 s",
-                needs.trouble.to_string(),
-            ),
-            row(
-                "from the first start to all active",
-                format!("{}", Ms(needs.start_ms as f64)),
-            ),
+            row("jeopardies and lost terms in 25 s", needs.trouble.to_string()),
+            row("from the first start to all active", format!("{}", Ms(needs.start_ms as f64))),
         ])
     }
 
@@ -305,14 +258,8 @@ impl Bench {
             Row::new(format!("feature `{feature}` adds"), measured)
         };
         Ok(vec![
-            Row::new(
-                "`libcoordha.so` stripped, all stores and TLS",
-                mb(sizes.whole),
-            ),
-            Row::new(
-                "The same without a store (feature `capi` alone)",
-                mb(sizes.bare),
-            ),
+            Row::new("`libcoordha.so` stripped, all stores and TLS", mb(sizes.whole)),
+            Row::new("The same without a store (feature `capi` alone)", mb(sizes.bare)),
             adds("etcd", sizes.etcd, sizes.bare),
             adds("tls", sizes.etcd_tls, sizes.etcd),
             adds("local", sizes.local, sizes.bare),
@@ -330,11 +277,7 @@ fn unproven(url: &str, role: &str) -> Kind {
 }
 
 /// The kills of several elections at once: each of them waits most of the time.
-fn side_by_side(
-    elections: usize,
-    times: usize,
-    kind: impl Fn(usize) -> Option<Kind>,
-) -> Result<Samples> {
+fn side_by_side(elections: usize, times: usize, kind: impl Fn(usize) -> Option<Kind>) -> Result<Samples> {
     let kinds: Vec<_> = (0..elections).filter_map(kind).collect();
     let mut samples = Samples::default();
     thread::scope(|scope| {

@@ -15,10 +15,7 @@ use crate::samples::{Samples, now_ns};
 const VALUE: [u8; 320] = [b'x'; 320];
 
 fn runtime() -> Result<Runtime> {
-    Ok(Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?)
+    Ok(Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
 
 /// The first of the two processes, with the second one as its child.
@@ -38,13 +35,7 @@ impl Relay {
         let client = runtime.block_on(Client::connect([endpoint], None))?;
         let second = Talker::start_own(&["relay".to_owned(), endpoint.to_owned()])?;
         second.expect("standby")?;
-        Ok(Self {
-            runtime,
-            client,
-            second,
-            whole: Samples::default(),
-            commit: Samples::default(),
-        })
+        Ok(Self { runtime, client, second, whole: Samples::default(), commit: Samples::default() })
     }
 
     /// One more run, after as long a silence as before each of those that it stands beside: who was busy a moment ago is

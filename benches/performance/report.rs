@@ -28,11 +28,7 @@ pub(crate) struct Row {
 
 impl Row {
     pub(crate) fn new(what: impl Into<String>, measured: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            measured: measured.into(),
-            ..Self::default()
-        }
+        Self { what: what.into(), measured: measured.into(), ..Self::default() }
     }
 
     /// A row of times.
@@ -75,19 +71,14 @@ pub(crate) fn describe(samples: &Samples) -> String {
     let count = samples.len();
     let [p50, p90, p99] = [0.5, 0.9, 0.99].map(|part| Ms(samples.quantile(part)));
     if count < 20 {
-        return format!(
-            "p50 {p50}, longest {}; {count} runs",
-            Ms(samples.quantile(1.0))
-        );
+        return format!("p50 {p50}, longest {}; {count} runs", Ms(samples.quantile(1.0)));
     }
     format!("p50 {p50}, p90 {p90}, p99 {p99}; {count} runs")
 }
 
 /// For the screen.
 pub(crate) fn text(rows: &[Row]) -> String {
-    let table: Vec<_> = std::iter::once(HEAD.map(str::to_owned))
-        .chain(rows.iter().map(Row::cells))
-        .collect();
+    let table: Vec<_> = std::iter::once(HEAD.map(str::to_owned)).chain(rows.iter().map(Row::cells)).collect();
     let width = |column: usize| {
         let cells = table.iter().map(|cells| cells[column].chars().count());
         cells.max().unwrap_or(0)
@@ -96,9 +87,7 @@ pub(crate) fn text(rows: &[Row]) -> String {
     let mut text = String::new();
     for cells in &table {
         let padded = cells.iter().zip(widths);
-        let line: Vec<_> = padded
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
+        let line: Vec<_> = padded.map(|(cell, width)| format!("{cell:width$}")).collect();
         let _ = writeln!(text, "{}", line.join("  ").trim_end());
     }
     text
@@ -144,11 +133,7 @@ pub(crate) fn facts(etcd: &str, load: [f64; 2]) -> Vec<String> {
     vec![
         format!("Date: {}", said("date", &["-u", "+%F"])),
         format!("Machine: {cores} cores, {processor}"),
-        format!(
-            "Kernel: Linux {} {}",
-            kernel.to_string_lossy(),
-            machine.to_string_lossy()
-        ),
+        format!("Kernel: Linux {} {}", kernel.to_string_lossy(), machine.to_string_lossy()),
         format!("Compiler: {}", said("rustc", &["--version"])),
         format!("etcd: {etcd}, one member, its own settings, on the machine's disk"),
         format!(
@@ -167,7 +152,5 @@ pub(crate) fn load() -> f64 {
 
 fn said(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
-    output.map_or("unknown".into(), |output| {
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    })
+    output.map_or("unknown".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -33,10 +33,7 @@ impl Samples {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         let rank = (part * sorted.len() as f64).ceil() as usize;
-        sorted
-            .get(rank.saturating_sub(1))
-            .copied()
-            .unwrap_or(f64::NAN)
+        sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
     }
 
     pub(crate) fn p50(&self) -> f64 {

@@ -17,8 +17,7 @@ pub(crate) fn overlaps(terms: &[Term]) -> Vec<(&Term, &Term)> {
     let mut found = Vec::new();
     for (i, one) in terms.iter().enumerate() {
         let others = terms[i + 1..].iter();
-        let with =
-            others.filter(|other| one.start_ms < other.end_ms && other.start_ms < one.end_ms);
+        let with = others.filter(|other| one.start_ms < other.end_ms && other.start_ms < one.end_ms);
         found.extend(with.map(|other| (one, other)));
     }
     found
@@ -29,9 +28,7 @@ pub(crate) fn tokens_gone_back(terms: &[Term]) -> Vec<(&Term, &Term)> {
     let mut in_order: Vec<&Term> = terms.iter().collect();
     in_order.sort_by_key(|term| term.start_ms);
     let pairs = in_order.windows(2).map(|pair| (pair[0], pair[1]));
-    pairs
-        .filter(|(one, next)| next.token <= one.token)
-        .collect()
+    pairs.filter(|(one, next)| next.token <= one.token).collect()
 }
 
 /// The IDs that one client was given, one request after another.
@@ -65,34 +62,21 @@ mod tests {
     use super::*;
 
     fn term(process: &str, token: i64, start_ms: i64, end_ms: i64) -> Term {
-        Term {
-            process: process.into(),
-            token,
-            start_ms,
-            end_ms,
-        }
+        Term { process: process.into(), token, start_ms, end_ms }
     }
 
     #[test]
     fn terms_that_follow_one_another_do_not_overlap() {
-        let terms = [
-            term("a", 1, 0, 10),
-            term("b", 2, 10, 20),
-            term("a", 3, 25, i64::MAX),
-        ];
+        let terms = [term("a", 1, 0, 10), term("b", 2, 10, 20), term("a", 3, 25, i64::MAX)];
         assert!(overlaps(&terms).is_empty());
         assert!(tokens_gone_back(&terms).is_empty());
     }
 
     #[test]
     fn two_that_are_active_at_once_are_flagged() {
-        for (one, other) in [
-            ((0, 11), (10, 20)),
-            ((0, i64::MAX), (10, 20)),
-            ((0, 30), (10, 20)),
-            ((0, 30), (15, 15)),
-            ((5, 6), (5, 6)),
-        ] {
+        for (one, other) in
+            [((0, 11), (10, 20)), ((0, i64::MAX), (10, 20)), ((0, 30), (10, 20)), ((0, 30), (15, 15)), ((5, 6), (5, 6))]
+        {
             let terms = [term("a", 1, one.0, one.1), term("b", 2, other.0, other.1)];
             assert_eq!(overlaps(&terms).len(), 1, "{one:?} {other:?}");
             let swapped = [terms[1].clone(), terms[0].clone()];
@@ -102,21 +86,13 @@ mod tests {
 
     #[test]
     fn each_pair_that_overlaps_counts() {
-        let terms = [
-            term("a", 1, 0, 10),
-            term("b", 2, 5, 15),
-            term("c", 3, 8, 12),
-            term("a", 4, 20, 30),
-        ];
+        let terms = [term("a", 1, 0, 10), term("b", 2, 5, 15), term("c", 3, 8, 12), term("a", 4, 20, 30)];
         assert_eq!(overlaps(&terms).len(), 3);
     }
 
     #[test]
     fn a_process_that_begins_anew_before_its_old_term_ended_is_flagged() {
-        assert_eq!(
-            overlaps(&[term("a", 1, 0, 10), term("a", 2, 9, 20)]).len(),
-            1
-        );
+        assert_eq!(overlaps(&[term("a", 1, 0, 10), term("a", 2, 9, 20)]).len(), 1);
     }
 
     #[test]

@@ -49,16 +49,10 @@ impl Etcd {
         while !ask("health").is_ok_and(|(_, health)| health.contains("true")) {
             interrupt.check()?;
             if let Some(status) = process.ended()? {
-                bail!(
-                    "etcd ended with {status}; its words are in {}",
-                    log.display()
-                );
+                bail!("etcd ended with {status}; its words are in {}", log.display());
             }
             if since.elapsed() > START {
-                bail!(
-                    "etcd is not ready after {START:?}; its words are in {}",
-                    log.display()
-                );
+                bail!("etcd is not ready after {START:?}; its words are in {}", log.display());
             }
             thread::sleep(LOOK);
         }
@@ -66,9 +60,7 @@ impl Etcd {
         Ok(Self {
             _process: process,
             url: format!("etcd://{client}"),
-            version: version_of(&version)
-                .unwrap_or("of unknown version")
-                .to_owned(),
+            version: version_of(&version).unwrap_or("of unknown version").to_owned(),
         })
     }
 }
@@ -76,11 +68,7 @@ impl Etcd {
 /// The newer one, where it was built; else the one on the path.
 fn program() -> PathBuf {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join(".etcd/3.6/bin/etcd");
-    if built.is_file() {
-        built
-    } else {
-        "etcd".into()
-    }
+    if built.is_file() { built } else { "etcd".into() }
 }
 
 /// `3.6.1` in `{"etcdserver":"3.6.1",…}`.

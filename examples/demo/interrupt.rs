@@ -19,11 +19,7 @@ impl Interrupt {
         let runtime = Builder::new_current_thread().enable_io().build()?;
         let (mut int, mut term, mut hup) = {
             let _inside = runtime.enter();
-            (
-                signal(SignalKind::interrupt())?,
-                signal(SignalKind::terminate())?,
-                signal(SignalKind::hangup())?,
-            )
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?)
         };
         let noted = Arc::clone(&asked);
         thread::spawn(move || {

@@ -111,11 +111,7 @@ mod tests {
     #[test]
     fn a_status_is_read_and_garbage_is_refused() {
         let status = Status::parse("at_ms=5 active=true token=7 server_id=1\n").unwrap();
-        let expected = Status {
-            at_ms: 5,
-            active: true,
-            token: 7,
-        };
+        let expected = Status { at_ms: 5, active: true, token: 7 };
         assert_eq!(status, expected);
         for line in ["", "active=true", "at_ms=5 active=yes token=7 server_id=1"] {
             assert!(Status::parse(line).is_err(), "{line:?}");

@@ -62,9 +62,7 @@ fn arguments() -> Result<Arguments> {
             _ => bail!("unknown flag {flag}: --c PROGRAM --rust PROGRAM --out FOLDER"),
         };
         let value = given.next();
-        *place = Some(PathBuf::from(
-            value.with_context(|| format!("{flag} needs a value"))?,
-        ));
+        *place = Some(PathBuf::from(value.with_context(|| format!("{flag} needs a value"))?));
     }
     Ok(Arguments {
         c_program: c_program.context("--c PROGRAM is missing")?,
@@ -99,10 +97,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     drop(etcd);
 
     let timeline = arguments.out.join("timeline.svg");
-    let panels = [
-        Panel::new("local:  —  embedded store, no server", &local),
-        Panel::new(&title, &on_etcd),
-    ];
+    let panels = [Panel::new("local:  —  embedded store, no server", &local), Panel::new(&title, &on_etcd)];
     picture::write(&timeline, &panels)?;
 
     println!();

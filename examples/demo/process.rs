@@ -50,11 +50,7 @@ impl Process {
     pub(crate) fn wait(mut self, limit: Duration) -> Result<ExitStatus> {
         let pidfd = pidfd_open(self.raw_pid()?, PidfdFlags::empty())?;
         let limit_of_poll = Timespec::try_from(limit)?;
-        if poll(
-            &mut [PollFd::new(&pidfd, PollFlags::IN)],
-            Some(&limit_of_poll),
-        )? == 0
-        {
+        if poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit_of_poll))? == 0 {
             bail!("{} has not ended within {limit:?}", self.name);
         }
         Ok(self.child.wait()?)

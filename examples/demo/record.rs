@@ -100,9 +100,7 @@ impl Record {
 
     /// The first ID that came at this time or later: the ID, when it came, and how long after the one before, if any.
     pub(crate) fn first_id_from(&self, at_ms: i64) -> Option<(u64, i64, Option<i64>)> {
-        let index = self
-            .id_times
-            .partition_point(|(_, came_ms)| *came_ms < at_ms);
+        let index = self.id_times.partition_point(|(_, came_ms)| *came_ms < at_ms);
         let (id, came_ms) = *self.id_times.get(index)?;
         let before = index.checked_sub(1).map(|before| self.id_times[before].1);
         Some((id, came_ms, before.map(|before_ms| came_ms - before_ms)))
@@ -152,14 +150,7 @@ impl Record {
 
 impl Life {
     pub(crate) fn new(name: &'static str, started_ms: i64) -> Self {
-        Self {
-            name,
-            started_ms,
-            events: Vec::new(),
-            ended_ms: None,
-            silent: false,
-            said_active: Vec::new(),
-        }
+        Self { name, started_ms, events: Vec::new(), ended_ms: None, silent: false, said_active: Vec::new() }
     }
 
     /// Its states one after another, each with when it began.
@@ -181,9 +172,7 @@ impl Life {
     }
 
     pub(crate) fn state(&self) -> State {
-        self.states()
-            .last()
-            .map_or(State::Starting, |(_, state)| *state)
+        self.states().last().map_or(State::Starting, |(_, state)| *state)
     }
 
     fn activated(&self, token: i64) -> bool {
@@ -253,11 +242,7 @@ mod tests {
     #[test]
     fn a_term_ends_with_its_event_or_with_its_process() {
         let record = a_kill_and_a_takeover();
-        let spans: Vec<_> = record
-            .terms()
-            .iter()
-            .map(|term| (term.start_ms, term.end_ms))
-            .collect();
+        let spans: Vec<_> = record.terms().iter().map(|term| (term.start_ms, term.end_ms)).collect();
         assert_eq!(spans, [(10, 100), (104, 201)]);
         assert!(overlaps(&record.terms()).is_empty());
     }
@@ -279,11 +264,7 @@ mod tests {
     #[test]
     fn one_that_calls_itself_active_too_long_is_flagged() {
         let mut record = a_kill_and_a_takeover();
-        let status = |at_ms, active| Status {
-            at_ms,
-            active,
-            token: 5,
-        };
+        let status = |at_ms, active| Status { at_ms, active, token: 5 };
         record.status("a", &status(104, true));
         record.status("a", &status(150, false));
         assert!(overlaps(&record.terms()).is_empty());

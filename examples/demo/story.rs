@@ -87,9 +87,7 @@ impl<'a> Story<'a> {
         let dead = self.take_away_the_active_one(FaultKind::Kill)?;
         self.dwell()?;
         self.start(dead, &[])?;
-        self.until("two standbys", |record| {
-            (record.count(State::Standby) == 2).then_some(())
-        })?;
+        self.until("two standbys", |record| (record.count(State::Standby) == 2).then_some(()))?;
         self.dwell()?;
         self.take_away_the_active_one(FaultKind::Terminate)?;
         self.dwell()?;
@@ -145,12 +143,8 @@ impl<'a> Story<'a> {
         )?;
         let stdout = process.stdout().context("a piped stdout")?;
         let life = self.record.lives.len();
-        let words = format!(
-            "start: the {} example, pid {}, on {}",
-            language(name),
-            process.pid(),
-            self.addresses[index]
-        );
+        let words =
+            format!("start: the {} example, pid {}, on {}", language(name), process.pid(), self.addresses[index]);
         self.fault(at_ms, FaultKind::Start, index, &words);
         self.record.lives.push(Life::new(name, at_ms));
         self.running[index] = Some((process, life));
@@ -179,10 +173,7 @@ impl<'a> Story<'a> {
         let (by, to_ms, token) = self
             .until("a takeover", |record| record.activation_after(token))
             .with_context(|| format!("nobody took over from {name}"))?;
-        let takeover = Takeover {
-            from_ms: at_ms,
-            to_ms,
-        };
+        let takeover = Takeover { from_ms: at_ms, to_ms };
         let words = format!("TAKEOVER after {} ms, fencing token {token}", takeover.ms());
         self.record.takeovers.push(takeover);
         self.say(to_ms, by, &words);
@@ -227,9 +218,7 @@ impl<'a> Story<'a> {
         if kind != FaultKind::Kill && !status.success() {
             bail!("{} was asked to end and did so with {status}", buried.name);
         }
-        self.until("all that it said", |record| {
-            record.lives[life].silent.then_some(())
-        })
+        self.until("all that it said", |record| record.lives[life].silent.then_some(()))
     }
 
     fn fault(&mut self, at_ms: i64, kind: FaultKind, index: usize, words: &str) {

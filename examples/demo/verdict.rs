@@ -66,14 +66,8 @@ mod tests {
 
     fn good() -> Record {
         let mut record = Record::new(0);
-        record.lives = vec![
-            life("a", 1, 0, 100),
-            life("b", 2, 104, 200),
-            life("a", 3, 203, 300),
-        ];
-        record.takeovers = [(100, 104), (200, 203)]
-            .map(|(from_ms, to_ms)| Takeover { from_ms, to_ms })
-            .into();
+        record.lives = vec![life("a", 1, 0, 100), life("b", 2, 104, 200), life("a", 3, 203, 300)];
+        record.takeovers = [(100, 104), (200, 203)].map(|(from_ms, to_ms)| Takeover { from_ms, to_ms }).into();
         for id in [1, 2, 4] {
             record.id(id, 50);
         }
@@ -83,13 +77,9 @@ mod tests {
     #[test]
     fn the_closing_line_has_its_numbers_in_order() {
         let mut record = good();
-        let expected =
-            "demo store=local kill_takeover_ms=4 leave_takeover_ms=3 ids=3 duplicates=0 overlaps=0";
+        let expected = "demo store=local kill_takeover_ms=4 leave_takeover_ms=3 ids=3 duplicates=0 overlaps=0";
         assert_eq!(line("local", &record), expected);
-        record.takeovers.push(Takeover {
-            from_ms: 0,
-            to_ms: 1240,
-        });
+        record.takeovers.push(Takeover { from_ms: 0, to_ms: 1240 });
         let expected = "demo store=etcd kill_takeover_ms=4 leave_takeover_ms=3 ids=3 duplicates=0 overlaps=0 host_loss_takeover_ms=1240";
         assert_eq!(line("etcd", &record), expected);
         assert_eq!(wrongs(&record), [""; 0]);

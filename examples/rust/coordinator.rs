@@ -136,9 +136,7 @@ fn configuration() -> Result<Config> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let config = configuration()?;
     let value = |key| config.get(key).unwrap_or_default();
     let listener = tokio::net::TcpListener::bind(value(keys::ADDRESS)).await?;
@@ -159,11 +157,7 @@ async fn main() -> Result<()> {
         }
         let _ = stopped.wait_async(Until::Ended, None).await;
     };
-    let router = Router::new()
-        .route("/next", get(next))
-        .route("/status", get(status));
-    axum::serve(listener, router.with_state(allocator))
-        .with_graceful_shutdown(over)
-        .await?;
+    let router = Router::new().route("/next", get(next)).route("/status", get(status));
+    axum::serve(listener, router.with_state(allocator)).with_graceful_shutdown(over).await?;
     Ok(session.wait_async(Until::Ended, None).await?)
 }

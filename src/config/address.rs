@@ -40,12 +40,8 @@ impl HostPort {
         }
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
-                let (inside, after) = rest
-                    .split_once(']')
-                    .ok_or("the bracket of the IPv6 address is not closed")?;
-                let ip = inside
-                    .parse::<Ipv6Addr>()
-                    .map_err(|_| "no IPv6 address between the brackets")?;
+                let (inside, after) = rest.split_once(']').ok_or("the bracket of the IPv6 address is not closed")?;
+                let ip = inside.parse::<Ipv6Addr>().map_err(|_| "no IPv6 address between the brackets")?;
                 let port = match after.strip_prefix(':') {
                     Some(port) => Some(port),
                     None if after.is_empty() => None,
@@ -89,14 +85,8 @@ pub(super) fn parse_host(text: &str) -> std::result::Result<Host, Why> {
         if label.len() > 63 {
             return Err("a part of the host name is longer than 63 characters".into());
         }
-        if let Some(c) = label
-            .chars()
-            .find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'))
-        {
-            return Err(format!(
-                "'{}' cannot stand in a host name",
-                c.escape_debug()
-            ));
+        if let Some(c) = label.chars().find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_')) {
+            return Err(format!("'{}' cannot stand in a host name", c.escape_debug()));
         }
         if label.starts_with('-') || label.ends_with('-') {
             return Err("a part of the host name begins or ends with '-'".into());
@@ -162,10 +152,7 @@ impl fmt::Display for Address {
 
 fn local_ip() -> Result<IpAddr> {
     let interfaces = if_addrs::get_if_addrs().map_err(|error| {
-        Error::new(
-            ErrorKind::Resources,
-            format!("the IP addresses of this host cannot be listed: {error}"),
-        )
+        Error::new(ErrorKind::Resources, format!("the IP addresses of this host cannot be listed: {error}"))
     })?;
     let ips: Vec<IpAddr> = interfaces.iter().map(if_addrs::Interface::ip).collect();
     Ok(first_unicast(&ips).unwrap_or_else(|| {
@@ -185,8 +172,7 @@ fn first_unicast(ips: &[IpAddr]) -> Option<IpAddr> {
         !link_or_broadcast && !ip.is_loopback() && !ip.is_unspecified() && !ip.is_multicast()
     };
     let v4 = ips.iter().filter(|ip| ip.is_ipv4()).find(wanted);
-    v4.or_else(|| ips.iter().filter(|ip| ip.is_ipv6()).find(wanted))
-        .copied()
+    v4.or_else(|| ips.iter().filter(|ip| ip.is_ipv6()).find(wanted)).copied()
 }
 
 #[cfg(test)]
@@ -204,16 +190,7 @@ mod tests {
             (&["127.0.0.1", "10.0.0.5", "192.168.1.2"], Some("10.0.0.5")),
             (&["fd00::5", "172.17.0.2"], Some("172.17.0.2")),
             (&["::1", "fe80::1", "2001:db8::7"], Some("2001:db8::7")),
-            (
-                &[
-                    "127.0.0.1",
-                    "169.254.3.4",
-                    "0.0.0.0",
-                    "224.0.0.1",
-                    "255.255.255.255",
-                ],
-                None,
-            ),
+            (&["127.0.0.1", "169.254.3.4", "0.0.0.0", "224.0.0.1", "255.255.255.255"], None),
             (&["::", "ff02::1"], None),
             (&[], None),
         ];

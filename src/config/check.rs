@@ -8,25 +8,14 @@ use crate::error::{Error, ErrorKind, Result};
 /// Everything that is wrong with the configuration, as one error.
 pub(super) fn check(config: &Config) -> Result<()> {
     let mut problems = missing(config);
-    let checks = [
-        ttl_and_hold,
-        user_and_password,
-        cert_and_key,
-        tls_switch,
-        tls_ca,
-        mixcoord_version,
-    ];
+    let checks = [ttl_and_hold, user_and_password, cert_and_key, tls_switch, tls_ca, mixcoord_version];
     problems.extend(checks.iter().filter_map(|check| check(config).err()));
     join(problems)
 }
 
 fn missing(config: &Config) -> Vec<Error> {
-    let required = KEYS
-        .iter()
-        .filter(|key| key.default == DefaultValue::Required);
-    required
-        .filter_map(|key| config.effective(key.name).err())
-        .collect()
+    let required = KEYS.iter().filter(|key| key.default == DefaultValue::Required);
+    required.filter_map(|key| config.effective(key.name).err()).collect()
 }
 
 fn ttl_and_hold(config: &Config) -> Result<()> {
@@ -35,37 +24,18 @@ fn ttl_and_hold(config: &Config) -> Result<()> {
     if ttl >= 2 * hold {
         return Ok(());
     }
-    Err(conflict(
-        config,
-        rules::TTL_AND_HOLD,
-        &[keys::LEASE_TTL_MS, keys::ELECTION_HOLD_MS],
-    ))
+    Err(conflict(config, rules::TTL_AND_HOLD, &[keys::LEASE_TTL_MS, keys::ELECTION_HOLD_MS]))
 }
 
 fn user_and_password(config: &Config) -> Result<()> {
-    both_or_neither(
-        config,
-        rules::USER_AND_PASSWORD,
-        keys::STORE_ETCD_USER,
-        keys::STORE_ETCD_PASSWORD,
-    )
+    both_or_neither(config, rules::USER_AND_PASSWORD, keys::STORE_ETCD_USER, keys::STORE_ETCD_PASSWORD)
 }
 
 fn cert_and_key(config: &Config) -> Result<()> {
-    both_or_neither(
-        config,
-        rules::CERT_AND_KEY,
-        keys::STORE_ETCD_TLS_CERT,
-        keys::STORE_ETCD_TLS_KEY,
-    )
+    both_or_neither(config, rules::CERT_AND_KEY, keys::STORE_ETCD_TLS_CERT, keys::STORE_ETCD_TLS_KEY)
 }
 
-fn both_or_neither(
-    config: &Config,
-    rule: &'static str,
-    one: &'static str,
-    other: &'static str,
-) -> Result<()> {
+fn both_or_neither(config: &Config, rule: &'static str, one: &'static str, other: &'static str) -> Result<()> {
     if config.text(one)?.is_empty() == config.text(other)?.is_empty() {
         return Ok(());
     }
@@ -95,33 +65,20 @@ fn tls_switch(config: &Config) -> Result<()> {
 }
 
 fn tls_ca(config: &Config) -> Result<()> {
-    if !config.bool(keys::STORE_ETCD_TLS_ENABLED)?
-        || !config.text(keys::STORE_ETCD_TLS_CA)?.is_empty()
-    {
+    if !config.bool(keys::STORE_ETCD_TLS_ENABLED)? || !config.text(keys::STORE_ETCD_TLS_CA)?.is_empty() {
         return Ok(());
     }
     let key = keys::STORE_ETCD_TLS_CA;
-    Err(problem(
-        config,
-        ErrorKind::ConfigMissing,
-        rules::TLS_CA,
-        &[key],
-    ))
+    Err(problem(config, ErrorKind::ConfigMissing, rules::TLS_CA, &[key]))
 }
 
 fn mixcoord_version(config: &Config) -> Result<()> {
-    let is_mixcoord = config
-        .effective(keys::ROLE)
-        .is_ok_and(|role| role == "mixcoord");
+    let is_mixcoord = config.effective(keys::ROLE).is_ok_and(|role| role == "mixcoord");
     let is_recent = |text: &str| Ok(parse_version(text)? >= parse_version("2.6.0-dev")?);
     if !is_mixcoord || config.parsed(keys::RECORD_VERSION, is_recent)? {
         return Ok(());
     }
-    Err(conflict(
-        config,
-        rules::MIXCOORD_VERSION,
-        &[keys::RECORD_VERSION, keys::ROLE],
-    ))
+    Err(conflict(config, rules::MIXCOORD_VERSION, &[keys::RECORD_VERSION, keys::ROLE]))
 }
 
 fn conflict(config: &Config, rule: &'static str, names: &[&'static str]) -> Error {
@@ -131,11 +88,7 @@ fn conflict(config: &Config, rule: &'static str, names: &[&'static str]) -> Erro
 /// The error for a broken rule: the keys with their values, then the rule. Its details are of the first key.
 fn problem(config: &Config, kind: ErrorKind, rule: &'static str, names: &[&'static str]) -> Error {
     let values: Vec<String> = names.iter().map(|name| config.shown(name)).collect();
-    let pairs: Vec<String> = names
-        .iter()
-        .zip(&values)
-        .map(|(name, value)| format!("{name} = \"{value}\""))
-        .collect();
+    let pairs: Vec<String> = names.iter().zip(&values).map(|(name, value)| format!("{name} = \"{value}\"")).collect();
     let mut error = Error::new(kind, format!("{}: {rule}", pairs.join(", "))).with("allowed", rule);
     if let (Some(name), Some(value)) = (names.first(), values.first()) {
         error = error.with("key", name).with("value", value);

@@ -112,20 +112,14 @@ impl Key {
             }
             Kind::Number { min, max } => format!("a whole number from {min} to {max}"),
             Kind::Bool => "true or false".into(),
-            Kind::Text => {
-                "text without control characters, no space at either end; empty: off".into()
-            }
+            Kind::Text => "text without control characters, no space at either end; empty: off".into(),
             Kind::Secret => "text without control characters; empty: off".into(),
             Kind::Path => "path of a file; empty: off".into(),
             Kind::Host => "a host name or IP address; empty: off".into(),
-            Kind::RoleName => {
-                "[a-z][a-z0-9_]{0,62}; no name that merely begins with the name of a Milvus role, \
+            Kind::RoleName => "[a-z][a-z0-9_]{0,62}; no name that merely begins with the name of a Milvus role, \
                  no name of a Milvus node, neither id nor version"
-                    .into()
-            }
-            Kind::Address => {
-                "host:port, port 1 to 65535, IPv6 in brackets, the host may be empty".into()
-            }
+                .into(),
+            Kind::Address => "host:port, port 1 to 65535, IPv6 in brackets, the host may be empty".into(),
             Kind::Root => "names with slashes between them, at most 1024 bytes".into(),
             Kind::StoreUrl => "etcd://host:port[,host:port...] or local:<directory>".into(),
             Kind::Version => "a strict semantic version such as 2.5.0".into(),
@@ -269,26 +263,19 @@ pub mod rules {
     /// Lease and hold time.
     pub const TTL_AND_HOLD: &str = "lease.ttl_ms must be at least twice election.hold_ms";
     /// User and password.
-    pub const USER_AND_PASSWORD: &str =
-        "store.etcd.user and store.etcd.password go together: both or neither";
+    pub const USER_AND_PASSWORD: &str = "store.etcd.user and store.etcd.password go together: both or neither";
     /// Certificate and key.
-    pub const CERT_AND_KEY: &str =
-        "store.etcd.tls.cert and store.etcd.tls.key go together: both or neither";
+    pub const CERT_AND_KEY: &str = "store.etcd.tls.cert and store.etcd.tls.key go together: both or neither";
     /// TLS keys and the switch.
-    pub const TLS_SWITCH: &str = "store.etcd.tls.enabled must be set, to true or to false, with any other store.etcd.tls key";
+    pub const TLS_SWITCH: &str =
+        "store.etcd.tls.enabled must be set, to true or to false, with any other store.etcd.tls key";
     /// TLS and its authorities.
     pub const TLS_CA: &str = "store.etcd.tls.enabled = true needs store.etcd.tls.ca";
     /// What clients of a mixcoord accept.
-    pub const MIXCOORD_VERSION: &str = "record.version must be at least 2.6.0-dev for the role mixcoord: Milvus's clients skip older records";
+    pub const MIXCOORD_VERSION: &str =
+        "record.version must be at least 2.6.0-dev for the role mixcoord: Milvus's clients skip older records";
     /// Every rule.
-    pub const ALL: &[&str] = &[
-        TTL_AND_HOLD,
-        USER_AND_PASSWORD,
-        CERT_AND_KEY,
-        TLS_SWITCH,
-        TLS_CA,
-        MIXCOORD_VERSION,
-    ];
+    pub const ALL: &[&str] = &[TTL_AND_HOLD, USER_AND_PASSWORD, CERT_AND_KEY, TLS_SWITCH, TLS_CA, MIXCOORD_VERSION];
 }
 
 /// The `HA_KEY_*` lines of the C header, each with its comment.
@@ -304,10 +291,7 @@ pub fn c_header_block() -> String {
         for paragraph in [key.text, &facts] {
             push_wrapped(&mut block, paragraph);
         }
-        block.push_str(&format!(
-            " */\n#define HA_KEY_{} \"{}\"\n\n",
-            key.constant, key.name
-        ));
+        block.push_str(&format!(" */\n#define HA_KEY_{} \"{}\"\n\n", key.constant, key.name));
     }
     block
 }

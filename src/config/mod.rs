@@ -30,9 +30,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use self::resolved::{
-    EtcdOptions, Login, Resolved, Secret, StoreOptions, TlsIdentity, TlsOptions,
-};
+pub use self::resolved::{EtcdOptions, Login, Resolved, Secret, StoreOptions, TlsIdentity, TlsOptions};
 pub use self::url::StoreUrl;
 
 use self::keys::{DefaultValue, Key, Kind};
@@ -104,9 +102,7 @@ impl Config {
             DefaultValue::Required => Err(missing(row)),
             DefaultValue::Value(value) => Ok(value.to_owned()),
             DefaultValue::ByRole { usual, except } => {
-                let is_except = self
-                    .effective(keys::ROLE)
-                    .is_ok_and(|role| role == except.0);
+                let is_except = self.effective(keys::ROLE).is_ok_and(|role| role == except.0);
                 Ok(if is_except { except.1 } else { usual }.to_owned())
             }
         }
@@ -125,11 +121,7 @@ impl Config {
         }
     }
 
-    fn parsed<T>(
-        &self,
-        key: &str,
-        parse: impl FnOnce(&str) -> std::result::Result<T, Why>,
-    ) -> Result<T> {
+    fn parsed<T>(&self, key: &str, parse: impl FnOnce(&str) -> std::result::Result<T, Why>) -> Result<T> {
         let text = self.effective(key)?;
         let row = keys::find(key).ok_or_else(|| unknown(key))?;
         value::read(row, &text, parse)
@@ -152,18 +144,14 @@ impl Config {
 /// Shows what is set, without secrets.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map()
-            .entries(self.set.keys().map(|key| (key, self.shown(key))))
-            .finish()
+        f.debug_map().entries(self.set.keys().map(|key| (key, self.shown(key)))).finish()
     }
 }
 
 fn missing(row: &Key) -> Error {
     let allowed = row.allowed();
     let message = format!("{} is required and not set (allowed: {allowed})", row.name);
-    Error::new(ErrorKind::ConfigMissing, message)
-        .with("key", row.name)
-        .with("allowed", allowed)
+    Error::new(ErrorKind::ConfigMissing, message).with("key", row.name).with("allowed", allowed)
 }
 
 /// The error for a key that does not exist. The value stays out: it might be a password under a mistyped key.
@@ -175,10 +163,7 @@ fn unknown(key: &str) -> Error {
         None => format!(" (allowed: {})", names.join(", ")),
     };
     let message = format!("\"{shown}\" is not a configuration key{hint}");
-    Error::new(ErrorKind::ConfigKey, message)
-        .with("key", shown)
-        .with("value", "***")
-        .with("allowed", names.join(", "))
+    Error::new(ErrorKind::ConfigKey, message).with("key", shown).with("value", "***").with("allowed", names.join(", "))
 }
 
 /// The key that was probably meant.
@@ -189,10 +174,7 @@ fn nearest(key: &str) -> Option<&'static str> {
     }
     let plain = |name: &str| name.to_lowercase().replace(['-', '_'], ".");
     let wanted = plain(key);
-    let wanted = ["coordha.", "ha.key."]
-        .iter()
-        .find_map(|lead| wanted.strip_prefix(lead))
-        .unwrap_or(&wanted);
+    let wanted = ["coordha.", "ha.key."].iter().find_map(|lead| wanted.strip_prefix(lead)).unwrap_or(&wanted);
     let names = || keys::KEYS.iter().map(|row| row.name);
     let ending = format!(".{wanted}");
     let mut endings = names().filter(|name| !wanted.is_empty() && plain(name).ends_with(&ending));
@@ -200,12 +182,7 @@ fn nearest(key: &str) -> Option<&'static str> {
         return Some(name);
     }
     names()
-        .map(|name| {
-            (
-                strsim::normalized_damerau_levenshtein(&plain(name), wanted),
-                name,
-            )
-        })
+        .map(|name| (strsim::normalized_damerau_levenshtein(&plain(name), wanted), name))
         .filter(|(likeness, _)| *likeness >= 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)

@@ -63,12 +63,7 @@ pub struct Resolved {
 impl Resolved {
     /// The settings of the election core, with what is known only at run time: this host's name, a random session ID, and this
     /// process where it could be named. `process` is used only with [`keys::ELECTION_SAME_HOST_PROOF`] on.
-    pub fn settings(
-        &self,
-        host_name: String,
-        session_id: u128,
-        process: Option<Process>,
-    ) -> Settings {
+    pub fn settings(&self, host_name: String, session_id: u128, process: Option<Process>) -> Settings {
         Settings {
             role: self.role.clone(),
             root: self.root.clone(),
@@ -222,10 +217,7 @@ fn store(config: &Config) -> Result<StoreOptions> {
 fn login(config: &Config) -> Result<Option<Login>> {
     let user = optional(config, keys::STORE_ETCD_USER)?;
     let password = optional(config, keys::STORE_ETCD_PASSWORD)?;
-    Ok(user.zip(password).map(|(user, password)| Login {
-        user,
-        password: Secret(password),
-    }))
+    Ok(user.zip(password).map(|(user, password)| Login { user, password: Secret(password) }))
 }
 
 fn tls(config: &Config) -> Result<Option<TlsOptions>> {
@@ -236,10 +228,7 @@ fn tls(config: &Config) -> Result<Option<TlsOptions>> {
     let key = optional(config, keys::STORE_ETCD_TLS_KEY)?;
     Ok(Some(TlsOptions {
         ca: config.text(keys::STORE_ETCD_TLS_CA)?.into(),
-        identity: cert.zip(key).map(|(cert, key)| TlsIdentity {
-            cert: cert.into(),
-            key: key.into(),
-        }),
+        identity: cert.zip(key).map(|(cert, key)| TlsIdentity { cert: cert.into(), key: key.into() }),
         server_name: optional(config, keys::STORE_ETCD_TLS_SERVER_NAME)?,
         only_1_3: config.text(keys::STORE_ETCD_TLS_MIN_VERSION)? == "1.3",
     }))
@@ -253,10 +242,7 @@ fn int<T: TryFrom<i64>>(config: &Config, key: &str) -> Result<T> {
     let number = config.number(key)?;
     T::try_from(number).map_err(|_| {
         // The row's range is wider than the type.
-        Error::new(
-            ErrorKind::Internal,
-            format!("{key} = {number} does not fit its type"),
-        )
+        Error::new(ErrorKind::Internal, format!("{key} = {number} does not fit its type"))
     })
 }
 

@@ -44,10 +44,7 @@ impl StoreUrl {
             return local(directory);
         }
         if text.starts_with("http://") || text.starts_with("https://") {
-            return Err(format!(
-                "write etcd://host:port, and {} = true for TLS",
-                keys::STORE_ETCD_TLS_ENABLED
-            ));
+            return Err(format!("write etcd://host:port, and {} = true for TLS", keys::STORE_ETCD_TLS_ENABLED));
         }
         Err("it begins neither with etcd:// nor with local:".into())
     }
@@ -58,11 +55,7 @@ fn etcd(list: &str) -> Result<StoreUrl, Why> {
         return Err("no endpoint is named".into());
     }
     if list.contains('@') {
-        return Err(format!(
-            "a user is named by {} and {}",
-            keys::STORE_ETCD_USER,
-            keys::STORE_ETCD_PASSWORD
-        ));
+        return Err(format!("a user is named by {} and {}", keys::STORE_ETCD_USER, keys::STORE_ETCD_PASSWORD));
     }
     let mut endpoints = Vec::new();
     for (index, text) in list.split(',').enumerate() {
@@ -83,10 +76,7 @@ fn endpoint(text: &str) -> Result<String, Why> {
         return Err("no spaces are allowed".into());
     }
     if !text.contains("://") && text.contains(['/', '?', '#']) {
-        return Err(format!(
-            "nothing may follow the port; the keys' root is {}",
-            keys::ROOT
-        ));
+        return Err(format!("nothing may follow the port; the keys' root is {}", keys::ROOT));
     }
     let HostPort { host, port } = HostPort::parse(text)?;
     let host = match host {
@@ -108,7 +98,5 @@ fn local(directory: &str) -> Result<StoreUrl, Why> {
     if directory.starts_with("//") {
         return Err("write local: and the directory, without //".into());
     }
-    Ok(StoreUrl::Local {
-        directory: directory.into(),
-    })
+    Ok(StoreUrl::Local { directory: directory.into() })
 }

@@ -11,22 +11,10 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) type Why = String;
 
 /// Roles of Milvus that hold an election.
-const MILVUS_COORDINATORS: &[&str] = &[
-    "rootcoord",
-    "datacoord",
-    "querycoord",
-    "indexcoord",
-    "mixcoord",
-];
+const MILVUS_COORDINATORS: &[&str] = &["rootcoord", "datacoord", "querycoord", "indexcoord", "mixcoord"];
 
 /// Roles of Milvus that hold none: a record under such a name would be taken for a node of Milvus.
-const MILVUS_NODES: &[&str] = &[
-    "proxy",
-    "datanode",
-    "querynode",
-    "indexnode",
-    "streamingnode",
-];
+const MILVUS_NODES: &[&str] = &["proxy", "datanode", "querynode", "indexnode", "streamingnode"];
 
 /// Checks a value, and gives it in the form in which it is used.
 pub(super) fn check(key: &Key, text: &str) -> Result<String> {
@@ -34,11 +22,7 @@ pub(super) fn check(key: &Key, text: &str) -> Result<String> {
 }
 
 /// Reads a value with `parse`.
-pub(super) fn read<T>(
-    key: &Key,
-    text: &str,
-    parse: impl FnOnce(&str) -> std::result::Result<T, Why>,
-) -> Result<T> {
+pub(super) fn read<T>(key: &Key, text: &str, parse: impl FnOnce(&str) -> std::result::Result<T, Why>) -> Result<T> {
     parse(text).map_err(|why| not_allowed(key, text, &why))
 }
 
@@ -47,10 +31,7 @@ fn not_allowed(key: &Key, text: &str, why: &str) -> Error {
     let value = shown(key, text);
     let allowed = key.allowed();
     let message = format!("{} = \"{value}\": {why} (allowed: {allowed})", key.name);
-    Error::new(ErrorKind::ConfigValue, message)
-        .with("key", key.name)
-        .with("value", value)
-        .with("allowed", allowed)
+    Error::new(ErrorKind::ConfigValue, message).with("key", key.name).with("value", value).with("allowed", allowed)
 }
 
 /// A value as errors and logs show it: secrets hidden, what cannot be seen escaped, not too long.
@@ -89,10 +70,7 @@ pub(super) fn visible(text: &str) -> String {
 
 fn canonical(kind: Kind, text: &str) -> std::result::Result<String, Why> {
     if let Some(c) = text.chars().find(|c| c.is_control()) {
-        return Err(format!(
-            "it contains the control character U+{:04X}",
-            u32::from(c)
-        ));
+        return Err(format!("it contains the control character U+{:04X}", u32::from(c)));
     }
     if kind != Kind::Secret && text.trim() != text {
         return Err("it begins or ends with a space".into());
@@ -129,11 +107,7 @@ pub(super) fn parse_number(kind: Kind, text: &str) -> std::result::Result<i64, W
         Kind::Number { min, max } => (min, max),
         _ => (i64::MIN, i64::MAX),
     };
-    let too_far = if text.starts_with('-') {
-        i64::MIN
-    } else {
-        i64::MAX
-    };
+    let too_far = if text.starts_with('-') { i64::MIN } else { i64::MAX };
     let number = text.parse::<i64>().unwrap_or(too_far);
     if number < min {
         Err("too small".into())
@@ -175,13 +149,8 @@ fn parse_role(text: &str) -> std::result::Result<String, Why> {
     }
     // Milvus lists a role's records by the bare name as a prefix.
     let longer = MILVUS_COORDINATORS.iter().chain(MILVUS_NODES);
-    if let Some(milvus) = longer
-        .into_iter()
-        .find(|role| text.len() > role.len() && text.starts_with(**role))
-    {
-        return Err(format!(
-            "Milvus would take its records for those of {milvus}"
-        ));
+    if let Some(milvus) = longer.into_iter().find(|role| text.len() > role.len() && text.starts_with(**role)) {
+        return Err(format!("Milvus would take its records for those of {milvus}"));
     }
     Ok(text.to_owned())
 }

@@ -89,20 +89,11 @@ impl Ledger {
         let (token, reason) = (self.token, Reason::Internal);
         let mut rest = Vec::new();
         if !self.term_ended {
-            rest.push(Event::TermEnded {
-                token,
-                reason,
-                error: Some(error.clone()),
-            });
+            rest.push(Event::TermEnded { token, reason, error: Some(error.clone()) });
         }
         if !self.deactivate {
             let error = Some(error.clone());
-            rest.push(Event::Deactivate {
-                token,
-                reason,
-                held: false,
-                error,
-            });
+            rest.push(Event::Deactivate { token, reason, held: false, error });
         }
         rest
     }
@@ -112,10 +103,7 @@ impl Driver {
     /// The core has panicked.
     pub(super) fn defect(self: &Arc<Self>, core: &mut Core, now: Time, panic: &(dyn Any + Send)) {
         let text = panic_text(panic);
-        let error = Error::new(
-            ErrorKind::Internal,
-            format!("a defect of the library has ended the session: {text}"),
-        );
+        let error = Error::new(ErrorKind::Internal, format!("a defect of the library has ended the session: {text}"));
         core.next = None;
         core.id_turn = None;
         core.ledger.defect = Some(Defect {
@@ -147,11 +135,7 @@ impl Driver {
         });
     }
 
-    pub(super) fn request_after_defect(
-        self: &Arc<Self>,
-        core: &mut Core,
-        request: &Request,
-    ) -> Result<()> {
+    pub(super) fn request_after_defect(self: &Arc<Self>, core: &mut Core, request: &Request) -> Result<()> {
         match request {
             Request::Stop => Ok(()),
             _ if core.ledger.ended => Err(Error::new(ErrorKind::Ended, "the session has ended")),
@@ -160,10 +144,7 @@ impl Driver {
                 self.end_defect(core, clock::now());
                 Ok(())
             }
-            _ => Err(Error::new(
-                ErrorKind::Fenced,
-                "the term is over: a defect of the library has ended the session",
-            )),
+            _ => Err(Error::new(ErrorKind::Fenced, "the term is over: a defect of the library has ended the session")),
         }
     }
 
@@ -189,11 +170,7 @@ impl Driver {
     fn publish_defect(&self, core: &Core) -> Status {
         let ledger = &core.ledger;
         let status = Status {
-            role: if ledger.ended {
-                Role::Ended
-            } else {
-                Role::Deactivating
-            },
+            role: if ledger.ended { Role::Ended } else { Role::Deactivating },
             token: 0,
             deadline: Time(0),
             ending: false,
@@ -236,19 +213,11 @@ mod tests {
 
     #[async_trait]
     impl Store for Nowhere {
-        async fn grant(
-            &self,
-            _: Duration,
-            _: Duration,
-        ) -> std::result::Result<LeaseReply, StoreError> {
+        async fn grant(&self, _: Duration, _: Duration) -> std::result::Result<LeaseReply, StoreError> {
             unreachable()
         }
 
-        async fn keepalive(
-            &self,
-            _: LeaseId,
-            _: Duration,
-        ) -> std::result::Result<LeaseReply, StoreError> {
+        async fn keepalive(&self, _: LeaseId, _: Duration) -> std::result::Result<LeaseReply, StoreError> {
             unreachable()
         }
 
@@ -256,12 +225,7 @@ mod tests {
             unreachable()
         }
 
-        async fn range(
-            &self,
-            _: KeyRange,
-            _: i64,
-            _: Duration,
-        ) -> std::result::Result<RangeReply, StoreError> {
+        async fn range(&self, _: KeyRange, _: i64, _: Duration) -> std::result::Result<RangeReply, StoreError> {
             unreachable()
         }
 
@@ -386,30 +350,11 @@ mod tests {
         let [Event::Activate { .. }, lost, leave] = &told.kept()[..] else {
             panic!("{:?}", told.kept());
         };
-        assert!(matches!(
-            lost,
-            Event::TermEnded {
-                token: 5,
-                reason: Reason::Internal,
-                ..
-            }
-        ));
-        assert!(matches!(
-            leave,
-            Event::Deactivate {
-                token: 5,
-                held: false,
-                ..
-            }
-        ));
-        let late = driver.request(Request::ActivationDone {
-            token: 5,
-            result: Ok(()),
-        });
+        assert!(matches!(lost, Event::TermEnded { token: 5, reason: Reason::Internal, .. }));
+        assert!(matches!(leave, Event::Deactivate { token: 5, held: false, .. }));
+        let late = driver.request(Request::ActivationDone { token: 5, result: Ok(()) });
         assert_eq!(late.unwrap_err().kind(), ErrorKind::Fenced);
-        driver
-            .request(Request::DeactivationDone { token: 5 })
-            .unwrap();
+        driver.request(Request::DeactivationDone { token: 5 }).unwrap();
         ended(&driver, &told);
         let after = driver.request(Request::Pause).unwrap_err();
         assert_eq!(after.kind(), ErrorKind::Ended);

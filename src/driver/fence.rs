@@ -11,8 +11,7 @@ use std::thread::JoinHandle;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
 use crate::election::Time;
@@ -63,11 +62,8 @@ struct Entry {
 impl Fence {
     pub(crate) fn start() -> Result<Self> {
         let clock = Arc::new(Clock {
-            timer: timerfd_create(
-                TimerfdClockId::Boottime,
-                TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
-            )
-            .map_err(|e| no_resources("timer", e))?,
+            timer: timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
+                .map_err(|e| no_resources("timer", e))?,
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
                 .map_err(|e| no_resources("event descriptor", e))?,
             quit: AtomicBool::new(false),
@@ -77,10 +73,7 @@ impl Fence {
             let clock = Arc::clone(&clock);
             move || clock.run()
         })?;
-        Ok(Self {
-            clock,
-            thread: Some(thread),
-        })
+        Ok(Self { clock, thread: Some(thread) })
     }
 
     /// Takes a session in. It is kept alive until [`Fence::remove`].
@@ -163,10 +156,7 @@ impl Clock {
         // All zero would switch the timer off.
         let ns = first.0.max(1);
         let value = Itimerspec {
-            it_interval: Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            },
+            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
             it_value: Timespec {
                 tv_sec: i64::try_from(ns / 1_000_000_000).unwrap_or(i64::MAX),
                 tv_nsec: (ns % 1_000_000_000) as _,
@@ -226,10 +216,7 @@ fn take_count(fd: &OwnedFd) -> bool {
 }
 
 fn no_resources(what: &str, errno: rustix::io::Errno) -> Error {
-    Error::new(
-        ErrorKind::Resources,
-        format!("no {what} for the clock thread: {errno}"),
-    )
+    Error::new(ErrorKind::Resources, format!("no {what} for the clock thread: {errno}"))
 }
 
 #[cfg(test)]
@@ -254,11 +241,7 @@ mod tests {
     impl Timed for Probe {
         fn due(self: Arc<Self>) {
             self.stop.store(false, Ordering::Release);
-            self.told
-                .lock()
-                .unwrap()
-                .send((self.name, clock::now()))
-                .unwrap();
+            self.told.lock().unwrap().send((self.name, clock::now())).unwrap();
             assert!(!self.panics, "a defect");
         }
 
@@ -273,12 +256,7 @@ mod tests {
     }
 
     fn probe(name: &'static str, told: &Sender<Step>, panics: bool) -> Arc<Probe> {
-        Arc::new(Probe {
-            name,
-            told: Mutex::new(told.clone()),
-            stop: AtomicBool::new(false),
-            panics,
-        })
+        Arc::new(Probe { name, told: Mutex::new(told.clone()), stop: AtomicBool::new(false), panics })
     }
 
     fn soon(ms: u64) -> Option<Time> {

@@ -121,11 +121,7 @@ impl Member {
         let session_id = settings.session_id;
         group.state().users.insert(session_id);
         let keys = Arc::new(Keys::new(&settings.root, &settings.role));
-        Self {
-            group,
-            keys,
-            session_id,
-        }
+        Self { group, keys, session_id }
     }
 
     /// The session has ended without having asked for the end of its lease, so that is done now: once, as well as may be.
@@ -172,9 +168,7 @@ impl Member {
                 }
                 Reply::Txn(reply)
             }
-            request @ StoreRequest::First { .. } => {
-                requests::perform(&*group.store, request, limit).await
-            }
+            request @ StoreRequest::First { .. } => requests::perform(&*group.store, request, limit).await,
         }
     }
 
@@ -182,10 +176,7 @@ impl Member {
     async fn withdraw(&self, limit: Duration) -> Result<(), StoreError> {
         // Twice: the last of the others may end the lease meanwhile, and the keys with it.
         for _ in 0..2 {
-            let read = Txn {
-                success: vec![Op::read(self.keys.role_range())],
-                ..Txn::default()
-            };
+            let read = Txn { success: vec![Op::read(self.keys.role_range())], ..Txn::default() };
             let found = self.group.store.txn(read, limit).await?;
             let txn = self.without_own(&found);
             if txn.success.is_empty() || self.group.store.txn(txn, limit).await?.succeeded {
@@ -197,9 +188,7 @@ impl Member {
     }
 
     fn without_own(&self, found: &TxnReply) -> Txn {
-        let own = found.kvs().filter(|kv| {
-            Record::decode(&kv.value).is_ok_and(|record| record.is_of(self.session_id))
-        });
+        let own = found.kvs().filter(|kv| Record::decode(&kv.value).is_ok_and(|record| record.is_of(self.session_id)));
         let mut txn = Txn::default();
         for kv in own {
             let compare = Compare::mod_revision(kv.key.clone(), kv.mod_revision);

@@ -36,8 +36,8 @@ pub(crate) use self::runtime::{SessionName, Shared};
 #[cfg(feature = "capi")]
 pub(crate) use self::{runtime::settle, threads::spawn as spawn_thread};
 use crate::election::{
-    Election, Event, Holder, Input, Output, Process, Request, RequestId, Role, Settings, Status,
-    StoreRequest, Time, WatchId,
+    Election, Event, Holder, Input, Output, Process, Request, RequestId, Role, Settings, Status, StoreRequest, Time,
+    WatchId,
 };
 use crate::error::Result;
 use crate::kv::{KeyRange, LeaseId, Revision, StoreError, WatchItem};
@@ -267,11 +267,7 @@ impl Driver {
         }
     }
 
-    fn mutate<T>(
-        self: &Arc<Self>,
-        core: &mut Core,
-        act: impl FnOnce(&mut Election, Time) -> T,
-    ) -> Option<T> {
+    fn mutate<T>(self: &Arc<Self>, core: &mut Core, act: impl FnOnce(&mut Election, Time) -> T) -> Option<T> {
         if core.ledger.is_defect() {
             return None;
         }
@@ -328,9 +324,7 @@ impl Driver {
     fn tell(self: &Arc<Self>, core: &mut Core, now: Time, status: &Status, event: Event) {
         core.ledger.told(&event);
         let event = match event {
-            Event::Degraded(error) => {
-                Event::Degraded(error.with("endpoint", self.store.health().endpoint))
-            }
+            Event::Degraded(error) => Event::Degraded(error.with("endpoint", self.store.health().endpoint)),
             Event::Ended(_) => {
                 // First: who hears of the end may start the next session at once.
                 self.end(core);
@@ -382,9 +376,10 @@ impl Driver {
                 }
             };
             loop {
-                let item = stream.recv().await.unwrap_or_else(|| {
-                    WatchItem::Failed(StoreError::Unavailable("the store is gone".into()))
-                });
+                let item = stream
+                    .recv()
+                    .await
+                    .unwrap_or_else(|| WatchItem::Failed(StoreError::Unavailable("the store is gone".into())));
                 let last = matches!(item, WatchItem::Compacted { .. } | WatchItem::Failed(_));
                 if !step_weak(&driver, Input::Watch { id, item }) || last {
                     return;
@@ -448,9 +443,7 @@ impl Timed for Driver {
 
 impl std::fmt::Debug for Driver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Driver")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Driver").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

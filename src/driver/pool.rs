@@ -39,9 +39,7 @@ struct State {
 
 impl Pool {
     pub(crate) fn new() -> Self {
-        Self {
-            inner: Arc::default(),
-        }
+        Self { inner: Arc::default() }
     }
 
     /// Has a job done soon. False: it waits, and the system gives no thread to do it; then [`Pool::retry`] later.
@@ -68,10 +66,7 @@ impl Drop for Pool {
             return;
         }
         // Only a log receiver that hangs can still keep one busy here.
-        let left = self
-            .inner
-            .changed
-            .wait_timeout_while(state, LAST_WAIT, |s| s.threads > 0);
+        let left = self.inner.changed.wait_timeout_while(state, LAST_WAIT, |s| s.threads > 0);
         drop(left.unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -149,9 +144,7 @@ mod tests {
             let done = done.clone();
             assert!(pool.run(move || done.send(n).unwrap()));
         }
-        let mut seen: Vec<i32> = (0..100)
-            .map(|_| finished.recv_timeout(PATIENCE).unwrap())
-            .collect();
+        let mut seen: Vec<i32> = (0..100).map(|_| finished.recv_timeout(PATIENCE).unwrap()).collect();
         seen.sort_unstable();
         assert!(seen.into_iter().eq(0..100));
         release.send(()).unwrap();
@@ -198,11 +191,7 @@ mod tests {
         let pool = Pool::new();
         assert!(pool.run(|| {}));
         let state = pool.inner.state();
-        let waited = pool
-            .inner
-            .changed
-            .wait_timeout_while(state, PATIENCE, |state| state.threads > 0)
-            .unwrap();
+        let waited = pool.inner.changed.wait_timeout_while(state, PATIENCE, |state| state.threads > 0).unwrap();
         assert!(!waited.1.timed_out());
     }
 }

@@ -17,10 +17,7 @@ use crate::election::Process;
 pub(crate) fn current() -> Option<Process> {
     let pid = own_pid()?;
     Some(Process {
-        boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id")
-            .ok()?
-            .trim()
-            .to_owned(),
+        boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned(),
         pid_namespace: namespace("pid")?,
         time_namespace: namespace("time")?,
         pid: u32::try_from(pid.as_raw_nonzero().get()).ok()?,
@@ -32,10 +29,7 @@ pub(crate) fn current() -> Option<Process> {
 /// ([`Process::is_neighbour`]). Where that cannot be proven it never returns; an error says that it will not.
 /// Needs the async runtime.
 pub(crate) async fn death(process: &Process) -> io::Result<()> {
-    let pid = i32::try_from(process.pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .ok_or(Errno::INVAL)?;
+    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw).ok_or(Errno::INVAL)?;
     // Without PIDFD_THREAD: readable only when all of its threads are gone.
     let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
         Ok(pidfd) => pidfd,
@@ -53,10 +47,7 @@ pub(crate) async fn death(process: &Process) -> io::Result<()> {
     wait_readable(pidfd).await
 }
 
-#[expect(
-    deprecated,
-    reason = "what takes its place is unsafe; an OwnedFd keeps the promise that is asked for there"
-)]
+#[expect(deprecated, reason = "what takes its place is unsafe; an OwnedFd keeps the promise that is asked for there")]
 async fn wait_readable(pidfd: OwnedFd) -> io::Result<()> {
     let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE)?;
     let ready = pidfd.readable().await?;
@@ -93,11 +84,7 @@ mod tests {
 
     fn child() -> Child {
         // Lives until its input ends.
-        Command::new("cat")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap()
+        Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
     }
 
     fn named(child: &Child) -> Process {
@@ -109,11 +96,7 @@ mod tests {
     }
 
     fn wait<T>(work: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap()
-            .block_on(work)
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
     }
 
     #[test]
@@ -127,10 +110,7 @@ mod tests {
     #[test]
     fn a_command_with_parentheses_and_spaces_does_not_shift_the_start_time() {
         let after = "S 1 1 1 0 -1 4194560 2 3 4 5 6 7 8 9 20 0 1 0 4711 1 2";
-        assert_eq!(
-            parse_start_time(&format!("9 (a) b (c)) {after}")),
-            Some(4711)
-        );
+        assert_eq!(parse_start_time(&format!("9 (a) b (c)) {after}")), Some(4711));
         assert_eq!(parse_start_time("9 (a) S 1"), None);
         assert_eq!(parse_start_time(""), None);
     }
@@ -157,10 +137,7 @@ mod tests {
     fn a_pid_that_is_used_again_is_told_by_its_start_time() {
         let mut child = child();
         let process = named(&child);
-        let earlier = Process {
-            start_time: process.start_time - 1,
-            ..process
-        };
+        let earlier = Process { start_time: process.start_time - 1, ..process };
         wait(death(&earlier)).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
@@ -168,10 +145,7 @@ mod tests {
 
     #[test]
     fn a_pid_that_cannot_be_is_an_error_and_no_proof() {
-        let impossible = Process {
-            pid: u32::MAX,
-            ..current().unwrap()
-        };
+        let impossible = Process { pid: u32::MAX, ..current().unwrap() };
         assert!(wait(death(&impossible)).is_err());
     }
 }

@@ -56,11 +56,7 @@ impl Published {
         self.ending.store(ending, Ordering::Release);
         self.role.store(status.role as i32, Ordering::Release);
         self.server_id.store(status.server_id, Ordering::Release);
-        let until = if status.token == 0 {
-            0
-        } else {
-            status.deadline.0
-        };
+        let until = if status.token == 0 { 0 } else { status.deadline.0 };
         self.until.store(until, Ordering::Release);
         if active {
             self.active_until.store(until, Ordering::Release);
@@ -88,10 +84,7 @@ impl Published {
 
     #[inline]
     pub(crate) fn holds(&self, token: Revision) -> bool {
-        token != 0
-            && self
-                .deadline_of(token)
-                .is_some_and(|until| clock::now().0 < until)
+        token != 0 && self.deadline_of(token).is_some_and(|until| clock::now().0 < until)
     }
 
     #[inline]
@@ -149,13 +142,7 @@ mod tests {
     use super::*;
 
     fn status(role: Role, token: Revision, remaining: Duration) -> Status {
-        Status {
-            role,
-            token,
-            deadline: clock::now() + remaining,
-            ending: false,
-            server_id: 7,
-        }
+        Status { role, token, deadline: clock::now() + remaining, ending: false, server_id: 7 }
     }
 
     const LONG: Duration = Duration::from_secs(3600);
@@ -178,10 +165,7 @@ mod tests {
         assert_eq!(answers(&published), nothing);
 
         published.publish(&status(Role::Standby, 0, LONG));
-        assert_eq!(
-            (answers(&published), published.role()),
-            (nothing, Role::Standby)
-        );
+        assert_eq!((answers(&published), published.role()), (nothing, Role::Standby));
 
         published.publish(&status(Role::Activating, 5, LONG));
         assert_eq!(answers(&published), [false, true, true, false, true]);
@@ -190,17 +174,11 @@ mod tests {
         assert_eq!(answers(&published), [true, true, true, false, true]);
         assert!(!published.holds(4) && !published.holds(6) && published.is_ending(4));
 
-        published.publish(&Status {
-            ending: true,
-            ..status(Role::Deactivating, 5, LONG)
-        });
+        published.publish(&Status { ending: true, ..status(Role::Deactivating, 5, LONG) });
         assert_eq!(answers(&published), [false, true, true, true, true]);
 
         published.publish(&status(Role::Deactivating, 0, LONG));
-        assert_eq!(
-            (answers(&published), published.role()),
-            (nothing, Role::Deactivating)
-        );
+        assert_eq!((answers(&published), published.role()), (nothing, Role::Deactivating));
         assert_eq!(published.server_id(), 7);
     }
 

@@ -19,11 +19,7 @@ pub(super) async fn perform(store: &dyn Store, request: StoreRequest, limit: Dur
     }
 }
 
-async fn first(
-    store: &dyn Store,
-    key: Vec<u8>,
-    limit: Duration,
-) -> Result<Option<Revision>, StoreError> {
+async fn first(store: &dyn Store, key: Vec<u8>, limit: Duration) -> Result<Option<Revision>, StoreError> {
     let search = async {
         let mut watch = store.watch(vec![KeyRange::key(key)], 1, limit).await?;
         loop {
@@ -40,9 +36,7 @@ async fn first(
             }
         }
     };
-    timeout(limit, search).await.unwrap_or_else(|_| {
-        Err(StoreError::Unknown(
-            "no answer to a watch of the whole history".into(),
-        ))
-    })
+    timeout(limit, search)
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Unknown("no answer to a watch of the whole history".into())))
 }

@@ -71,10 +71,7 @@ impl Shared {
             if shared.process != std::process::id() {
                 // Its threads do not exist here, and to drop it would wait for them.
                 std::mem::forget(shared);
-                return Err(Error::new(
-                    ErrorKind::Forked,
-                    "the process that this one was forked from has sessions",
-                ));
+                return Err(Error::new(ErrorKind::Forked, "the process that this one was forked from has sessions"));
             }
             return Ok(shared);
         }
@@ -127,19 +124,12 @@ impl Shared {
         let mut stores = lock(&self.stores);
         stores.retain(|open| open.store.strong_count() > 0);
         let same = |open: &&OpenStore| open.options.downcast_ref::<O>() == Some(&options);
-        if let Some(store) = stores
-            .iter()
-            .find(same)
-            .and_then(|open| open.store.upgrade())
-        {
+        if let Some(store) = stores.iter().find(same).and_then(|open| open.store.upgrade()) {
             return Ok(store);
         }
         let _inside = self.handle.enter();
         let store = open(&options)?;
-        stores.push(OpenStore {
-            options: Box::new(options),
-            store: Arc::downgrade(&store),
-        });
+        stores.push(OpenStore { options: Box::new(options), store: Arc::downgrade(&store) });
         Ok(store)
     }
 
@@ -160,9 +150,9 @@ impl Shared {
     /// Error: [`ErrorKind::AlreadyStarted`].
     pub(crate) fn take_name(&self, name: &SessionName, shares: bool) -> Result<()> {
         let mut started = lock(&self.started);
-        let taken = started.iter().find(|(other, sharing)| {
-            other[..3] == name[..3] && (other[3] == name[3] || (shares && **sharing))
-        });
+        let taken = started
+            .iter()
+            .find(|(other, sharing)| other[..3] == name[..3] && (other[3] == name[3] || (shares && **sharing)));
         let Some(([_, _, role, address], _)) = taken else {
             started.insert(name.clone(), shares);
             return Ok(());

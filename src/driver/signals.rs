@@ -45,9 +45,7 @@ mod tests {
     #[test]
     fn a_thread_started_inside_has_them_blocked_and_the_caller_keeps_its_mask() {
         let before = SigSet::thread_get_mask().unwrap();
-        let inside = blocked(|| std::thread::spawn(|| SigSet::thread_get_mask().unwrap()))
-            .join()
-            .unwrap();
+        let inside = blocked(|| std::thread::spawn(|| SigSet::thread_get_mask().unwrap())).join().unwrap();
         assert!(inside.contains(Signal::SIGTERM) && inside.contains(Signal::SIGALRM));
         assert!(LEFT.iter().all(|&signal| !inside.contains(signal)));
         assert_eq!(SigSet::thread_get_mask().unwrap(), before);

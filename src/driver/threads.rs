@@ -40,14 +40,9 @@ mod tests {
     fn the_librarys_threads_and_async_code_must_not_wait() {
         assert!(may_wait());
         let (sender, receiver) = std::sync::mpsc::channel();
-        spawn("coordha-test", move || sender.send(may_wait()).unwrap())
-            .unwrap()
-            .join()
-            .unwrap();
+        spawn("coordha-test", move || sender.send(may_wait()).unwrap()).unwrap().join().unwrap();
         assert!(!receiver.recv().unwrap());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         assert!(!runtime.block_on(async { may_wait() }));
     }
 }

@@ -68,14 +68,8 @@ impl Election {
             self.turn = None;
             return;
         }
-        let same = self
-            .turn
-            .filter(|turn| turn.active == active && turn.term == term.revision);
-        let turn = same.unwrap_or(Turn {
-            active,
-            term: term.revision,
-            since: now,
-        });
+        let same = self.turn.filter(|turn| turn.active == active && turn.term == term.revision);
+        let turn = same.unwrap_or(Turn { active, term: term.revision, since: now });
         self.turn = Some(turn);
         let wait = self.settings.rank_step * self.view.rank(self.server_id);
         let at = (turn.since + wait).max(self.campaign_after);
@@ -94,15 +88,9 @@ impl Election {
         let Some(record) = active.record.as_ref().filter(|r| r.coordha.is_some()) else {
             return false;
         };
-        let term = self
-            .view
-            .term
-            .as_ref()
-            .and_then(|term| term.record.as_ref());
+        let term = self.view.term.as_ref().and_then(|term| term.record.as_ref());
         let same_process = self.settings.process.is_some()
-            && term.is_some_and(|term| {
-                term.server_id == record.server_id && term.process == self.settings.process
-            });
+            && term.is_some_and(|term| term.server_id == record.server_id && term.process == self.settings.process);
         !self.settings.active_standby
             && record.address == self.settings.address
             && record.server_id < self.server_id
@@ -113,16 +101,9 @@ impl Election {
     /// dead process, or the first ever; else after the wait.
     pub(super) fn may_start_at(&self, term: &view::Term) -> Time {
         let after = |hold: Duration| {
-            let hold = if flawed!(self, OwnHold) {
-                self.own_hold()
-            } else {
-                hold
-            };
-            let wait = if flawed!(self, ShortWait) {
-                hold.saturating_sub(Duration::from_millis(1))
-            } else {
-                wait_for(hold)
-            };
+            let hold = if flawed!(self, OwnHold) { self.own_hold() } else { hold };
+            let wait =
+                if flawed!(self, ShortWait) { hold.saturating_sub(Duration::from_millis(1)) } else { wait_for(hold) };
             term.seen + wait
         };
         let Some(record) = &term.record else {
@@ -155,11 +136,7 @@ impl Election {
     fn write_vacant(&mut self, now: Time) {
         let txn = Txn {
             compares: vec![Compare::version(self.keys.term.clone(), 0)],
-            success: vec![Op::put(
-                self.keys.term.clone(),
-                encode(&self.vacant_record()),
-                0,
-            )],
+            success: vec![Op::put(self.keys.term.clone(), encode(&self.vacant_record()), 0)],
             failure: self.read_all(),
         };
         self.send_txn(now, Kind::Vacant, txn);
@@ -167,14 +144,8 @@ impl Election {
 
     /// In a young store, a vacant record that the whole history shows as the first term record needs no wait.
     fn ask_for_history(&mut self, now: Time, term: &view::Term) -> bool {
-        let vacant = term
-            .record
-            .as_ref()
-            .is_some_and(|record| record.tenure == Tenure::Vacant);
-        if !vacant
-            || term.revision.max(self.view.newest) > YOUNG_STORE
-            || self.first_asked == term.revision
-        {
+        let vacant = term.record.as_ref().is_some_and(|record| record.tenure == Tenure::Vacant);
+        if !vacant || term.revision.max(self.view.newest) > YOUNG_STORE || self.first_asked == term.revision {
             return false;
         }
         self.first_asked = term.revision;
@@ -208,14 +179,7 @@ impl Election {
             failure: self.read_all(),
         };
         self.turn = None;
-        self.send_txn(
-            now,
-            Kind::Acquire {
-                hold,
-                lease: lease.id,
-            },
-            txn,
-        );
+        self.send_txn(now, Kind::Acquire { hold, lease: lease.id }, txn);
     }
 
     pub(super) fn term_record(&self, token: Revision, hold: Duration, renewals: u64) -> TermRecord {
@@ -231,37 +195,18 @@ impl Election {
     }
 
     /// The transaction that starts a term committed: the term is this session's.
-    pub(super) fn acquired(
-        &mut self,
-        now: Time,
-        pending: &Pending,
-        token: Revision,
-        hold: Duration,
-        id: LeaseId,
-    ) {
+    pub(super) fn acquired(&mut self, now: Time, pending: &Pending, token: Revision, hold: Duration, id: LeaseId) {
         let record: Option<Record> = self.lease.map(|lease| self.record(&lease));
-        let active = Active {
-            revision: token,
-            lease: id,
-            record,
-        };
+        let active = Active { revision: token, lease: id, record };
         let held = self.term_record(0, hold, 0);
         self.view.wrote(token, Some(Some(active)), Some(held), now);
         self.held_since = None;
         let shown = self.view.active.as_ref().map(|active| active.revision);
-        if token <= self.burned
-            || shown != Some(token)
-            || !self.lease_is(id)
-            || self.is_unwilling(now)
-        {
+        if token <= self.burned || shown != Some(token) || !self.lease_is(id) || self.is_unwilling(now) {
             self.burn(token);
             return;
         }
-        let sent = if flawed!(self, DeadlineFromReceive) {
-            now
-        } else {
-            pending.sent
-        };
+        let sent = if flawed!(self, DeadlineFromReceive) { now } else { pending.sent };
         self.term = Some(Term {
             token,
             hold,
@@ -298,10 +243,7 @@ impl Election {
         let ours = record.and_then(|record| record.coordha.as_ref());
         let ttl_ms = ours.map(|ours| ours.ttl_ms);
         let ttl = ttl_ms.map_or(self.settings.ttl, Duration::from_millis);
-        let wait = self
-            .settings
-            .exclusive_wait
-            .unwrap_or(ttl + Duration::from_secs(5));
+        let wait = self.settings.exclusive_wait.unwrap_or(ttl + Duration::from_secs(5));
         let since = *self.held_since.get_or_insert(now);
         if !self.due(now, since + wait) {
             return false;
@@ -313,18 +255,12 @@ impl Election {
     fn role_held(&self) -> Error {
         let role = &self.settings.role;
         match self.view.holder() {
-            Some(Holder {
-                server_id, address, ..
-            }) => Error::new(
-                ErrorKind::RoleHeld,
-                format!("{role} is held by session {server_id} at {address}"),
-            )
-            .with("holder_address", address)
-            .with("holder_server_id", server_id),
-            None => Error::new(
-                ErrorKind::RoleHeld,
-                format!("{role} is held by a session whose record cannot be read"),
-            ),
+            Some(Holder { server_id, address, .. }) => {
+                Error::new(ErrorKind::RoleHeld, format!("{role} is held by session {server_id} at {address}"))
+                    .with("holder_address", address)
+                    .with("holder_server_id", server_id)
+            }
+            None => Error::new(ErrorKind::RoleHeld, format!("{role} is held by a session whose record cannot be read")),
         }
     }
 

@@ -35,8 +35,7 @@ impl Election {
 
     /// Until when a term may be acted in, as far as the lease goes.
     pub(super) fn lease_end(&self) -> Time {
-        self.lease
-            .map_or(Time(0), |lease| lease.kept + lease.ttl * 4 / 5)
+        self.lease.map_or(Time(0), |lease| lease.kept + lease.ttl * 4 / 5)
     }
 
     pub(super) fn record(&self, lease: &Lease) -> Record {
@@ -77,11 +76,7 @@ impl Election {
                 self.send(now, Kind::Grant, StoreRequest::Grant { ttl });
             }
             Some(lease) if self.due(now, lease.next) => {
-                self.send(
-                    now,
-                    Kind::KeepAlive(lease.id),
-                    StoreRequest::KeepAlive { lease: lease.id },
-                );
+                self.send(now, Kind::KeepAlive(lease.id), StoreRequest::KeepAlive { lease: lease.id });
             }
             _ => {}
         }
@@ -90,12 +85,7 @@ impl Election {
     pub(super) fn granted(&mut self, now: Time, pending: &Pending, reply: LeaseReply) {
         self.recovered(Source::Lease);
         let ttl = Duration::from_millis(reply.ttl_ms);
-        self.lease = Some(Lease {
-            id: reply.lease,
-            ttl,
-            kept: pending.sent,
-            next: now + ttl / 5,
-        });
+        self.lease = Some(Lease { id: reply.lease, ttl, kept: pending.sent, next: now + ttl / 5 });
     }
 
     pub(super) fn kept_alive(&mut self, now: Time, pending: &Pending, reply: LeaseReply) {
@@ -114,8 +104,7 @@ impl Election {
     }
 
     pub(super) fn lease_failed(&mut self, now: Time, kind: Kind) {
-        let retry =
-            (self.settings.hold / 8).clamp(Duration::from_millis(20), Duration::from_secs(1));
+        let retry = (self.settings.hold / 8).clamp(Duration::from_millis(20), Duration::from_secs(1));
         match (kind, &mut self.lease) {
             (Kind::KeepAlive(_), Some(lease)) => lease.next = now + retry.min(lease.ttl / 5),
             _ => self.lease_after = now + pause(3),
@@ -141,23 +130,14 @@ impl Election {
                 return false;
             }
             let read = vec![Op::read(crate::kv::KeyRange::key(self.keys.id.clone()))];
-            self.send_txn(
-                now,
-                Kind::ReadId,
-                Txn {
-                    success: read,
-                    ..Txn::default()
-                },
-            );
+            self.send_txn(now, Kind::ReadId, Txn { success: read, ..Txn::default() });
             return true;
         }
         let Some(lease) = self.lease else {
             return false;
         };
         let known = self.view.members.get(&self.server_id);
-        if self.registered
-            && (known.is_some() || self.view.known == 0 || !self.settings.active_standby)
-        {
+        if self.registered && (known.is_some() || self.view.known == 0 || !self.settings.active_standby) {
             return false;
         }
         if !self.settings.active_standby {
@@ -170,10 +150,7 @@ impl Election {
         let key = self.keys.member(self.server_id);
         let (own, seen) = self.own_member();
         let txn = Txn {
-            compares: vec![Compare::mod_revision(
-                key.clone(),
-                if own { seen } else { 0 },
-            )],
+            compares: vec![Compare::mod_revision(key.clone(), if own { seen } else { 0 })],
             success: vec![Op::put(key, encode(&self.record(&lease)), lease.id)],
             failure: self.read_all(),
         };
@@ -186,33 +163,17 @@ impl Election {
         let Some(member) = self.view.members.get(&self.server_id) else {
             return (false, 0);
         };
-        let own = member
-            .record
-            .as_ref()
-            .is_some_and(|r| r.is_of(self.settings.session_id));
+        let own = member.record.as_ref().is_some_and(|r| r.is_of(self.settings.session_id));
         (own, member.revision)
     }
 
-    pub(super) fn register_answered(
-        &mut self,
-        now: Time,
-        pending: &Pending,
-        id: LeaseId,
-        reply: &TxnReply,
-    ) {
+    pub(super) fn register_answered(&mut self, now: Time, pending: &Pending, id: LeaseId, reply: &TxnReply) {
         let Some(lease) = self.lease.filter(|lease| lease.id == id) else {
             return;
         };
         if reply.succeeded {
             let (revision, record) = (reply.revision, Some(self.record(&lease)));
-            self.view.members.insert(
-                self.server_id,
-                Member {
-                    created: revision,
-                    revision,
-                    record,
-                },
-            );
+            self.view.members.insert(self.server_id, Member { created: revision, revision, record });
             self.set_registered(&lease);
             return;
         }
@@ -220,10 +181,7 @@ impl Election {
         match self.own_member() {
             (true, _) => {
                 let member = self.view.members.get(&self.server_id);
-                if member
-                    .and_then(|m| m.record.as_ref())
-                    .is_some_and(|r| r.lease_id == id)
-                {
+                if member.and_then(|m| m.record.as_ref()).is_some_and(|r| r.lease_id == id) {
                     self.set_registered(&lease);
                 }
             }
@@ -249,22 +207,14 @@ impl Election {
             Some(kv) => {
                 let text = std::str::from_utf8(&kv.value).ok();
                 let id = text.and_then(|text| text.parse::<i64>().ok());
-                (
-                    Compare::value(key.clone(), kv.value.clone()),
-                    id.filter(|id| (1..i64::MAX).contains(id)),
-                )
+                (Compare::value(key.clone(), kv.value.clone()), id.filter(|id| (1..i64::MAX).contains(id)))
             }
         };
         let Some(id) = id else {
-            let value = reply
-                .kvs()
-                .next()
-                .map(|kv| String::from_utf8_lossy(&kv.value).into_owned());
+            let value = reply.kvs().next().map(|kv| String::from_utf8_lossy(&kv.value).into_owned());
             let (key, value) = (key.escape_ascii().to_string(), value.unwrap_or_default());
             let message = format!("{key} holds {value:?}, not a number from 1 on");
-            let error = Error::new(ErrorKind::Corrupt, message)
-                .with("key", key)
-                .with("value", value);
+            let error = Error::new(ErrorKind::Corrupt, message).with("key", key).with("value", value);
             self.fatal = Some(error.with("allowed", "a decimal number from 1 on"));
             return;
         };
@@ -285,9 +235,7 @@ impl Election {
     }
 
     pub(super) fn end_by(&mut self, now: Time) -> Time {
-        *self
-            .end_by
-            .get_or_insert(now + self.settings.release_timeout)
+        *self.end_by.get_or_insert(now + self.settings.release_timeout)
     }
 
     /// The end: when no term is left behind, the lease is revoked, and all is over. It never takes longer than the release limit.
@@ -306,12 +254,7 @@ impl Election {
         }
         let unconfirmed = self.lease.is_some() || self.uncertain;
         let error = self.fatal.take().or_else(|| {
-            unconfirmed.then(|| {
-                Error::new(
-                    ErrorKind::Unavailable,
-                    "left, but the store has not confirmed the release",
-                )
-            })
+            unconfirmed.then(|| Error::new(ErrorKind::Unavailable, "left, but the store has not confirmed the release"))
         });
         self.pending.clear();
         self.watch = None;

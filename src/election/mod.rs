@@ -39,8 +39,8 @@ use std::time::Duration;
 #[cfg(feature = "testkit")]
 pub use flaw::Flaw;
 pub use io::{
-    Event, Holder, Input, Output, Reason, Reply, Request, RequestId, Role, Settings, Status,
-    StoreRequest, Time, WatchId,
+    Event, Holder, Input, Output, Reason, Reply, Request, RequestId, Role, Settings, Status, StoreRequest, Time,
+    WatchId,
 };
 #[cfg(feature = "testkit")]
 pub use normal::{Mark, Renumber};
@@ -133,10 +133,7 @@ impl Election {
     /// One that breaks a rule of the protocol, for the tests of the checkers.
     #[cfg(feature = "testkit")]
     pub fn with_flaw(settings: Settings, flaw: Flaw) -> Self {
-        Self {
-            flaw: Some(flaw),
-            ..Self::new(settings)
-        }
+        Self { flaw: Some(flaw), ..Self::new(settings) }
     }
 
     /// Begins: takes a server ID and a lease, registers, and contends.
@@ -195,11 +192,7 @@ impl Election {
                 Ok(())
             }
             Request::Resign { standby } => {
-                let pause = if standby.is_zero() {
-                    self.settings.activation_backoff
-                } else {
-                    standby
-                };
+                let pause = if standby.is_zero() { self.settings.activation_backoff } else { standby };
                 self.drain(now, Reason::Resign, pause);
                 Ok(())
             }
@@ -228,13 +221,8 @@ impl Election {
 
     /// What may be published now.
     pub fn status(&self) -> Status {
-        let mut status = Status {
-            role: self.role(),
-            token: 0,
-            deadline: Time(0),
-            ending: false,
-            server_id: self.server_id,
-        };
+        let mut status =
+            Status { role: self.role(), token: 0, deadline: Time(0), ending: false, server_id: self.server_id };
         if let Some(term) = self.term.as_ref().filter(|term| term.acts()) {
             status.token = term.token;
             status.deadline = self.deadline(term);
@@ -250,9 +238,9 @@ impl Election {
     /// Who is active, as far as this session knows.
     pub fn holder(&self) -> Option<Holder> {
         // A term of its own that has ended is nobody's, even while its key is still there.
-        self.view.holder().filter(|holder| {
-            holder.token > self.burned || !self.view.active_is_of(self.settings.session_id)
-        })
+        self.view
+            .holder()
+            .filter(|holder| holder.token > self.burned || !self.view.active_is_of(self.settings.session_id))
     }
 
     /// The session's lease; 0: it has none.
@@ -407,9 +395,7 @@ impl Election {
             self.told_holder.clone_from(&holder);
             self.tell(Event::Holder(holder));
         }
-        let blocked = self
-            .blocked(now)
-            .filter(|_| self.registered && self.view.known > 0 && !self.is_leaving());
+        let blocked = self.blocked(now).filter(|_| self.registered && self.view.known > 0 && !self.is_leaving());
         if blocked != self.told_blocked {
             self.told_blocked = blocked;
             if let Some(reason) = blocked {

@@ -80,13 +80,7 @@ impl Election {
     pub fn normal(&self, now: Time, horizon: Duration, numbers: &mut dyn Renumber) -> Self {
         let mut s = self.clone();
         let clock = Clock { now, horizon };
-        for t in [
-            &mut s.lease_after,
-            &mut s.campaign_after,
-            &mut s.contend_after,
-            &mut s.op_after,
-            &mut s.read_after,
-        ] {
+        for t in [&mut s.lease_after, &mut s.campaign_after, &mut s.contend_after, &mut s.op_after, &mut s.read_after] {
             *t = Time(0) + horizon + numbers.pause(t.since(now));
         }
         s.end_by.iter_mut().for_each(|t| clock.next(t, numbers));
@@ -95,17 +89,14 @@ impl Election {
         if let Some(seen) = self.settled(now) {
             s.view.term_seen(seen);
         }
-        s.view
-            .normalise(&|t: &mut Time| clock.past(t, horizon), numbers);
+        s.view.normalise(&|t: &mut Time| clock.past(t, horizon), numbers);
         normal_requests(&mut s, clock, numbers);
         if let Some(lease) = &mut s.lease {
             let good_for = matters(lease.ttl, horizon);
             clock.past(&mut lease.kept, good_for);
             clock.next(&mut lease.next, numbers);
         }
-        s.term
-            .iter_mut()
-            .for_each(|term| normal_term(term, clock, numbers));
+        s.term.iter_mut().for_each(|term| normal_term(term, clock, numbers));
         if let Some((token, deadline)) = &mut s.ghost {
             *token = numbers.revision(Mark::Token, *token);
             clock.next(deadline, numbers);
@@ -151,11 +142,7 @@ impl Election {
 
 /// For how long a lease's times matter: one that is longer than all that is looked at counts as endless.
 fn matters(ttl: Duration, horizon: Duration) -> Duration {
-    if ttl > horizon * 2 {
-        Duration::ZERO
-    } else {
-        ttl
-    }
+    if ttl > horizon * 2 { Duration::ZERO } else { ttl }
 }
 
 fn normal_requests(s: &mut Election, clock: Clock, numbers: &mut dyn Renumber) {

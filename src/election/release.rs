@@ -18,20 +18,11 @@ impl Election {
     /// Leaves nothing behind: takes up a role that is this session's by an answer that never came, or ends it; marks a
     /// term record of its own as released when nothing acts by it any more. False: there was nothing to do.
     pub(super) fn tidy(&mut self, now: Time) -> bool {
-        if self
-            .fatal
-            .as_ref()
-            .is_some_and(|error| error.kind() == ErrorKind::Regressed)
-        {
+        if self.fatal.as_ref().is_some_and(|error| error.kind() == ErrorKind::Regressed) {
             return false;
         }
         let id = self.settings.session_id;
-        if let Some(active) = self
-            .view
-            .active
-            .as_ref()
-            .filter(|_| self.view.active_is_of(id))
-        {
+        if let Some(active) = self.view.active.as_ref().filter(|_| self.view.active_is_of(id)) {
             let (token, current) = (active.revision, self.lease_is(active.lease));
             let burned = token <= self.burned && !flawed!(self, ReuseTerm);
             if current && !burned && self.term.is_none() && !self.is_unwilling(now) {
@@ -113,10 +104,7 @@ impl Election {
         let active = self.keys.active.clone();
         let txn = Txn {
             compares: vec![Compare::mod_revision(active.clone(), token)],
-            success: vec![
-                Op::delete(active),
-                Op::put(self.keys.term.clone(), encode(&record), 0),
-            ],
+            success: vec![Op::delete(active), Op::put(self.keys.term.clone(), encode(&record), 0)],
             failure: self.read_all(),
         };
         self.send_txn(now, Kind::Release(token), txn);

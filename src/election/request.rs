@@ -69,9 +69,7 @@ pub(super) fn pause(failures: u32) -> Duration {
 
 impl Election {
     pub(super) fn is_busy(&self, lane: Lane) -> bool {
-        self.pending
-            .iter()
-            .any(|pending| pending.kind.lane() == lane)
+        self.pending.iter().any(|pending| pending.kind.lane() == lane)
     }
 
     /// Limit of what a term hangs on; the rest may take up to 1 s, as connecting does.
@@ -92,13 +90,7 @@ impl Election {
         let (id, limit) = (RequestId(self.next_id), self.limit(kind));
         self.next_id += 1;
         let (expires, newest) = (now + limit, self.view.newest);
-        self.pending.push(Pending {
-            id,
-            kind,
-            sent: now,
-            expires,
-            newest,
-        });
+        self.pending.push(Pending { id, kind, sent: now, expires, newest });
         self.due(now, expires);
         self.out.push_back(Output::Send { id, request, limit });
     }
@@ -109,17 +101,11 @@ impl Election {
 
     /// Reads of all that is known of the role: what a failed transaction answers, and a re-read.
     pub(super) fn read_all(&self) -> Vec<Op> {
-        vec![
-            Op::read(self.keys.role_range()),
-            Op::read(self.keys.term_range()),
-        ]
+        vec![Op::read(self.keys.role_range()), Op::read(self.keys.term_range())]
     }
 
     pub(super) fn send_read(&mut self, now: Time) {
-        let txn = Txn {
-            success: self.read_all(),
-            ..Txn::default()
-        };
+        let txn = Txn { success: self.read_all(), ..Txn::default() };
         self.send_txn(now, Kind::Read, txn);
     }
 
@@ -129,17 +115,9 @@ impl Election {
     }
 
     pub(super) fn expire_requests(&mut self, now: Time) {
-        while let Some(at) = self
-            .pending
-            .iter()
-            .position(|pending| now >= pending.expires)
-        {
+        while let Some(at) = self.pending.iter().position(|pending| now >= pending.expires) {
             let pending = self.pending.remove(at);
-            self.failed(
-                now,
-                &pending,
-                StoreError::Unknown("no answer in time".into()),
-            );
+            self.failed(now, &pending, StoreError::Unknown("no answer in time".into()));
         }
         for at in 0..self.pending.len() {
             self.due(now, self.pending[at].expires);
@@ -152,13 +130,7 @@ impl Election {
         };
         let pending = self.pending.remove(at);
         match (pending.kind, reply) {
-            (
-                _,
-                Reply::Lease(Err(e))
-                | Reply::Txn(Err(e))
-                | Reply::Revoked(Err(e))
-                | Reply::First(Err(e)),
-            ) => {
+            (_, Reply::Lease(Err(e)) | Reply::Txn(Err(e)) | Reply::Revoked(Err(e)) | Reply::First(Err(e))) => {
                 self.failed(now, &pending, e);
             }
             (Kind::Grant, Reply::Lease(Ok(lease))) => self.granted(now, &pending, lease),
@@ -190,11 +162,7 @@ impl Election {
             Kind::Read => self.read_answered(now, pending, reply),
             Kind::Vacant if reply.succeeded => {
                 let record = self.vacant_record();
-                let seen = if flawed!(self, WaitFromRequest) {
-                    pending.sent
-                } else {
-                    now
-                };
+                let seen = if flawed!(self, WaitFromRequest) { pending.sent } else { now };
                 self.view.wrote(reply.revision, None, Some(record), seen);
             }
             Kind::Acquire { hold, lease } if reply.succeeded => {
@@ -204,9 +172,7 @@ impl Election {
                 self.missed(now);
                 self.take_in(now, pending, reply);
             }
-            Kind::Renew(token) if reply.succeeded => {
-                self.renewed(now, pending, token, reply.revision)
-            }
+            Kind::Renew(token) if reply.succeeded => self.renewed(now, pending, token, reply.revision),
             Kind::Release(token) if reply.succeeded => self.released(now, token, reply.revision),
             Kind::Mark if reply.succeeded => self.marked(now, reply.revision),
             _ => {
@@ -218,11 +184,7 @@ impl Election {
     /// Takes in a read of the whole role, from a re-read or a transaction whose compare failed.
     pub(super) fn take_in(&mut self, now: Time, pending: &Pending, reply: &TxnReply) -> bool {
         let mut events = Vec::new();
-        let seen = if flawed!(self, WaitFromRequest) {
-            pending.sent
-        } else {
-            now
-        };
+        let seen = if flawed!(self, WaitFromRequest) { pending.sent } else { now };
         let news = self.view.read(&self.keys, reply, seen, &mut events);
         self.tell_all(events);
         self.check_owner(now);
@@ -246,18 +208,14 @@ impl Election {
             let id = WatchId(self.next_id);
             self.next_id += 1;
             self.watch = Some(id);
-            self.out.push_back(Output::Watch {
-                id,
-                from: reply.revision + 1,
-            });
+            self.out.push_back(Output::Watch { id, from: reply.revision + 1 });
         }
     }
 
     fn failed(&mut self, now: Time, pending: &Pending, error: StoreError) {
         let kind = pending.kind;
         if error == StoreError::LeaseNotFound {
-            if matches!(kind, Kind::Register(lease) | Kind::Acquire { lease, .. } if self.lease_is(lease))
-            {
+            if matches!(kind, Kind::Register(lease) | Kind::Acquire { lease, .. } if self.lease_is(lease)) {
                 self.lease_lost(now);
             }
             return;
@@ -311,9 +269,7 @@ impl Election {
 
     /// The store went back: what was written since is gone, and tokens would repeat.
     fn regressed(&mut self, now: Time, seen: Revision, shown: Revision) {
-        let message = format!(
-            "the store was restored: it shows revision {shown}, this session has seen {seen}"
-        );
+        let message = format!("the store was restored: it shows revision {shown}, this session has seen {seen}");
         let error = Error::new(ErrorKind::Regressed, message);
         self.lose(now, super::Reason::Regressed, Some(error.clone()));
         self.fatal = Some(error);

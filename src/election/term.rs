@@ -39,11 +39,7 @@ pub(super) enum Stage {
     /// The application is ready.
     Active,
     /// Asked to end, and held until the application has left; no contending for `pause` after it.
-    Draining {
-        reason: Reason,
-        until: Time,
-        pause: Duration,
-    },
+    Draining { reason: Reason, until: Time, pause: Duration },
     /// Over, and the application has not left it yet; `tidy`: that is no longer waited for before it is released.
     Gone { until: Time, tidy: bool },
 }
@@ -115,11 +111,7 @@ impl Election {
         let (token, jeopardy) = (term.token, self.due(now, half));
         if let Some(term) = self.term.as_mut().filter(|_| jeopardy != was) {
             term.jeopardy = jeopardy;
-            self.tell(if jeopardy {
-                Event::Jeopardy { token }
-            } else {
-                Event::Safe { token }
-            });
+            self.tell(if jeopardy { Event::Jeopardy { token } } else { Event::Safe { token } });
         }
     }
 
@@ -130,8 +122,7 @@ impl Election {
             return;
         };
         let active = self.view.active.as_ref();
-        if self.view.active_known <= term.token || active.is_some_and(|a| a.revision == term.token)
-        {
+        if self.view.active_known <= term.token || active.is_some_and(|a| a.revision == term.token) {
             return;
         }
         let registered = self.view.members.contains_key(&self.server_id);
@@ -164,18 +155,9 @@ impl Election {
             }
             _ => now + self.settings.deactivation_timeout,
         };
-        self.tell(Event::TermEnded {
-            token,
-            reason,
-            error: error.clone(),
-        });
+        self.tell(Event::TermEnded { token, reason, error: error.clone() });
         if !matches!(term.stage, Stage::Draining { .. }) {
-            self.tell(Event::Deactivate {
-                token,
-                reason,
-                held: false,
-                error,
-            });
+            self.tell(Event::Deactivate { token, reason, held: false, error });
         }
         if self.settings.auto {
             self.term = None;
@@ -196,9 +178,7 @@ impl Election {
             return;
         };
         let token = term.token;
-        self.set_stage(Stage::Activating {
-            until: now + self.settings.activation_timeout,
-        });
+        self.set_stage(Stage::Activating { until: now + self.settings.activation_timeout });
         self.tell(Event::Activate { token });
         if self.settings.auto {
             self.ready(token);
@@ -211,18 +191,8 @@ impl Election {
         self.tell(Event::Active { token });
     }
 
-    pub(super) fn activation_done(
-        &mut self,
-        now: Time,
-        token: Revision,
-        result: Result<()>,
-    ) -> Result<()> {
-        match self
-            .term
-            .as_ref()
-            .filter(|term| term.token == token)
-            .map(|term| &term.stage)
-        {
+    pub(super) fn activation_done(&mut self, now: Time, token: Revision, result: Result<()>) -> Result<()> {
+        match self.term.as_ref().filter(|term| term.token == token).map(|term| &term.stage) {
             Some(Stage::Activating { .. }) => match result {
                 Ok(()) => self.ready(token),
                 Err(error) => self.activation_failed(now, Reason::ActivationFailed, error),
@@ -250,19 +220,11 @@ impl Election {
     }
 
     pub(super) fn deactivation_done(&mut self, now: Time, token: Revision) -> Result<()> {
-        match self
-            .term
-            .as_ref()
-            .filter(|term| term.token == token)
-            .map(|term| &term.stage)
-        {
+        match self.term.as_ref().filter(|term| term.token == token).map(|term| &term.stage) {
             Some(Stage::Draining { .. }) => self.drained(now, true),
             Some(Stage::Gone { .. }) => self.term = None,
             Some(Stage::Activating { .. } | Stage::Active) => {
-                return Err(Error::new(
-                    ErrorKind::State,
-                    "the term was not asked to end",
-                ));
+                return Err(Error::new(ErrorKind::State, "the term was not asked to end"));
             }
             _ => return Err(fenced(token)),
         }
@@ -271,12 +233,7 @@ impl Election {
 
     /// Asks the application to leave; the role is held and renewed meanwhile. Without a term, only the pause counts.
     pub(super) fn drain(&mut self, now: Time, reason: Reason, pause: Duration) {
-        let Some(token) = self
-            .term
-            .as_ref()
-            .filter(|term| term.is_held())
-            .map(|term| term.token)
-        else {
+        let Some(token) = self.term.as_ref().filter(|term| term.is_held()).map(|term| term.token) else {
             self.contend_after = self.contend_after.max(now + pause);
             return;
         };
@@ -288,17 +245,8 @@ impl Election {
             }
             Some(Stage::Activating { .. } | Stage::Active) => {
                 let until = now + self.settings.deactivation_timeout;
-                self.set_stage(Stage::Draining {
-                    reason,
-                    until,
-                    pause,
-                });
-                self.tell(Event::Deactivate {
-                    token,
-                    reason,
-                    held: true,
-                    error: None,
-                });
+                self.set_stage(Stage::Draining { reason, until, pause });
+                self.tell(Event::Deactivate { token, reason, held: true, error: None });
                 if self.settings.auto {
                     self.drained(now, true);
                 }
@@ -312,12 +260,7 @@ impl Election {
         let Some(term) = self.term.take() else {
             return;
         };
-        let Stage::Draining {
-            reason,
-            until,
-            pause,
-        } = term.stage
-        else {
+        let Stage::Draining { reason, until, pause } = term.stage else {
             return;
         };
         #[cfg(feature = "testkit")]
@@ -325,17 +268,10 @@ impl Election {
             self.ghost = Some((term.token, self.deadline(&term)));
         }
         self.burn(term.token);
-        self.tell(Event::TermEnded {
-            token: term.token,
-            reason,
-            error: None,
-        });
+        self.tell(Event::TermEnded { token: term.token, reason, error: None });
         self.pause_for(now, pause);
         if !left {
-            self.term = Some(Term {
-                stage: Stage::Gone { until, tidy: true },
-                ..term
-            });
+            self.term = Some(Term { stage: Stage::Gone { until, tidy: true }, ..term });
         }
     }
 
@@ -365,23 +301,9 @@ impl Election {
         true
     }
 
-    pub(super) fn renewed(
-        &mut self,
-        now: Time,
-        pending: &Pending,
-        token: Revision,
-        revision: Revision,
-    ) {
-        let sent = if flawed!(self, DeadlineFromReceive) {
-            now
-        } else {
-            pending.sent
-        };
-        let Some(term) = self
-            .term
-            .as_mut()
-            .filter(|term| term.token == token && term.is_held())
-        else {
+    pub(super) fn renewed(&mut self, now: Time, pending: &Pending, token: Revision, revision: Revision) {
+        let sent = if flawed!(self, DeadlineFromReceive) { now } else { pending.sent };
+        let Some(term) = self.term.as_mut().filter(|term| term.token == token && term.is_held()) else {
             return;
         };
         term.renewed = term.renewed.max(Some(sent));
@@ -398,15 +320,10 @@ impl Election {
         let Some(term) = self.term.as_mut().filter(|term| term.token == token) else {
             return;
         };
-        term.next = term
-            .next
-            .min(now + (term.hold / 8).min(Duration::from_millis(250)));
+        term.next = term.next.min(now + (term.hold / 8).min(Duration::from_millis(250)));
     }
 }
 
 fn fenced(token: Revision) -> Error {
-    Error::new(
-        ErrorKind::Fenced,
-        format!("the term of token {token} is over"),
-    )
+    Error::new(ErrorKind::Fenced, format!("the term of token {token} is over"))
 }

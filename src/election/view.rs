@@ -60,18 +60,9 @@ pub(super) struct View {
 
 impl View {
     /// Takes in a read of the role's range and the term record, whole, at one revision. Answers whether anything in it was news.
-    pub(super) fn read(
-        &mut self,
-        keys: &Keys,
-        reply: &TxnReply,
-        seen: Time,
-        events: &mut Vec<Event>,
-    ) -> bool {
+    pub(super) fn read(&mut self, keys: &Keys, reply: &TxnReply, seen: Time, events: &mut Vec<Event>) -> bool {
         self.newest = self.newest.max(reply.revision);
-        let before = (
-            self.active.as_ref().map(|a| a.revision),
-            self.term.as_ref().map(|t| t.revision),
-        );
+        let before = (self.active.as_ref().map(|a| a.revision), self.term.as_ref().map(|t| t.revision));
         if reply.revision >= self.known {
             self.known = reply.revision;
             self.members.clear();
@@ -84,21 +75,11 @@ impl View {
         let find = |key: &[u8]| reply.kvs().find(|kv| kv.key == key);
         self.set_active(keys, reply.revision, find(&keys.active), events);
         self.set_term(keys, reply.revision, find(&keys.term), seen, events);
-        before
-            != (
-                self.active.as_ref().map(|a| a.revision),
-                self.term.as_ref().map(|t| t.revision),
-            )
+        before != (self.active.as_ref().map(|a| a.revision), self.term.as_ref().map(|t| t.revision))
     }
 
     /// Takes in one event of the watch.
-    pub(super) fn event(
-        &mut self,
-        keys: &Keys,
-        event: &WatchEvent,
-        seen: Time,
-        events: &mut Vec<Event>,
-    ) {
+    pub(super) fn event(&mut self, keys: &Keys, event: &WatchEvent, seen: Time, events: &mut Vec<Event>) {
         let revision = event.revision();
         self.newest = self.newest.max(revision);
         let kv = match event {
@@ -142,21 +123,11 @@ impl View {
             && revision > self.term_known
         {
             self.term_known = revision;
-            self.term = Some(Term {
-                revision,
-                seen: now,
-                record: Some(record),
-            });
+            self.term = Some(Term { revision, seen: now, record: Some(record) });
         }
     }
 
-    fn set_active(
-        &mut self,
-        keys: &Keys,
-        revision: Revision,
-        kv: Option<&KeyValue>,
-        events: &mut Vec<Event>,
-    ) {
+    fn set_active(&mut self, keys: &Keys, revision: Revision, kv: Option<&KeyValue>, events: &mut Vec<Event>) {
         if revision <= self.active_known {
             return;
         }
@@ -192,25 +163,14 @@ impl View {
             if let Some(record) = &record {
                 self.longest_hold = self.longest_hold.max(record.hold());
             }
-            Term {
-                revision: kv.mod_revision,
-                seen,
-                record,
-            }
+            Term { revision: kv.mod_revision, seen, record }
         });
     }
 
     fn put_member(&mut self, keys: &Keys, kv: &KeyValue, events: &mut Vec<Event>) {
         if let Some(id) = keys.member_id(&kv.key) {
             let record = self.decode(&kv.key, &kv.value, events);
-            self.members.insert(
-                id,
-                Member {
-                    created: kv.create_revision,
-                    revision: kv.mod_revision,
-                    record,
-                },
-            );
+            self.members.insert(id, Member { created: kv.create_revision, revision: kv.mod_revision, record });
         }
     }
 
@@ -223,12 +183,7 @@ impl View {
     }
 
     /// Reports a key that cannot be read, once until it can be or is gone.
-    fn report<T>(
-        &mut self,
-        key: &[u8],
-        result: Result<T, Error>,
-        events: &mut Vec<Event>,
-    ) -> Option<T> {
+    fn report<T>(&mut self, key: &[u8], result: Result<T, Error>, events: &mut Vec<Event>) -> Option<T> {
         match result {
             Ok(value) => {
                 self.foreign.remove(key);
@@ -238,10 +193,7 @@ impl View {
                 if self.foreign.insert(key.to_vec()) {
                     let message = format!("{} cannot be read: {error}", key.escape_ascii());
                     let error = Error::new(error.kind(), message).with("key", key.escape_ascii());
-                    events.push(Event::Foreign {
-                        key: key.to_vec(),
-                        error,
-                    });
+                    events.push(Event::Foreign { key: key.to_vec(), error });
                 }
                 None
             }
@@ -252,19 +204,12 @@ impl View {
     pub(super) fn holder(&self) -> Option<Holder> {
         let active = self.active.as_ref()?;
         let record = active.record.as_ref()?;
-        Some(Holder {
-            server_id: record.server_id,
-            address: record.address.clone(),
-            token: active.revision,
-        })
+        Some(Holder { server_id: record.server_id, address: record.address.clone(), token: active.revision })
     }
 
     /// Whether the active key is this session's.
     pub(super) fn active_is_of(&self, session_id: u128) -> bool {
-        let record = self
-            .active
-            .as_ref()
-            .and_then(|active| active.record.as_ref());
+        let record = self.active.as_ref().and_then(|active| active.record.as_ref());
         record.is_some_and(|record| record.is_of(session_id))
     }
 
@@ -278,8 +223,7 @@ impl View {
     pub(super) fn term_matches(&self, active: &Active) -> bool {
         self.term.as_ref().is_some_and(|term| {
             let token = term.record.as_ref().map(|record| record.token);
-            term.record.is_some()
-                && (token == Some(active.revision) || term.revision == active.revision)
+            term.record.is_some() && (token == Some(active.revision) || term.revision == active.revision)
         })
     }
 
@@ -301,10 +245,7 @@ impl View {
             *created = member.created.max(*created);
         }
         let term = self.term.as_ref().and_then(|term| term.record.as_ref());
-        let last = [
-            term.map(|r| r.server_id),
-            self.holder().map(|h| h.server_id),
-        ];
+        let last = [term.map(|r| r.server_id), self.holder().map(|h| h.server_id)];
         let before = |(id, member): &(&i64, &Member)| {
             **id != own
                 && !last.contains(&Some(**id))

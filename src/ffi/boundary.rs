@@ -89,10 +89,7 @@ fn defect(payload: &(dyn Any + Send)) -> Error {
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("a panic without words");
-    Error::new(
-        ErrorKind::Internal,
-        format!("a defect of the library, caught: {words}"),
-    )
+    Error::new(ErrorKind::Internal, format!("a defect of the library, caught: {words}"))
 }
 
 /// An opaque type of the header, and what is behind it.
@@ -140,11 +137,7 @@ pub(super) fn bound<H: Handle>(value: impl FnOnce() -> H::Value) -> Result<Owned
 }
 
 fn slot<H: Handle>(process: u64, value: H::Value) -> Owned<H> {
-    Arc::new(Slot {
-        tag: AtomicU64::new(H::TAG),
-        process,
-        value,
-    })
+    Arc::new(Slot { tag: AtomicU64::new(H::TAG), process, value })
 }
 
 /// The pointer that C knows a handle by. It owns nothing.
@@ -212,10 +205,7 @@ pub(super) unsafe fn take<H: Handle>(handle: *mut H) -> Option<Owned<H>> {
 /// # Safety
 ///
 /// As for [`look`].
-pub(super) unsafe fn ask<H: Handle, R: Failure>(
-    handle: *const H,
-    body: impl FnOnce(&H::Value) -> R,
-) -> R {
+pub(super) unsafe fn ask<H: Handle, R: Failure>(handle: *const H, body: impl FnOnce(&H::Value) -> R) -> R {
     // SAFETY: passed on from the caller.
     match unsafe { look(handle) } {
         Err(kind) => R::failure(kind),
@@ -236,10 +226,7 @@ fn spoil<H: Handle>(value: &H::Value) {
 /// # Safety
 ///
 /// As for [`look`].
-pub(super) unsafe fn ask_number<H: Handle, N>(
-    handle: *const H,
-    body: impl FnOnce(&H::Value) -> N,
-) -> N
+pub(super) unsafe fn ask_number<H: Handle, N>(handle: *const H, body: impl FnOnce(&H::Value) -> N) -> N
 where
     Value<N>: Failure,
 {
@@ -316,9 +303,7 @@ pub(super) unsafe fn attempt(err: *mut *mut HaError, body: impl FnOnce() -> Resu
 pub(super) fn refusal(kind: ErrorKind) -> Error {
     let words = match kind {
         ErrorKind::Null => "NULL was given where a handle is needed",
-        ErrorKind::Forked => {
-            "this process is a child of the one that started the session; it has no part in it"
-        }
+        ErrorKind::Forked => "this process is a child of the one that started the session; it has no part in it",
         _ => "this is no handle of the type that is needed, or it was freed",
     };
     Error::new(kind, words)
@@ -331,8 +316,7 @@ unsafe fn finish(err: *mut *mut HaError, result: Result<()>) -> i32 {
         Err(error) if err.is_null() => (error.kind().code(), std::ptr::null_mut()),
         Err(error) => (
             error.kind().code(),
-            caught(|| give::<HaError>(plain::<HaError>(ErrorValue::new(&error))))
-                .unwrap_or(std::ptr::null_mut()),
+            caught(|| give::<HaError>(plain::<HaError>(ErrorValue::new(&error)))).unwrap_or(std::ptr::null_mut()),
         ),
     };
     // SAFETY: passed on from the caller.
@@ -382,10 +366,7 @@ pub(super) unsafe fn string<'a>(text: *const c_char, name: &str) -> Result<&'a s
     // SAFETY: the caller says that it is NUL-terminated.
     let text = unsafe { CStr::from_ptr(text) };
     text.to_str().map_err(|_| {
-        Error::new(
-            ErrorKind::InvalidArgument,
-            format!("{name} is not UTF-8: {}", text.to_bytes().escape_ascii()),
-        )
+        Error::new(ErrorKind::InvalidArgument, format!("{name} is not UTF-8: {}", text.to_bytes().escape_ascii()))
     })
 }
 
@@ -394,20 +375,13 @@ pub(super) unsafe fn string<'a>(text: *const c_char, name: &str) -> Result<&'a s
 /// # Safety
 ///
 /// `start` is NULL or points to `length` bytes that live as long as the result is used.
-pub(super) unsafe fn bytes<'a>(
-    start: *const c_void,
-    length: usize,
-    name: &str,
-) -> Result<&'a [u8]> {
+pub(super) unsafe fn bytes<'a>(start: *const c_void, length: usize, name: &str) -> Result<&'a [u8]> {
     if length == 0 {
         return Ok(&[]);
     }
     required(start, name)?;
     if isize::try_from(length).is_err() {
-        return Err(Error::new(
-            ErrorKind::InvalidArgument,
-            format!("{name} has an impossible length, {length}"),
-        ));
+        return Err(Error::new(ErrorKind::InvalidArgument, format!("{name} has an impossible length, {length}")));
     }
     // SAFETY: the caller says so, it is not NULL, and the length was checked.
     Ok(unsafe { std::slice::from_raw_parts(start.cast(), length) })

@@ -48,33 +48,17 @@ pub struct HaCallbacks {
     /// on. HA_PENDING: ha_session_activation_done() will say. Any other code: it failed; the
     /// term is given up and, after a pause, contended for again. NULL only where activation.auto
     /// is true.
-    pub on_activate: Option<
-        unsafe extern "C" fn(
-            user_data: *mut c_void,
-            session: *mut HaSession,
-            event: *const HaEvent,
-        ) -> i32,
-    >,
+    pub on_activate:
+        Option<unsafe extern "C" fn(user_data: *mut c_void, session: *mut HaSession, event: *const HaEvent) -> i32>,
     /// The term ends: drain where ha_event_held(event), else only clean up. Called once a term,
     /// after on_activate has returned, also where that failed. Return HA_PENDING:
     /// ha_session_deactivation_done() will say. Anything else: nothing of this term runs any
     /// more. NULL: nothing has to be done.
-    pub on_deactivate: Option<
-        unsafe extern "C" fn(
-            user_data: *mut c_void,
-            session: *mut HaSession,
-            event: *const HaEvent,
-        ) -> i32,
-    >,
+    pub on_deactivate:
+        Option<unsafe extern "C" fn(user_data: *mut c_void, session: *mut HaSession, event: *const HaEvent) -> i32>,
     /// Every other event; the last is HA_EVENT_ENDED. The event is lent for the call. NULL: they
     /// are ignored.
-    pub on_event: Option<
-        unsafe extern "C" fn(
-            user_data: *mut c_void,
-            session: *mut HaSession,
-            event: *const HaEvent,
-        ),
-    >,
+    pub on_event: Option<unsafe extern "C" fn(user_data: *mut c_void, session: *mut HaSession, event: *const HaEvent)>,
     /// Yours; handed to every callback. It must live until `destroy` has run.
     pub user_data: *mut c_void,
     /// Called exactly once, after the last callback: inside a failing ha_session_start(), inside
@@ -86,8 +70,7 @@ pub struct HaCallbacks {
 /// More than any later version will need: a larger `struct_size` is garbage.
 const MOST: usize = 4096;
 
-const _: () =
-    assert!(size_of::<HaCallbacks>() == 6 * size_of::<usize>() && MOST > size_of::<HaCallbacks>());
+const _: () = assert!(size_of::<HaCallbacks>() == 6 * size_of::<usize>() && MOST > size_of::<HaCallbacks>());
 
 /// The caller's pointer, and its end: `destroy` runs when the last owner lets go.
 pub(super) struct UserData {
@@ -101,10 +84,7 @@ unsafe impl Send for UserData {}
 unsafe impl Sync for UserData {}
 
 impl UserData {
-    pub(super) fn new(
-        data: *mut c_void,
-        destroy: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
-    ) -> Self {
+    pub(super) fn new(data: *mut c_void, destroy: Option<unsafe extern "C" fn(user_data: *mut c_void)>) -> Self {
         Self { data, destroy }
     }
 
@@ -149,30 +129,19 @@ pub(super) unsafe fn read(callbacks: *const HaCallbacks) -> (HaCallbacks, Result
     let mut whole = MaybeUninit::new(copy);
     // SAFETY: both have `known` bytes; whole words of nullable pointers were copied, so the value is valid.
     copy = unsafe {
-        std::ptr::copy_nonoverlapping(
-            callbacks.cast::<u8>(),
-            whole.as_mut_ptr().cast::<u8>(),
-            known,
-        );
+        std::ptr::copy_nonoverlapping(callbacks.cast::<u8>(), whole.as_mut_ptr().cast::<u8>(), known);
         whole.assume_init()
     };
     // SAFETY: the caller says that `size` bytes may be read.
-    let beyond =
-        unsafe { std::slice::from_raw_parts(callbacks.cast::<u8>().add(known), size - known) };
+    let beyond = unsafe { std::slice::from_raw_parts(callbacks.cast::<u8>().add(known), size - known) };
     let refused = beyond.iter().any(|byte| *byte != 0).then(|| {
-        Error::new(
-            ErrorKind::Unsupported,
-            "ha_callbacks has a callback that this version of the library does not know",
-        )
+        Error::new(ErrorKind::Unsupported, "ha_callbacks has a callback that this version of the library does not know")
     });
     (copy, refused.map_or(Ok(()), Err))
 }
 
 fn wrong_size(what: String) -> Error {
-    Error::new(
-        ErrorKind::InvalidArgument,
-        format!("ha_callbacks was not set up with HA_CALLBACKS_INIT: {what}"),
-    )
+    Error::new(ErrorKind::InvalidArgument, format!("ha_callbacks was not set up with HA_CALLBACKS_INIT: {what}"))
 }
 
 /// Carries the session's calls over to C.
@@ -196,11 +165,7 @@ impl Caller {
         let session_value: &SessionValue = &self.handle.value;
         session_value.know(session);
         let event = plain::<HaEvent>(EventValue::new(event));
-        call(
-            self.user_data.pointer(),
-            pointer::<HaSession>(&self.handle),
-            pointer::<HaEvent>(&event),
-        )
+        call(self.user_data.pointer(), pointer::<HaSession>(&self.handle), pointer::<HaEvent>(&event))
     }
 }
 
@@ -210,16 +175,12 @@ impl Callbacks for Caller {
             return Answer::Done;
         };
         // SAFETY: the caller's function; its arguments live for the call.
-        let status = self.lend(session, event, |user_data, session, event| unsafe {
-            on_activate(user_data, session, event)
-        });
+        let status =
+            self.lend(session, event, |user_data, session, event| unsafe { on_activate(user_data, session, event) });
         match status {
             HA_OK => Answer::Done,
             HA_PENDING => Answer::Pending,
-            code => Answer::Failed {
-                code,
-                why: format!("on_activate returned {}", status_words(code)),
-            },
+            code => Answer::Failed { code, why: format!("on_activate returned {}", status_words(code)) },
         }
     }
 
@@ -228,9 +189,8 @@ impl Callbacks for Caller {
             return Answer::Done;
         };
         // SAFETY: the caller's function; its arguments live for the call.
-        let status = self.lend(session, event, |user_data, session, event| unsafe {
-            on_deactivate(user_data, session, event)
-        });
+        let status =
+            self.lend(session, event, |user_data, session, event| unsafe { on_deactivate(user_data, session, event) });
         match status {
             HA_PENDING => Answer::Pending,
             _ => Answer::Done,

@@ -112,10 +112,7 @@ pub unsafe extern "C" fn ha_config_set(
 ///         where there is no such key, or it is required and not set.
 /// @since 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ha_config_get(
-    config: *const HaConfig,
-    key: *const c_char,
-) -> *const c_char {
+pub unsafe extern "C" fn ha_config_get(config: *const HaConfig, key: *const c_char) -> *const c_char {
     // SAFETY: the arguments are the caller's, as the header asks.
     unsafe {
         ask_about(config, key, |config, key| {

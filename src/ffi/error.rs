@@ -156,10 +156,7 @@ impl ErrorValue {
             retriable: error.is_retriable(),
             fatal: error.is_fatal(),
             message: c_string(error.message()),
-            details: error
-                .details()
-                .map(|(name, value)| (name.to_owned(), c_string(value)))
-                .collect(),
+            details: error.details().map(|(name, value)| (name.to_owned(), c_string(value))).collect(),
         }
     }
 }
@@ -237,10 +234,7 @@ pub unsafe extern "C" fn ha_error_message(error: *const HaError) -> *const c_cha
 /// @return Lent: valid as long as the error. NULL where it has no such detail.
 /// @since 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ha_error_detail(
-    error: *const HaError,
-    name: *const c_char,
-) -> *const c_char {
+pub unsafe extern "C" fn ha_error_detail(error: *const HaError, name: *const c_char) -> *const c_char {
     // SAFETY: a handle and a string of the caller's, as the header asks.
     unsafe {
         ask_about(error, name, |error, name| {

@@ -37,8 +37,7 @@ use std::ffi::{CString, c_char};
 use std::os::fd::AsRawFd;
 
 use super::boundary::{
-    Failure, Handle, Owned, act, ask, ask_number, give, guard, limit, plain, pointer, required,
-    take, write,
+    Failure, Handle, Owned, act, ask, ask_number, give, guard, limit, plain, pointer, required, take, write,
 };
 use super::error::ErrorValue;
 use super::text::c_string;
@@ -125,9 +124,7 @@ impl EventValue {
                 Ok(text) => c_string(text),
                 Err(_) => c_string(key.escape_ascii().to_string()),
             }),
-            error: event
-                .error()
-                .map(|error| plain::<HaError>(ErrorValue::new(error))),
+            error: event.error().map(|error| plain::<HaError>(ErrorValue::new(error))),
             text: c_string(event.text()),
             event: event.clone(),
         }
@@ -258,11 +255,7 @@ pub unsafe extern "C" fn ha_event_token(event: *const HaEvent) -> i64 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_event_reason(event: *const HaEvent) -> i32 {
     // SAFETY: the handle is the caller's, as the header asks.
-    unsafe {
-        ask_number(event, |value| {
-            value.event.reason().map_or(0, |reason| reason as i32)
-        })
-    }
+    unsafe { ask_number(event, |value| value.event.reason().map_or(0, |reason| reason as i32)) }
 }
 
 /// Whether the role is still held, and renewed, until you say "left" or deactivation.timeout_ms
@@ -357,9 +350,7 @@ pub unsafe extern "C" fn ha_event_error(event: *const HaEvent) -> *const HaError
     unsafe {
         ask(event, |value| {
             let error = value.error.as_ref();
-            error.map_or(std::ptr::null(), |error| {
-                pointer::<HaError>(error).cast_const()
-            })
+            error.map_or(std::ptr::null(), |error| pointer::<HaError>(error).cast_const())
         })
     }
 }

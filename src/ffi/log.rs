@@ -88,11 +88,7 @@ pub unsafe extern "C" fn ha_log_set_callback(
         if !(HA_LOG_OFF..=HA_LOG_TRACE).contains(&level) {
             return HA_ERR_INVALID_ARGUMENT;
         }
-        let receiver = receive.map(|receive| Receiver {
-            level,
-            receive,
-            user_data,
-        });
+        let receiver = receive.map(|receive| Receiver { level, receive, user_data });
         match logging::set_receiver(receiver) {
             Ok(()) => HA_OK,
             Err(kind) => kind.code(),

@@ -5,10 +5,7 @@
 //! with an error code, and a forked child is refused. No other module of the crate has unsafe
 //! code.
 
-#![expect(
-    unsafe_code,
-    reason = "the C ABI: raw pointers come in, symbols go out"
-)]
+#![expect(unsafe_code, reason = "the C ABI: raw pointers come in, symbols go out")]
 #![expect(
     clippy::missing_safety_doc,
     reason = "the conventions at the top of the header hold for every function and are not repeated at each"

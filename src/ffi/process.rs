@@ -24,15 +24,9 @@ fn page() -> Option<&'static AtomicU64> {
 fn map_page() -> Option<&'static AtomicU64> {
     let size = rustix::param::page_size();
     // SAFETY: a new private mapping at an address of the kernel's choice touches no memory that is in use.
-    let start = unsafe {
-        mmap_anonymous(
-            std::ptr::null_mut(),
-            size,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::PRIVATE,
-        )
-    }
-    .ok()?;
+    let start =
+        unsafe { mmap_anonymous(std::ptr::null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE) }
+            .ok()?;
     // SAFETY: the range is the mapping made above, which nothing else knows of.
     unsafe { madvise(start, size, Advice::LinuxWipeOnFork) }.ok()?;
     // SAFETY: the mapping is readable, writable, zeroed, aligned to a page, and never unmapped.

@@ -72,11 +72,7 @@ pub unsafe extern "C" fn ha_session_holds(session: *const HaSession, token: i64)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_session_is_ending(session: *const HaSession, token: i64) -> bool {
     // SAFETY: the handle is the caller's, as the header asks.
-    let goes_on = unsafe {
-        ask(session, |value| {
-            value.is(|session| !session.is_ending(token))
-        })
-    };
+    let goes_on = unsafe { ask(session, |value| value.is(|session| !session.is_ending(token))) };
     !goes_on
 }
 
@@ -88,11 +84,7 @@ pub unsafe extern "C" fn ha_session_is_ending(session: *const HaSession, token: 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_session_fencing_token(session: *const HaSession) -> i64 {
     // SAFETY: the handle is the caller's, as the header asks.
-    unsafe {
-        ask_number(session, |value| {
-            value.get().map_or(0, |session| session.fencing_token())
-        })
-    }
+    unsafe { ask_number(session, |value| value.get().map_or(0, |session| session.fencing_token())) }
 }
 
 /// Time until the held term is over if nothing renews it, in ms. It is renewed all the time:
@@ -104,11 +96,7 @@ pub unsafe extern "C" fn ha_session_fencing_token(session: *const HaSession) -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_session_remaining_ms(session: *const HaSession) -> i64 {
     // SAFETY: the handle is the caller's, as the header asks.
-    unsafe {
-        ask_number(session, |value| {
-            value.get().map_or(0, |session| session.remaining_ms())
-        })
-    }
+    unsafe { ask_number(session, |value| value.get().map_or(0, |session| session.remaining_ms())) }
 }
 
 /// The state of the session, one of HA_ROLE_*. For logs and status pages; to decide, ask the
@@ -119,11 +107,7 @@ pub unsafe extern "C" fn ha_session_remaining_ms(session: *const HaSession) -> i
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_session_role(session: *const HaSession) -> i32 {
     // SAFETY: the handle is the caller's, as the header asks.
-    unsafe {
-        ask_number(session, |value| {
-            value.get().map_or(0, |session| session.role() as i32)
-        })
-    }
+    unsafe { ask_number(session, |value| value.get().map_or(0, |session| session.role() as i32)) }
 }
 
 /// The session's server ID, a number that no other session under this root has.
@@ -134,11 +118,7 @@ pub unsafe extern "C" fn ha_session_role(session: *const HaSession) -> i32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_session_server_id(session: *const HaSession) -> i64 {
     // SAFETY: the handle is the caller's, as the header asks.
-    unsafe {
-        ask_number(session, |value| {
-            value.get().map_or(0, |session| session.server_id())
-        })
-    }
+    unsafe { ask_number(session, |value| value.get().map_or(0, |session| session.server_id())) }
 }
 
 /// The key in the store that the active one owns. With a client of your own for the store,
@@ -150,13 +130,7 @@ pub unsafe extern "C" fn ha_session_server_id(session: *const HaSession) -> i64 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_session_active_key(session: *const HaSession) -> *const c_char {
     // SAFETY: the handle is the caller's, as the header asks.
-    unsafe {
-        ask(session, |value| {
-            value
-                .active_key()
-                .map_or(std::ptr::null(), |key| key.as_ptr())
-        })
-    }
+    unsafe { ask(session, |value| value.active_key().map_or(std::ptr::null(), |key| key.as_ptr())) }
 }
 
 /// Who is active, as far as this session knows: what a standby tells its clients.

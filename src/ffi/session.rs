@@ -16,9 +16,7 @@ use std::ffi::{CString, c_char};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::boundary::{
-    Handle, act, ask, attempt, bound, give, guard, limit, reach, required, string, take, write,
-};
+use super::boundary::{Handle, act, ask, attempt, bound, give, guard, limit, reach, required, string, take, write};
 use super::callbacks::{self, Caller, HaCallbacks, UserData};
 use super::error::{HA_ERR_APPLICATION, HA_OK, HA_PENDING, status_words};
 use super::logging;
@@ -69,9 +67,7 @@ impl SessionValue {
     }
 
     pub(super) fn get(&self) -> Result<&Session> {
-        self.session
-            .get()
-            .ok_or_else(|| Error::new(ErrorKind::State, "the session has not started"))
+        self.session.get().ok_or_else(|| Error::new(ErrorKind::State, "the session has not started"))
     }
 
     /// The hot path's way to the session.
@@ -82,20 +78,14 @@ impl SessionValue {
 
     pub(super) fn active_key(&self) -> Option<&CString> {
         let session = self.session.get()?;
-        Some(
-            self.active_key
-                .get_or_init(|| c_string(String::from_utf8_lossy(session.active_key()))),
-        )
+        Some(self.active_key.get_or_init(|| c_string(String::from_utf8_lossy(session.active_key()))))
     }
 
     fn close(&self) {
         if let Some(session) = self.session.get() {
             session.clone().close();
         }
-        let mut user_data = self
-            .user_data
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut user_data = self.user_data.lock().unwrap_or_else(PoisonError::into_inner);
         let share = user_data.take();
         drop(user_data);
         // The last share runs `destroy`, so no lock is held.
@@ -154,14 +144,10 @@ pub unsafe extern "C" fn ha_session_start(
                     Some((*functions, Arc::clone(user_data)))
                 }
             };
-            let handle = bound::<HaSession>(|| {
-                SessionValue::new(front.as_ref().map(|(_, user_data)| Arc::clone(user_data)))
-            })?;
-            let caller = front.map(|(functions, user_data)| Caller {
-                functions,
-                handle: Arc::clone(&handle),
-                user_data,
-            });
+            let handle =
+                bound::<HaSession>(|| SessionValue::new(front.as_ref().map(|(_, user_data)| Arc::clone(user_data))))?;
+            let caller =
+                front.map(|(functions, user_data)| Caller { functions, handle: Arc::clone(&handle), user_data });
             // The caller's share, made before a callback can give it back.
             let given = Arc::clone(&handle);
             let started = config.start(caller)?;
@@ -298,11 +284,7 @@ pub unsafe extern "C" fn ha_session_request_stop(session: *mut HaSession) -> i32
 ///         HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL; HA_ERR_FORKED.
 /// @since 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ha_session_stop(
-    session: *mut HaSession,
-    timeout_ms: i64,
-    err: *mut *mut HaError,
-) -> i32 {
+pub unsafe extern "C" fn ha_session_stop(session: *mut HaSession, timeout_ms: i64, err: *mut *mut HaError) -> i32 {
     // SAFETY: the arguments are the caller's, as the header asks.
     unsafe { act(session, err, |value| value.get()?.stop(limit(timeout_ms)?)) }
 }

@@ -91,15 +91,7 @@ impl Handles {
             unix_ms: 1,
             fields: serde_json::Map::new(),
         })));
-        Self {
-            config,
-            session,
-            event,
-            txn,
-            error,
-            record,
-            _folder: folder,
-        }
+        Self { config, session, event, txn, error, record, _folder: folder }
     }
 }
 
@@ -128,12 +120,7 @@ unsafe extern "C" fn ignore(_: *mut c_void, _: *const HaLogRecord) {}
 struct Tried(Mutex<Vec<&'static str>>);
 
 impl Tried {
-    fn is<R: PartialEq + std::fmt::Debug>(
-        &self,
-        name: &'static str,
-        call: impl FnOnce() -> R,
-        failure: R,
-    ) {
+    fn is<R: PartialEq + std::fmt::Debug>(&self, name: &'static str, call: impl FnOnce() -> R, failure: R) {
         assert_eq!(armed(call), failure, "{name}");
         self.0.lock().unwrap().push(name);
     }
@@ -257,9 +244,7 @@ fn every_export_answers_a_panic_with_its_failure_value() {
     try_plain_data(&handles, &tried);
     let mut tried = tried.0.into_inner().unwrap();
     tried.sort_unstable();
-    let all: Vec<&str> = include_str!("../../tests/ffi/symbols.txt")
-        .lines()
-        .collect();
+    let all: Vec<&str> = include_str!("../../tests/ffi/symbols.txt").lines().collect();
     assert_eq!(tried, all);
 }
 
@@ -269,10 +254,7 @@ fn next_of(session: *mut HaSession, kind: i32) -> (i32, i32) {
         let mut event = null_mut();
         // SAFETY: a live handle, and a place that may be written; the event is freed once.
         unsafe {
-            assert_eq!(
-                ha_session_next_event(session, HA_FOREVER, &mut event),
-                HA_OK
-            );
+            assert_eq!(ha_session_next_event(session, HA_FOREVER, &mut event), HA_OK);
             let found = (ha_event_reason(event), ha_error_code(ha_event_error(event)));
             let is_it = ha_event_kind(event) == kind;
             ha_event_free(event);
@@ -298,10 +280,7 @@ fn a_panic_in_a_call_ends_the_term_and_the_session() {
 
         let mut error = null_mut();
         let status = armed(|| ha_session_stop(session, HA_FOREVER, &mut error));
-        assert_eq!(
-            (status, ha_error_code(error)),
-            (HA_ERR_INTERNAL, HA_ERR_INTERNAL)
-        );
+        assert_eq!((status, ha_error_code(error)), (HA_ERR_INTERNAL, HA_ERR_INTERNAL));
         let words = CStr::from_ptr(ha_error_message(error)).to_str().unwrap();
         assert!(words.contains("made on purpose"), "{words}");
         ha_error_free(error);
@@ -309,10 +288,7 @@ fn a_panic_in_a_call_ends_the_term_and_the_session() {
         assert!(!ha_session_is_active(session) && !ha_session_holds(session, token));
         let (reason, code) = next_of(session, HA_EVENT_DEACTIVATE);
         assert_eq!((reason, code), (HA_REASON_INTERNAL, HA_ERR_INTERNAL));
-        assert_eq!(
-            ha_session_deactivation_done(session, token, null_mut()),
-            HA_OK
-        );
+        assert_eq!(ha_session_deactivation_done(session, token, null_mut()), HA_OK);
         assert_eq!(next_of(session, HA_EVENT_ENDED).1, HA_ERR_INTERNAL);
         ha_session_free(session);
         ha_config_free(config);
@@ -324,10 +300,7 @@ fn a_panic_in_a_transaction_ends_its_session() {
     let h = Handles::new();
     // SAFETY: live handles.
     unsafe {
-        assert_eq!(
-            armed(|| ha_txn_commit(h.txn, HA_FOREVER, null_mut())),
-            HA_ERR_INTERNAL
-        );
+        assert_eq!(armed(|| ha_txn_commit(h.txn, HA_FOREVER, null_mut())), HA_ERR_INTERNAL);
         let ended = ha_session_wait(h.session, HA_UNTIL_ENDED, HA_FOREVER, null_mut());
         assert_eq!(ended, HA_ERR_INTERNAL);
     }
@@ -375,11 +348,7 @@ fn the_numbers_and_names_are_those_of_the_rust_api() {
         (HA_REASON_CALLBACK_BUSY, Reason::CallbackBusy),
         (HA_REASON_BACKOFF, Reason::Backoff),
     ];
-    assert!(
-        reasons
-            .iter()
-            .all(|(number, reason)| *number == *reason as i32)
-    );
+    assert!(reasons.iter().all(|(number, reason)| *number == *reason as i32));
     let roles = [
         (HA_ROLE_STARTING, Role::Starting),
         (HA_ROLE_STANDBY, Role::Standby),
@@ -395,11 +364,7 @@ fn the_numbers_and_names_are_those_of_the_rust_api() {
         (HA_UNTIL_TERM_ENDING, Until::TermEnding),
         (HA_UNTIL_ENDED, Until::Ended),
     ];
-    assert!(
-        untils
-            .iter()
-            .all(|(number, until)| *number == *until as i32)
-    );
+    assert!(untils.iter().all(|(number, until)| *number == *until as i32));
     let kinds = [
         (HA_EVENT_REGISTERED, Kind::Registered),
         (HA_EVENT_STANDBY, Kind::Standby),

@@ -55,9 +55,7 @@
 use std::ffi::{c_char, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::boundary::{
-    Handle, act, ask, ask_number, bound, bytes, give, guard, limit, required, take, write,
-};
+use super::boundary::{Handle, act, ask, ask_number, bound, bytes, give, guard, limit, required, take, write};
 use super::types::{HaError, HaSession, HaTxn};
 use crate::error::{Error, Result};
 use crate::kv::KeyValue;
@@ -87,11 +85,7 @@ struct Row {
 impl Row {
     fn new(kv: &KeyValue) -> Self {
         let with_nul = |bytes: &[u8]| [bytes, b"\0"].concat();
-        Self {
-            key: with_nul(&kv.key),
-            value: with_nul(&kv.value),
-            mod_revision: kv.mod_revision,
-        }
+        Self { key: with_nul(&kv.key), value: with_nul(&kv.value), mod_revision: kv.mod_revision }
     }
 }
 
@@ -152,12 +146,7 @@ pub unsafe extern "C" fn ha_txn_new(
             let session = value.get()?;
             let new = bound::<HaTxn>(|| TxnValue {
                 session: session.clone(),
-                state: Mutex::new(State {
-                    builder: session.txn(token),
-                    error: None,
-                    revision: 0,
-                    rows: Vec::new(),
-                }),
+                state: Mutex::new(State { builder: session.txn(token), error: None, revision: 0, rows: Vec::new() }),
             })?;
             write(txn, give(new));
             Ok(())
@@ -170,12 +159,7 @@ pub unsafe extern "C" fn ha_txn_new(
 /// @param revision ha_txn_mod_revision() of an earlier read; 0: only if the key is absent
 /// @since 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ha_txn_if_revision(
-    txn: *mut HaTxn,
-    key: *const c_void,
-    key_len: usize,
-    revision: i64,
-) {
+pub unsafe extern "C" fn ha_txn_if_revision(txn: *mut HaTxn, key: *const c_void, key_len: usize, revision: i64) {
     // SAFETY: the arguments are the caller's, as the header asks.
     unsafe {
         ask(txn, |value| {
@@ -201,10 +185,7 @@ pub unsafe extern "C" fn ha_txn_if_value(
     unsafe {
         ask(txn, |txn| {
             txn.lock().build(|builder| {
-                builder.if_value(
-                    bytes(key, key_len, "key")?,
-                    bytes(value, value_len, "value")?,
-                );
+                builder.if_value(bytes(key, key_len, "key")?, bytes(value, value_len, "value")?);
                 Ok(())
             });
         });
@@ -225,10 +206,7 @@ pub unsafe extern "C" fn ha_txn_put(
     unsafe {
         ask(txn, |txn| {
             txn.lock().build(|builder| {
-                builder.put(
-                    bytes(key, key_len, "key")?,
-                    bytes(value, value_len, "value")?,
-                );
+                builder.put(bytes(key, key_len, "key")?, bytes(value, value_len, "value")?);
                 Ok(())
             });
         });
@@ -249,10 +227,7 @@ pub unsafe extern "C" fn ha_txn_put_leased(
     unsafe {
         ask(txn, |txn| {
             txn.lock().build(|builder| {
-                builder.put_leased(
-                    bytes(key, key_len, "key")?,
-                    bytes(value, value_len, "value")?,
-                );
+                builder.put_leased(bytes(key, key_len, "key")?, bytes(value, value_len, "value")?);
                 Ok(())
             });
         });
@@ -277,11 +252,7 @@ pub unsafe extern "C" fn ha_txn_delete(txn: *mut HaTxn, key: *const c_void, key_
 /// Deletes all keys that begin with a prefix.
 /// @since 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ha_txn_delete_prefix(
-    txn: *mut HaTxn,
-    prefix: *const c_void,
-    prefix_len: usize,
-) {
+pub unsafe extern "C" fn ha_txn_delete_prefix(txn: *mut HaTxn, prefix: *const c_void, prefix_len: usize) {
     // SAFETY: the arguments are the caller's, as the header asks.
     unsafe {
         ask(txn, |txn| {
@@ -313,12 +284,7 @@ pub unsafe extern "C" fn ha_txn_get(txn: *mut HaTxn, key: *const c_void, key_len
 /// @param limit at most so many; 0: all
 /// @since 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ha_txn_get_prefix(
-    txn: *mut HaTxn,
-    prefix: *const c_void,
-    prefix_len: usize,
-    limit: i64,
-) {
+pub unsafe extern "C" fn ha_txn_get_prefix(txn: *mut HaTxn, prefix: *const c_void, prefix_len: usize, limit: i64) {
     // SAFETY: the arguments are the caller's, as the header asks.
     unsafe {
         ask(txn, |txn| {
@@ -340,11 +306,7 @@ pub unsafe extern "C" fn ha_txn_get_prefix(
 ///         the store refused it, nothing was written; HA_ERR_FORKED.
 /// @since 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ha_txn_commit(
-    txn: *mut HaTxn,
-    timeout_ms: i64,
-    err: *mut *mut HaError,
-) -> i32 {
+pub unsafe extern "C" fn ha_txn_commit(txn: *mut HaTxn, timeout_ms: i64, err: *mut *mut HaError) -> i32 {
     // SAFETY: the arguments are the caller's, as the header asks.
     unsafe { act(txn, err, |txn| txn.lock().commit(timeout_ms)) }
 }
@@ -377,12 +339,7 @@ pub unsafe extern "C" fn ha_txn_count(txn: *const HaTxn) -> usize {
 /// # Safety
 ///
 /// As for `ask`; `len` is NULL or may be written.
-unsafe fn lend(
-    txn: *const HaTxn,
-    index: usize,
-    len: *mut usize,
-    part: impl FnOnce(&Row) -> &Vec<u8>,
-) -> *const c_char {
+unsafe fn lend(txn: *const HaTxn, index: usize, len: *mut usize, part: impl FnOnce(&Row) -> &Vec<u8>) -> *const c_char {
     // SAFETY: passed on from the caller.
     unsafe {
         write(len, 0);
@@ -404,11 +361,7 @@ unsafe fn lend(
 ///         the last one.
 /// @since 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ha_txn_key(
-    txn: *const HaTxn,
-    index: usize,
-    len: *mut usize,
-) -> *const c_char {
+pub unsafe extern "C" fn ha_txn_key(txn: *const HaTxn, index: usize, len: *mut usize) -> *const c_char {
     // SAFETY: the arguments are the caller's, as the header asks.
     unsafe { lend(txn, index, len, |row| &row.key) }
 }
@@ -421,11 +374,7 @@ pub unsafe extern "C" fn ha_txn_key(
 ///         the last one.
 /// @since 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ha_txn_value(
-    txn: *const HaTxn,
-    index: usize,
-    len: *mut usize,
-) -> *const c_char {
+pub unsafe extern "C" fn ha_txn_value(txn: *const HaTxn, index: usize, len: *mut usize) -> *const c_char {
     // SAFETY: the arguments are the caller's, as the header asks.
     unsafe { lend(txn, index, len, |row| &row.value) }
 }
@@ -438,11 +387,7 @@ pub unsafe extern "C" fn ha_txn_value(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_txn_mod_revision(txn: *const HaTxn, index: usize) -> i64 {
     // SAFETY: the handle is the caller's, as the header asks.
-    unsafe {
-        ask_number(txn, |txn| {
-            txn.lock().rows.get(index).map_or(0, |row| row.mod_revision)
-        })
-    }
+    unsafe { ask_number(txn, |txn| txn.lock().rows.get(index).map_or(0, |row| row.mod_revision)) }
 }
 
 /// Frees a transaction. One that was not committed is forgotten. NULL is a no-op.

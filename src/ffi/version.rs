@@ -4,11 +4,8 @@ use std::ffi::c_char;
 
 use super::boundary::{Value, ask_text, guard};
 
-const NUMBER: i32 = number(
-    env!("CARGO_PKG_VERSION_MAJOR"),
-    env!("CARGO_PKG_VERSION_MINOR"),
-    env!("CARGO_PKG_VERSION_PATCH"),
-);
+const NUMBER: i32 =
+    number(env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"), env!("CARGO_PKG_VERSION_PATCH"));
 
 const fn number(major: &str, minor: &str, patch: &str) -> i32 {
     decimal(major) * 1_000_000 + decimal(minor) * 1_000 + decimal(patch)
@@ -55,11 +52,8 @@ pub extern "C" fn ha_version_string() -> *const c_char {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_has_feature(name: *const c_char) -> bool {
-    let features = [
-        ("etcd", cfg!(feature = "etcd")),
-        ("local", cfg!(feature = "local")),
-        ("tls", cfg!(feature = "tls")),
-    ];
+    let features =
+        [("etcd", cfg!(feature = "etcd")), ("local", cfg!(feature = "local")), ("tls", cfg!(feature = "tls"))];
     // SAFETY: the caller's string, as the header asks.
     unsafe { ask_text(name, |name| features.contains(&(name, true))) }
 }

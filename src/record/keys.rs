@@ -31,9 +31,7 @@ impl Keys {
 
     /// The server ID in a member key; `None` for any other key, such as one of the role `<role>-x`.
     pub(crate) fn member_id(&self, key: &[u8]) -> Option<i64> {
-        let digits = key
-            .strip_prefix(self.active.as_slice())?
-            .strip_prefix(b"-")?;
+        let digits = key.strip_prefix(self.active.as_slice())?.strip_prefix(b"-")?;
         if !digits.iter().all(u8::is_ascii_digit) {
             return None;
         }
@@ -61,14 +59,7 @@ mod tests {
     fn a_role_sees_its_own_keys_only() {
         let keys = Keys::new("by-dev/meta", "data");
         assert_eq!(keys.member_id(b"by-dev/meta/session/data-15"), Some(15));
-        for other in [
-            "data",
-            "data-",
-            "data-x",
-            "datacoord-15",
-            "data-1x",
-            "data-99999999999999999999",
-        ] {
+        for other in ["data", "data-", "data-x", "datacoord-15", "data-1x", "data-99999999999999999999"] {
             let key = format!("by-dev/meta/session/{other}");
             assert_eq!(keys.member_id(key.as_bytes()), None, "{other}");
         }

@@ -53,25 +53,16 @@ impl Record {
     pub(crate) fn decode(value: &[u8]) -> Result<Self> {
         let record: Self = decode(value)?;
         if !record.version.is_empty() && semver::Version::parse(&record.version).is_err() {
-            return Err(garbage(format!(
-                "Version {:?} is not X.Y.Z",
-                record.version
-            )));
+            return Err(garbage(format!("Version {:?} is not X.Y.Z", record.version)));
         }
-        if record
-            .coordha
-            .as_ref()
-            .is_some_and(|ours| ours.hold_ms > LONGEST_HOLD_MS)
-        {
+        if record.coordha.as_ref().is_some_and(|ours| ours.hold_ms > LONGEST_HOLD_MS) {
             return Err(garbage(format!("HoldMs is above {LONGEST_HOLD_MS}")));
         }
         Ok(record)
     }
 
     pub(crate) fn is_of(&self, session_id: u128) -> bool {
-        self.coordha
-            .as_ref()
-            .is_some_and(|ours| ours.session_id == session_id)
+        self.coordha.as_ref().is_some_and(|ours| ours.session_id == session_id)
     }
 }
 
@@ -214,9 +205,7 @@ mod hex {
         serializer.collect_str(&format_args!("{id:032x}"))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<u128, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
         let text = String::deserialize(deserializer)?;
         u128::from_str_radix(&text, 16).map_err(D::Error::custom)
     }

@@ -20,10 +20,7 @@ impl Bell {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK | EventfdFlags::SEMAPHORE;
         match eventfd(0, flags) {
             Ok(fd) => Ok(Self { fd }),
-            Err(errno) => Err(Error::new(
-                ErrorKind::Resources,
-                format!("no event descriptor: {errno}"),
-            )),
+            Err(errno) => Err(Error::new(ErrorKind::Resources, format!("no event descriptor: {errno}"))),
         }
     }
 
@@ -61,10 +58,7 @@ mod tests {
 
     fn is_readable(bell: &Bell) -> bool {
         let mut ready = [PollFd::from_borrowed_fd(bell.fd(), PollFlags::IN)];
-        let no_time = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
+        let no_time = Timespec { tv_sec: 0, tv_nsec: 0 };
         poll(&mut ready, Some(&no_time)).unwrap() == 1
     }
 

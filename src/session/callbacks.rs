@@ -38,10 +38,7 @@ pub enum Answer {
 impl Answer {
     /// A failed activation, in the application's words, without a number of its own.
     pub fn failed(why: impl Into<String>) -> Self {
-        Self::Failed {
-            code: ErrorKind::ActivationFailed.code(),
-            why: why.into(),
-        }
+        Self::Failed { code: ErrorKind::ActivationFailed.code(), why: why.into() }
     }
 }
 
@@ -98,10 +95,7 @@ pub(super) fn is_calling(outbox: &Outbox) -> bool {
 /// Calls the application for every event that waits.
 pub(super) fn call_all(driver: Arc<Driver>, outbox: &Arc<Outbox>) {
     let session = Session::lent(driver, outbox);
-    let mut callbacks = outbox
-        .callbacks
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let mut callbacks = outbox.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
     CALLING.set(Arc::as_ptr(outbox));
     let mut ended = false;
     while let Some(event) = outbox.take_to_call() {
@@ -166,16 +160,10 @@ fn call(callbacks: &mut dyn Callbacks, session: &Session, event: &Event) {
 
 fn answer_activation(session: &Session, token: Revision, result: Result<()>) {
     // Refused where the term has ended meanwhile, or the core said "ready" itself: DEACTIVATE follows, or it is said.
-    let _ = session
-        .driver
-        .request(Request::ActivationDone { token, result });
+    let _ = session.driver.request(Request::ActivationDone { token, result });
 }
 
 fn log_panic(event: &Event, place: &str, panic: &(dyn Any + Send)) {
     let text = panic_text(panic);
-    tracing::error!(
-        role = event.role_name(),
-        place,
-        "the application panicked: {text}"
-    );
+    tracing::error!(role = event.role_name(), place, "the application panicked: {text}");
 }

@@ -74,10 +74,7 @@ impl EventKind {
 
     /// Whether an event of this kind is kept however slowly it is read.
     pub fn is_kept(self) -> bool {
-        matches!(
-            self,
-            Self::Activate | Self::Active | Self::Deactivate | Self::TermEnded | Self::Ended
-        )
+        matches!(self, Self::Activate | Self::Active | Self::Deactivate | Self::TermEnded | Self::Ended)
     }
 }
 
@@ -111,19 +108,8 @@ pub struct Event {
 }
 
 impl Event {
-    pub(super) fn new(
-        role_name: Arc<str>,
-        at: Time,
-        deadline: Time,
-        detail: election::Event,
-    ) -> Self {
-        Self {
-            role_name,
-            at,
-            deadline,
-            missed: 0,
-            detail,
-        }
+    pub(super) fn new(role_name: Arc<str>, at: Time, deadline: Time, detail: election::Event) -> Self {
+        Self { role_name, at, deadline, missed: 0, detail }
     }
 
     /// One that happens now, outside the order of the others.
@@ -195,9 +181,7 @@ impl Event {
     pub fn reason(&self) -> Option<Reason> {
         use election::Event as E;
         match &self.detail {
-            E::Deactivate { reason, .. }
-            | E::TermEnded { reason, .. }
-            | E::Blocked { reason, .. } => Some(*reason),
+            E::Deactivate { reason, .. } | E::TermEnded { reason, .. } | E::Blocked { reason, .. } => Some(*reason),
             _ => None,
         }
     }
@@ -254,9 +238,7 @@ impl Event {
     pub fn error(&self) -> Option<&Error> {
         use election::Event as E;
         match &self.detail {
-            E::Deactivate { error, .. } | E::TermEnded { error, .. } | E::Ended(error) => {
-                error.as_ref()
-            }
+            E::Deactivate { error, .. } | E::TermEnded { error, .. } | E::Ended(error) => error.as_ref(),
             E::Degraded(error) | E::Foreign { error, .. } => Some(error),
             _ => None,
         }
@@ -268,25 +250,13 @@ impl Event {
         let mut text = format!("{} {}", self.role_name, self.kind().name());
         match &self.detail {
             E::Registered { server_id, .. } => {
-                append(
-                    &mut text,
-                    format_args!(" server_id={server_id} ttl_ms={}", self.ttl_ms()),
-                );
+                append(&mut text, format_args!(" server_id={server_id} ttl_ms={}", self.ttl_ms()));
             }
-            E::Activate { token }
-            | E::Active { token }
-            | E::Jeopardy { token }
-            | E::Safe { token } => {
-                append(
-                    &mut text,
-                    format_args!(" token={token} remaining_ms={}", self.remaining_ms()),
-                );
+            E::Activate { token } | E::Active { token } | E::Jeopardy { token } | E::Safe { token } => {
+                append(&mut text, format_args!(" token={token} remaining_ms={}", self.remaining_ms()));
             }
             E::Deactivate { token, .. } => {
-                append(
-                    &mut text,
-                    format_args!(" token={token} held={}", self.held()),
-                );
+                append(&mut text, format_args!(" token={token} held={}", self.held()));
             }
             E::TermEnded { token, .. } => append(&mut text, format_args!(" token={token}")),
             E::Holder(None) => text.push_str(" nobody"),
@@ -298,20 +268,14 @@ impl Event {
         if let Some(holder) = self.holder() {
             append(
                 &mut text,
-                format_args!(
-                    " holder={} server_id={} token={}",
-                    holder.address, holder.server_id, holder.token
-                ),
+                format_args!(" holder={} server_id={} token={}", holder.address, holder.server_id, holder.token),
             );
         }
         if let Some(key) = self.key() {
             append(&mut text, format_args!(" key={}", key.escape_ascii()));
         }
         if let Some(error) = self.error() {
-            append(
-                &mut text,
-                format_args!(" error={} ({error})", error.kind().name()),
-            );
+            append(&mut text, format_args!(" error={} ({error})", error.kind().name()));
         }
         text
     }

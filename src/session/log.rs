@@ -39,11 +39,7 @@ pub(super) fn still_standby(driver: &Arc<Driver>, role: &Arc<str>, holder: Optio
     let server_id = driver.published().server_id();
     driver.shared().log(move || {
         let _inside = span.enter();
-        info!(
-            server_id,
-            "serverName: {role} is in STANDBY ..., {}",
-            active_is(holder.as_ref())
-        );
+        info!(server_id, "serverName: {role} is in STANDBY ..., {}", active_is(holder.as_ref()));
     });
 }
 
@@ -61,23 +57,17 @@ fn line(event: &Event) -> String {
     let error = event.error().map(|error| format!(": {error}"));
     let error = error.as_deref().unwrap_or("");
     match event.kind() {
-        EventKind::Registered => format!(
-            "serverName: {role} registered, ID: {}, TTL: {} ms",
-            event.server_id(),
-            event.ttl_ms()
-        ),
-        EventKind::Standby => format!(
-            "serverName: {role} enter STANDBY mode, {}",
-            active_is(event.holder())
-        ),
-        EventKind::Activate => format!(
-            "serverName: {role} quit STANDBY mode, this node will become ACTIVE, token: {token}"
-        ),
+        EventKind::Registered => {
+            format!("serverName: {role} registered, ID: {}, TTL: {} ms", event.server_id(), event.ttl_ms())
+        }
+        EventKind::Standby => format!("serverName: {role} enter STANDBY mode, {}", active_is(event.holder())),
+        EventKind::Activate => {
+            format!("serverName: {role} quit STANDBY mode, this node will become ACTIVE, token: {token}")
+        }
         EventKind::Active => format!("serverName: {role} is ACTIVE, token: {token}"),
-        EventKind::Jeopardy => format!(
-            "serverName: {role} could not renew, still ACTIVE for {} ms, token: {token}",
-            event.remaining_ms()
-        ),
+        EventKind::Jeopardy => {
+            format!("serverName: {role} could not renew, still ACTIVE for {} ms, token: {token}", event.remaining_ms())
+        }
         EventKind::Safe => format!("serverName: {role} has renewed again, token: {token}"),
         EventKind::Deactivate if event.held() => {
             format!("serverName: {role} is asked to leave, reason: {reason}, token: {token}{error}")
@@ -86,32 +76,24 @@ fn line(event: &Event) -> String {
             format!("serverName: {role} cleans up, reason: {reason}, token: {token}{error}")
         }
         EventKind::TermEnded => {
-            format!(
-                "serverName: {role} is no longer ACTIVE, reason: {reason}, token: {token}{error}"
-            )
+            format!("serverName: {role} is no longer ACTIVE, reason: {reason}, token: {token}{error}")
         }
         EventKind::Holder => active_is(event.holder()),
         EventKind::Degraded => format!("serverName: {role} has trouble with the store{error}"),
         EventKind::Recovered => format!("serverName: {role} reaches the store again"),
-        EventKind::Blocked => format!(
-            "serverName: {role} does not contend, reason: {reason}, {}",
-            active_is(event.holder())
-        ),
-        EventKind::Foreign => format!(
-            "serverName: {role} skips the key {}{error}",
-            event.key().unwrap_or_default().escape_ascii()
-        ),
+        EventKind::Blocked => {
+            format!("serverName: {role} does not contend, reason: {reason}, {}", active_is(event.holder()))
+        }
+        EventKind::Foreign => {
+            format!("serverName: {role} skips the key {}{error}", event.key().unwrap_or_default().escape_ascii())
+        }
         EventKind::Ended => format!("serverName: {role} has ended{error}"),
     }
 }
 
 fn active_is(holder: Option<&Holder>) -> String {
     match holder {
-        Some(Holder {
-            server_id,
-            address,
-            token,
-        }) => {
+        Some(Holder { server_id, address, token }) => {
             format!("ACTIVE is {address}, ID: {server_id}, token: {token}")
         }
         None => "nobody is ACTIVE".to_owned(),

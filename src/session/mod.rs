@@ -58,19 +58,11 @@ impl Session {
 
     /// The first handle, which the outbox has counted.
     fn first(driver: Arc<Driver>, outbox: Arc<Outbox>) -> Self {
-        Self {
-            driver,
-            outbox,
-            counted: true,
-        }
+        Self { driver, outbox, counted: true }
     }
 
     fn lent(driver: Arc<Driver>, outbox: &Arc<Outbox>) -> Self {
-        Self {
-            driver,
-            outbox: Arc::clone(outbox),
-            counted: false,
-        }
+        Self { driver, outbox: Arc::clone(outbox), counted: false }
     }
 
     /// May new work be taken? True between "ready" and the end of a term, while its deadline lies ahead. No
@@ -170,8 +162,7 @@ impl Session {
     /// [`ErrorKind::Fenced`] where the term is over or was asked to end; [`ErrorKind::State`] where it is
     /// active already; [`ErrorKind::Ended`].
     pub fn activation_done(&self, token: Revision, result: Result<()>) -> Result<()> {
-        self.driver
-            .request(Request::ActivationDone { token, result })
+        self.driver.request(Request::ActivationDone { token, result })
     }
 
     /// Says "left": nothing of that term runs any more.

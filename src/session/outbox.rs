@@ -189,11 +189,7 @@ impl Outbox {
     }
 
     /// Waits until `look` finds what it looks for, at most `limit`. Error: [`ErrorKind::Timeout`].
-    pub(super) fn wait<T>(
-        &self,
-        limit: Option<Duration>,
-        mut look: impl FnMut() -> Option<T>,
-    ) -> Result<T> {
+    pub(super) fn wait<T>(&self, limit: Option<Duration>, mut look: impl FnMut() -> Option<T>) -> Result<T> {
         let end = limit.map(|limit| driver::now() + limit);
         loop {
             let version = self.state().version;
@@ -233,13 +229,7 @@ impl Outbox {
 }
 
 impl Sink for Outbox {
-    fn event(
-        self: Arc<Self>,
-        driver: &Arc<Driver>,
-        at: Time,
-        status: &Status,
-        event: election::Event,
-    ) {
+    fn event(self: Arc<Self>, driver: &Arc<Driver>, at: Time, status: &Status, event: election::Event) {
         let event = Event::new(Arc::clone(&self.role_name), at, status.deadline, event);
         log::event(driver, status.server_id, &event);
         let mut state = self.state();

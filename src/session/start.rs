@@ -48,11 +48,7 @@ impl Session {
     /// # Errors
     /// As [`Session::start`].
     #[cfg(feature = "testkit")]
-    pub fn start_on(
-        store: Arc<dyn Store>,
-        config: &Config,
-        callbacks: Option<Box<dyn Callbacks>>,
-    ) -> Result<Self> {
+    pub fn start_on(store: Arc<dyn Store>, config: &Config, callbacks: Option<Box<dyn Callbacks>>) -> Result<Self> {
         start(&config.resolve()?, Shared::of_process()?, store, callbacks)
     }
 }
@@ -63,20 +59,12 @@ fn start(
     store: Arc<dyn Store>,
     callbacks: Option<Box<dyn Callbacks>>,
 ) -> Result<Session> {
-    let host_name = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
+    let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let process = resolved.same_host_proof.then(current_process).flatten();
     let settings = resolved.settings(host_name, random_id()?, process);
     let outbox = Arc::new(Outbox::new(resolved, callbacks));
     let driver = Driver::start(Setup {
-        name: [
-            resolved.store.url.to_string(),
-            resolved.root.clone(),
-            resolved.role.clone(),
-            resolved.address.clone(),
-        ],
+        name: [resolved.store.url.to_string(), resolved.root.clone(), resolved.role.clone(), resolved.address.clone()],
         settings,
         shared,
         store,
@@ -89,7 +77,6 @@ fn start(
 
 fn random_id() -> Result<u128> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|e| Error::new(ErrorKind::Resources, format!("no random numbers: {e}")))?;
+    getrandom::fill(&mut bytes).map_err(|e| Error::new(ErrorKind::Resources, format!("no random numbers: {e}")))?;
     Ok(u128::from_ne_bytes(bytes))
 }

@@ -37,20 +37,16 @@ fn etcd_options(options: &StoreOptions, endpoints: &[String]) -> crate::store::e
         keepalive: etcd.keepalive,
         keepalive_timeout: etcd.keepalive_timeout,
         request_timeout: options.request_timeout,
-        credentials: etcd.login.as_ref().map(|login| Credentials {
-            user: login.user.clone(),
-            password: login.password.reveal().to_owned(),
-        }),
+        credentials: etcd
+            .login
+            .as_ref()
+            .map(|login| Credentials { user: login.user.clone(), password: login.password.reveal().to_owned() }),
         tls: etcd.tls.as_ref().map(|tls| TlsOptions {
             ca: tls.ca.clone(),
             cert: tls.identity.as_ref().map(|identity| identity.cert.clone()),
             key: tls.identity.as_ref().map(|identity| identity.key.clone()),
             server_name: tls.server_name.clone(),
-            min_version: if tls.only_1_3 {
-                TlsVersion::V1_3
-            } else {
-                TlsVersion::V1_2
-            },
+            min_version: if tls.only_1_3 { TlsVersion::V1_3 } else { TlsVersion::V1_2 },
         }),
     }
 }

@@ -9,9 +9,7 @@ use tracing::Instrument;
 
 use crate::driver::Driver;
 use crate::error::{Error, ErrorKind, Result};
-use crate::kv::{
-    Compare, KeyRange, KeyValue, Op, OpReply, Revision, StoreError, Target, Txn, TxnReply,
-};
+use crate::kv::{Compare, KeyRange, KeyValue, Op, OpReply, Revision, StoreError, Target, Txn, TxnReply};
 
 /// Most operations and compares of one transaction.
 const MAX_OPERATIONS: usize = 100;
@@ -229,9 +227,7 @@ impl TxnBuilder {
             Op::Delete(range) | Op::Range { range, .. } => (range.clone(), 0),
         };
         let reserved = if op.writes() {
-            self.reserved_prefixes()
-                .iter()
-                .any(|prefix| overlap(&KeyRange::prefix(prefix.as_slice()), &range))
+            self.reserved_prefixes().iter().any(|prefix| overlap(&KeyRange::prefix(prefix.as_slice()), &range))
         } else {
             self.reserved(&range.start)
         };
@@ -252,10 +248,7 @@ impl TxnBuilder {
         }
         if key.len() > MAX_KEY {
             let bytes = key.len();
-            return Err(too_large(
-                format!("a key of {bytes} bytes"),
-                "1 to 4096 bytes",
-            ));
+            return Err(too_large(format!("a key of {bytes} bytes"), "1 to 4096 bytes"));
         }
         if reserved {
             let key = key.escape_ascii().to_string();
@@ -280,43 +273,29 @@ impl TxnBuilder {
 
     fn check_size(&mut self, bytes: usize) -> Result<()> {
         if self.compares.len() + self.ops.len() >= MAX_OPERATIONS {
-            return Err(too_large(
-                "another operation or compare".into(),
-                "100 of both",
-            ));
+            return Err(too_large("another operation or compare".into(), "100 of both"));
         }
         self.bytes = self.bytes.saturating_add(bytes);
         if self.bytes > MAX_BYTES {
             let bytes = self.bytes;
-            return Err(too_large(
-                format!("{bytes} bytes of keys and values"),
-                "1 MiB",
-            ));
+            return Err(too_large(format!("{bytes} bytes of keys and values"), "1 MiB"));
         }
         Ok(())
     }
 
     fn reserved_prefixes(&self) -> [Vec<u8>; 2] {
         let root = self.driver.root();
-        [
-            format!("{root}/session/").into(),
-            format!("{root}/ha/").into(),
-        ]
+        [format!("{root}/session/").into(), format!("{root}/ha/").into()]
     }
 
     fn reserved(&self, key: &[u8]) -> bool {
-        self.reserved_prefixes()
-            .iter()
-            .any(|prefix| key.starts_with(prefix))
+        self.reserved_prefixes().iter().any(|prefix| key.starts_with(prefix))
     }
 
     /// The transaction with its guard, and how long it may take. Everything that can be known to fail does so here.
     fn prepare(&mut self, limit: Option<Duration>) -> Result<(Txn, Duration)> {
         if std::mem::replace(&mut self.used, true) {
-            return Err(Error::new(
-                ErrorKind::State,
-                "the transaction was committed before",
-            ));
+            return Err(Error::new(ErrorKind::State, "the transaction was committed before"));
         }
         if let Some(error) = self.error.take() {
             return Err(error);
@@ -354,8 +333,7 @@ impl TxnBuilder {
         for compare in &self.compares {
             if !compared.contains(&compare.key.as_slice()) {
                 compared.push(&compare.key);
-                txn.failure
-                    .push(Op::read(KeyRange::key(compare.key.as_slice())));
+                txn.failure.push(Op::read(KeyRange::key(compare.key.as_slice())));
             }
         }
         txn.compares.append(&mut self.compares);
@@ -390,10 +368,7 @@ impl TxnBuilder {
         if reply.succeeded {
             return Ok(self.results.clone());
         }
-        Err(Error::new(
-            ErrorKind::CompareFailed,
-            "a compare of the transaction failed; nothing was written",
-        ))
+        Err(Error::new(ErrorKind::CompareFailed, "a compare of the transaction failed; nothing was written"))
     }
 
     fn fenced(&self) -> Error {

@@ -51,17 +51,13 @@ impl Session {
     /// As [`Session::next_event`], but for the time-out.
     pub async fn event(&self) -> Result<Event> {
         self.pulled()?;
-        self.outbox
-            .wait_async(|| self.outbox.take().transpose())
-            .await
+        self.outbox.wait_async(|| self.outbox.take().transpose()).await
     }
 
     /// All events as a stream, which ends after `Ended`. With callbacks it ends at once.
     pub fn events(&self) -> Events {
         let session = self.clone();
-        Events {
-            next: Box::pin(next(session)),
-        }
+        Events { next: Box::pin(next(session)) }
     }
 
     /// Waits until the session is so far.
@@ -135,10 +131,7 @@ impl Session {
     }
 
     fn start_of_wait(&self) -> Start {
-        Start {
-            token: self.fencing_token(),
-            activations: self.outbox.progress().activations,
-        }
+        Start { token: self.fencing_token(), activations: self.outbox.progress().activations }
     }
 
     fn reached(&self, until: Until, start: Start) -> Option<Result<()>> {
@@ -169,11 +162,7 @@ impl Session {
     }
 
     /// Limits async work by a timer of the library's own runtime, so that it works under any other.
-    async fn at_most<T>(
-        &self,
-        limit: Option<Duration>,
-        work: impl Future<Output = T>,
-    ) -> Result<T> {
+    async fn at_most<T>(&self, limit: Option<Duration>, work: impl Future<Output = T>) -> Result<T> {
         let Some(limit) = limit else {
             return Ok(work.await);
         };

@@ -35,9 +35,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use crate::kv::{
-    KeyRange, LeaseId, LeaseReply, RangeReply, Revision, StoreError, Txn, TxnReply, WatchItem,
-};
+use crate::kv::{KeyRange, LeaseId, LeaseReply, RangeReply, Revision, StoreError, Txn, TxnReply, WatchItem};
 
 /// A running watch. Dropping it ends it.
 ///
@@ -68,12 +66,7 @@ pub trait Store: Send + Sync + 'static {
     async fn revoke(&self, lease: LeaseId, limit: Duration) -> Result<(), StoreError>;
 
     /// Reads a range, linearizable; at most `max` keys (0: all).
-    async fn range(
-        &self,
-        range: KeyRange,
-        max: i64,
-        limit: Duration,
-    ) -> Result<RangeReply, StoreError>;
+    async fn range(&self, range: KeyRange, max: i64, limit: Duration) -> Result<RangeReply, StoreError>;
 
     /// Does a transaction.
     async fn txn(&self, txn: Txn, limit: Duration) -> Result<TxnReply, StoreError>;
@@ -81,12 +74,7 @@ pub trait Store: Send + Sync + 'static {
     /// Watches some ranges from `from` (a revision, at least 1; it may lie in the future) on.
     ///
     /// Returns once the request is under way; [`WatchItem::Started`] says that it stands.
-    async fn watch(
-        &self,
-        ranges: Vec<KeyRange>,
-        from: Revision,
-        limit: Duration,
-    ) -> Result<WatchStream, StoreError>;
+    async fn watch(&self, ranges: Vec<KeyRange>, from: Revision, limit: Duration) -> Result<WatchStream, StoreError>;
 
     /// The endpoint in use and the store's version.
     fn health(&self) -> Health;

@@ -49,16 +49,9 @@ fn refused(key: &Key, value: &str) -> Error {
     assert!(!message.chars().any(char::is_control), "{message:?}");
     match key.is_secret() {
         true => assert_eq!(shown, "***"),
-        false => assert!(
-            value.contains('@') || faithful(value, shown),
-            "{value:?} is shown as {shown:?}"
-        ),
+        false => assert!(value.contains('@') || faithful(value, shown), "{value:?} is shown as {shown:?}"),
     }
-    assert_eq!(
-        config.get(key.name),
-        Config::new().get(key.name),
-        "a refused value changed something"
-    );
+    assert_eq!(config.get(key.name), Config::new().get(key.name), "a refused value changed something");
     error
 }
 
@@ -87,20 +80,11 @@ fn every_key_refuses_bad_values_and_says_why() {
             refused(key, &value);
         }
         for (good, _) in good_values(key.kind) {
-            for value in [
-                format!("{good}\0"),
-                format!("\0{good}"),
-                format!("{good}\n"),
-                format!("\u{1b}[31m{good}"),
-            ] {
+            for value in [format!("{good}\0"), format!("\0{good}"), format!("{good}\n"), format!("\u{1b}[31m{good}")] {
                 let error = refused(key, &value);
                 assert!(error.message().contains("control character"), "{error}");
             }
-            for value in [
-                format!(" {good}"),
-                format!("{good} "),
-                format!("\u{3000}{good}"),
-            ] {
+            for value in [format!(" {good}"), format!("{good} "), format!("\u{3000}{good}")] {
                 if !key.is_secret() {
                     refused(key, &value);
                 }
@@ -124,19 +108,10 @@ fn every_default_is_allowed_and_is_what_get_gives() {
         let default = Config::new().get(key.name);
         match key.default {
             DefaultValue::Required => assert_eq!(default, None, "{}", key.name),
-            _ => assert_eq!(
-                accepted(key, &default.clone().unwrap()),
-                default.unwrap(),
-                "{}",
-                key.name
-            ),
+            _ => assert_eq!(accepted(key, &default.clone().unwrap()), default.unwrap(), "{}", key.name),
         }
     }
-    let version_of = |role| {
-        with(&[(keys::ROLE, role)])
-            .get(keys::RECORD_VERSION)
-            .unwrap()
-    };
+    let version_of = |role| with(&[(keys::ROLE, role)]).get(keys::RECORD_VERSION).unwrap();
     assert_eq!(version_of("rootcoord"), "2.5.0");
     assert_eq!(version_of("mixcoord"), "2.6.0");
 }
@@ -148,17 +123,9 @@ fn rows_are_well_formed() {
         assert!(names.insert(key.name), "{} stands there twice", key.name);
         assert_eq!(key.constant, key.name.to_uppercase().replace('.', "_"));
         let is_time = key.name.ends_with("_ms");
-        assert!(
-            !is_time || matches!(key.kind, Kind::Number { .. }),
-            "{}",
-            key.name
-        );
+        assert!(!is_time || matches!(key.kind, Kind::Number { .. }), "{}", key.name);
         for text in [key.text, &key.allowed(), &key.default_text()] {
-            assert!(
-                !text.contains("*/") && !text.contains("/*"),
-                "{}: ends a comment in C",
-                key.name
-            );
+            assert!(!text.contains("*/") && !text.contains("/*"), "{}: ends a comment in C", key.name);
             assert!(text.is_ascii(), "{}: {text}", key.name);
         }
     }
@@ -200,18 +167,12 @@ fn unknown_key_names_the_nearest_one_and_hides_the_value() {
         let error = Config::new().set(key, "s3cret").unwrap_err();
         let message = error.message();
         assert_eq!(error.kind(), ErrorKind::ConfigKey);
-        assert!(
-            !message.contains("s3cret") && !message.contains('\0'),
-            "{message:?}"
-        );
+        assert!(!message.contains("s3cret") && !message.contains('\0'), "{message:?}");
         assert_eq!(error.detail("value"), Some("***"));
         assert!(message.contains(key.trim_end_matches('\0')), "{message}");
         assert!(error.detail("allowed").unwrap().contains(keys::ROLE));
         match nearest {
-            Some(name) => assert!(
-                message.ends_with(&format!("did you mean {name}?")),
-                "{message}"
-            ),
+            Some(name) => assert!(message.ends_with(&format!("did you mean {name}?")), "{message}"),
             None => assert!(message.contains("allowed: role, address,"), "{message}"),
         }
         assert_eq!(Config::new().get(key), None);
@@ -220,16 +181,8 @@ fn unknown_key_names_the_nearest_one_and_hides_the_value() {
 
 #[test]
 fn keys_of_later_versions_are_refused_and_not_ignored() {
-    for key in [
-        "txn.inflight",
-        "election.milvus_takeover_delay_ms",
-        "log.format",
-    ] {
-        assert_eq!(
-            Config::new().set(key, "1").unwrap_err().kind(),
-            ErrorKind::ConfigKey,
-            "{key}"
-        );
+    for key in ["txn.inflight", "election.milvus_takeover_delay_ms", "log.format"] {
+        assert_eq!(Config::new().set(key, "1").unwrap_err().kind(), ErrorKind::ConfigKey, "{key}");
     }
 }
 
@@ -241,32 +194,16 @@ fn reasons_name_what_to_do() {
         (keys::ADDRESS, "0.0.0.0:80", "cannot reach"),
         (keys::ROLE, "rootcoordx", "those of rootcoord"),
         (keys::ROLE, "querynode", "node of Milvus"),
-        (
-            keys::STORE_URL,
-            "etcd://a:1,",
-            "endpoint 2: it is empty: a comma too many",
-        ),
+        (keys::STORE_URL, "etcd://a:1,", "endpoint 2: it is empty: a comma too many"),
         (keys::STORE_URL, "etcd://a:1, b:1", "endpoint 2: no spaces"),
         (keys::STORE_URL, "etcd://a,A:2379", "a:2379 is named twice"),
         (keys::STORE_URL, "etcd://", "no endpoint is named"),
         (keys::STORE_URL, "https://a:1", keys::STORE_ETCD_TLS_ENABLED),
-        (
-            keys::STORE_URL,
-            "etcd://a:1/x",
-            "nothing may follow the port",
-        ),
+        (keys::STORE_URL, "etcd://a:1/x", "nothing may follow the port"),
         (keys::STORE_URL, "etcd://u:p@a:1", keys::STORE_ETCD_USER),
         (keys::STORE_URL, "local:///a", "without //"),
-        (
-            keys::STORE_ETCD_TLS_MIN_VERSION,
-            "1.0",
-            "TLS 1.0 is no longer safe",
-        ),
-        (
-            keys::STORE_ETCD_TLS_MIN_VERSION,
-            "1.1",
-            "TLS 1.1 is no longer safe",
-        ),
+        (keys::STORE_ETCD_TLS_MIN_VERSION, "1.0", "TLS 1.0 is no longer safe"),
+        (keys::STORE_ETCD_TLS_MIN_VERSION, "1.1", "TLS 1.1 is no longer safe"),
         (keys::RECORD_VERSION, "v2.5.0", "leading v"),
         (keys::LEASE_TTL_MS, "1999", "too small"),
         (keys::LEASE_TTL_MS, "300001", "too large"),
@@ -282,12 +219,7 @@ fn reasons_name_what_to_do() {
 
 #[test]
 fn password_in_the_url_is_hidden_too() {
-    for value in [
-        "etcd://root:s3cret@a:1",
-        "https://root:s3cret@a:1",
-        "root:s3cret@a:1",
-        "etcd://root:s3@cret@a:1",
-    ] {
+    for value in ["etcd://root:s3cret@a:1", "https://root:s3cret@a:1", "root:s3cret@a:1", "etcd://root:s3@cret@a:1"] {
         let error = refused(row(keys::STORE_URL), value);
         assert!(!error.message().contains("cret"), "{error}");
         assert!(!error.detail("value").unwrap().contains("cret"));
@@ -298,13 +230,7 @@ fn password_in_the_url_is_hidden_too() {
 #[test]
 fn debug_hides_secrets() {
     let mut config = complete();
-    set_all(
-        &mut config,
-        &[
-            (keys::STORE_ETCD_USER, "root"),
-            (keys::STORE_ETCD_PASSWORD, "s3cret"),
-        ],
-    );
+    set_all(&mut config, &[(keys::STORE_ETCD_USER, "root"), (keys::STORE_ETCD_PASSWORD, "s3cret")]);
     let text = format!("{config:?} {:?}", config.resolve().unwrap());
     assert!(text.contains("***") && text.contains("53100"), "{text}");
     assert!(!text.contains("s3cret"), "{text}");

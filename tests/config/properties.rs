@@ -15,16 +15,11 @@ fn any_pair() -> impl Strategy<Value = (&'static Key, String)> {
         known.extend(good_values(key.kind).into_iter().map(|(value, _)| value));
         known.push("x".into());
         let known = proptest::sample::select(known);
-        let near = (
-            known.clone(),
-            any::<proptest::sample::Index>(),
-            any::<char>(),
-        )
-            .prop_map(|(value, at, c)| {
-                let mut chars: Vec<char> = value.chars().collect();
-                chars.insert(at.index(chars.len() + 1), c);
-                chars.into_iter().collect()
-            });
+        let near = (known.clone(), any::<proptest::sample::Index>(), any::<char>()).prop_map(|(value, at, c)| {
+            let mut chars: Vec<char> = value.chars().collect();
+            chars.insert(at.index(chars.len() + 1), c);
+            chars.into_iter().collect()
+        });
         let value = prop_oneof![
             ".*",
             "\\PC{0,40}",

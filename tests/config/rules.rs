@@ -11,10 +11,8 @@ use super::{complete, set_all};
 
 /// Sets `key=value` pairs, between spaces or line ends.
 fn set(config: &mut Config, text: &str) {
-    let pairs: Vec<(&str, &str)> = text
-        .split_whitespace()
-        .map(|pair| pair.split_once('=').expect("key=value"))
-        .collect();
+    let pairs: Vec<(&str, &str)> =
+        text.split_whitespace().map(|pair| pair.split_once('=').expect("key=value")).collect();
     set_all(config, &pairs);
 }
 
@@ -30,10 +28,7 @@ fn check_names_every_missing_key_at_once() {
     assert_eq!(error.kind(), ErrorKind::ConfigMissing);
     assert_eq!(error.detail("key"), Some("role"));
     let message = error.message();
-    assert!(
-        message.starts_with("2 errors: role is required"),
-        "{message}"
-    );
+    assert!(message.starts_with("2 errors: role is required"), "{message}");
     assert!(message.contains("; address is required"), "{message}");
     assert_eq!(Config::new().resolve().unwrap_err(), error);
     complete().check().unwrap();
@@ -101,10 +96,7 @@ fn check_tells_several_contradictions_in_one_error() {
     set(&mut config, pairs);
     let error = config.check().unwrap_err();
     let message = error.message();
-    assert!(
-        message.starts_with("5 errors: role is required"),
-        "{message}"
-    );
+    assert!(message.starts_with("5 errors: role is required"), "{message}");
     for start in [
         "; lease.ttl_ms = \"2000\",",
         "; store.etcd.user = \"root\",",
@@ -134,13 +126,7 @@ const EVERY_SETTING: &str = "
 #[test]
 fn settings_carry_every_value() {
     let ms = Duration::from_millis;
-    let process = Process {
-        boot_id: "b".into(),
-        pid_namespace: 1,
-        time_namespace: 2,
-        pid: 3,
-        start_time: 4,
-    };
+    let process = Process { boot_id: "b".into(), pid_namespace: 1, time_namespace: 2, pid: 3, start_time: 4 };
     let expected = Settings {
         role: "mixcoord".into(),
         root: "/prod/meta".into(),
@@ -186,18 +172,12 @@ fn store_options_carry_every_value() {
     let times = (etcd.connect_timeout, etcd.keepalive, etcd.keepalive_timeout);
     assert_eq!(times, (ms(201), ms(202), ms(203)));
     let login = etcd.login.unwrap();
-    assert_eq!(
-        (login.user.as_str(), login.password.reveal()),
-        ("root", "s3cret")
-    );
+    assert_eq!((login.user.as_str(), login.password.reveal()), ("root", "s3cret"));
     let tls = etcd.tls.unwrap();
     let identity = tls.identity.unwrap();
     let files = (tls.ca, identity.cert, identity.key);
     assert_eq!(files, ("ca.pem".into(), "c.pem".into(), "k.pem".into()));
-    assert_eq!(
-        (tls.server_name.as_deref(), tls.only_1_3),
-        (Some("etcd"), true)
-    );
+    assert_eq!((tls.server_name.as_deref(), tls.only_1_3), (Some("etcd"), true));
 }
 
 #[test]
@@ -205,10 +185,7 @@ fn defaults_are_plain_etcd_without_user() {
     let resolved = resolved("");
     let endpoints = vec!["localhost:2379".into()];
     assert_eq!(resolved.store.url, StoreUrl::Etcd { endpoints });
-    assert_eq!(
-        (resolved.store.etcd.login, resolved.store.etcd.tls),
-        (None, None)
-    );
+    assert_eq!((resolved.store.etcd.login, resolved.store.etcd.tls), (None, None));
     assert_eq!(resolved.events_queue, 256);
     assert_eq!(resolved.standby_log, Some(Duration::from_secs(10)));
     assert!(!resolved.active_standby && resolved.same_host_proof);

@@ -7,7 +7,8 @@ pub(crate) fn bad_values(kind: Kind) -> Vec<String> {
     let list = match kind {
         Kind::Bool => "|TRUE|True|1|0|yes|on|t|truefalse|trüe",
         Kind::Number { min, max } => {
-            let words = "|abc|1.5|+5|007|-0|--5|-|1e3|0x10|5s|5 000|5,000|１２|٣|99999999999999999999|-99999999999999999999";
+            let words =
+                "|abc|1.5|+5|007|-0|--5|-|1e3|0x10|5s|5 000|5,000|１２|٣|99999999999999999999|-99999999999999999999";
             let mut bad: Vec<String> = words.split('|').map(String::from).collect();
             bad.extend([min - 1, max + 1, i64::MIN, i64::MAX].map(|number| number.to_string()));
             return bad;
@@ -33,9 +34,7 @@ pub(crate) fn bad_values(kind: Kind) -> Vec<String> {
              |etcd://[::1],[0:0::1]:2379|etcd://http://a:1|http://a:1|https://a:1|a:1|localhost|local:|local://a\
              |local:///a|local: /a|file:/a|etcd://ä:1|etcd://u:p@a:1"
         }
-        Kind::Version => {
-            "|2|2.5|v2.5.0|V2.5.0|2.5.0.1|02.5.0|2.5.x|2.5.0-|２.5.0|latest|99999999999999999999.0.0"
-        }
+        Kind::Version => "|2|2.5|v2.5.0|V2.5.0|2.5.0.1|02.5.0|2.5.x|2.5.0-|２.5.0|latest|99999999999999999999.0.0",
         Kind::TlsVersion => "|1.0|1.1|1.4|1|TLS1.2|tlsv1.3|1.2 or 1.3",
         _ => panic!("no bad values for {kind:?}: add some"),
     };
@@ -47,9 +46,7 @@ pub(crate) fn good_values(kind: Kind) -> Vec<(String, String)> {
     let list = match kind {
         Kind::Bool => "true|false",
         Kind::Number { min, max } => {
-            return [min, max, i64::midpoint(min, max)]
-                .map(|number| (number.to_string(), number.to_string()))
-                .into();
+            return [min, max, i64::midpoint(min, max)].map(|number| (number.to_string(), number.to_string())).into();
         }
         Kind::Text => "|root|jürgen|a b",
         Kind::Secret => "| s3cret! |密码",

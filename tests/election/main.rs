@@ -61,16 +61,10 @@ fn many_sessions_that_start_at_once_get_a_number_each_and_are_not_long_in_each_o
     // Random enough, and the same in every run.
     let id = |n: u128| n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
     for n in 1..=100 {
-        world.start(Settings {
-            session_id: id(n),
-            ..settings(n)
-        });
+        world.start(Settings { session_id: id(n), ..settings(n) });
     }
-    world.until("all have one", |w| {
-        (0..100).all(|node| w.status(node).server_id != 0)
-    });
-    let ids: std::collections::BTreeSet<_> =
-        (0..100).map(|node| world.status(node).server_id).collect();
+    world.until("all have one", |w| (0..100).all(|node| w.status(node).server_id != 0));
+    let ids: std::collections::BTreeSet<_> = (0..100).map(|node| world.status(node).server_id).collect();
     assert_eq!(ids.len(), 100);
     let sent = |node: usize| {
         let of_ids = |request: &&StoreRequest| {
@@ -97,13 +91,7 @@ fn an_orderly_stop_hands_over_at_once() {
     assert!(took < 10 * MS, "{took:?}");
     world.until("ended", |w| w.status(a).role == Role::Ended);
     assert_eq!(world.nodes[a].log.last(), Some(&Event::Ended(None)));
-    assert!(world.nodes[a].log.iter().any(|e| matches!(
-        e,
-        Event::TermEnded {
-            reason: Reason::Stop,
-            ..
-        }
-    )));
+    assert!(world.nodes[a].log.iter().any(|e| matches!(e, Event::TermEnded { reason: Reason::Stop, .. })));
 }
 
 #[test]
@@ -128,9 +116,7 @@ fn a_leaver_ends_its_lease_after_the_next_term_has_begun() {
 fn the_lease_of_the_active_is_revoked_and_the_standby_takes_over_without_the_wait() {
     let (mut world, a, b) = pair();
     world.revoke_lease_of(a);
-    let took = world.until("takeover", |w| {
-        w.holds(b) || w.holds(a) && w.status(a).token > 100
-    });
+    let took = world.until("takeover", |w| w.holds(b) || w.holds(a) && w.status(a).token > 100);
     assert!(took < 500 * MS, "{took:?}");
     assert_eq!(ended_terms(&world, a), [Reason::LeaseLost]);
     world.until("registered again", |w| w.status(a).role == Role::Standby);
@@ -188,33 +174,20 @@ fn a_winner_that_never_hears_of_it_finds_out_and_renews_before_it_acts() {
     });
     let took = world.until("takeover", |w| w.holds(b));
     assert!(took < 2000 * MS, "{took:?}");
-    let sent = world.nodes[b]
-        .sent
-        .iter()
-        .filter(|r| acquisition(r))
-        .count();
+    let sent = world.nodes[b].sent.iter().filter(|r| acquisition(r)).count();
     assert_eq!(sent, 1);
 }
 
 #[test]
 fn a_cut_off_holder_stops_before_the_standby_starts_and_comes_back_as_a_standby() {
     let (mut world, a, b) = pair();
-    world.fate = Box::new(move |node, _| {
-        if node == a {
-            Fate::LoseRequest
-        } else {
-            Fate::Answer
-        }
-    });
+    world.fate = Box::new(move |node, _| if node == a { Fate::LoseRequest } else { Fate::Answer });
     world.nodes[a].watch_silent = true;
     world.until("takeover", |w| w.holds(b));
     assert_eq!(ended_terms(&world, a), [Reason::Expired]);
     let log = &world.nodes[a].log;
     assert!(log.iter().any(|e| matches!(e, Event::Jeopardy { .. })));
-    assert!(
-        log.iter()
-            .any(|e| matches!(e, Event::Degraded(e) if e.kind() == ErrorKind::Unavailable))
-    );
+    assert!(log.iter().any(|e| matches!(e, Event::Degraded(e) if e.kind() == ErrorKind::Unavailable)));
     let sent = world.nodes[a].sent.len();
     world.pass(10_000 * MS);
     let rate = (world.nodes[a].sent.len() - sent) / 10;
@@ -229,13 +202,7 @@ fn a_cut_off_holder_stops_before_the_standby_starts_and_comes_back_as_a_standby(
 #[test]
 fn replies_that_are_lost_make_the_holder_stop_although_the_store_hears_it() {
     let (mut world, a, b) = pair();
-    world.fate = Box::new(move |node, _| {
-        if node == a {
-            Fate::LoseReply
-        } else {
-            Fate::Answer
-        }
-    });
+    world.fate = Box::new(move |node, _| if node == a { Fate::LoseReply } else { Fate::Answer });
     world.until("stopped", |w| !w.holds(a));
     assert_eq!(ended_terms(&world, a), [Reason::Expired]);
     world.until("takeover", |w| w.holds(b));
@@ -262,9 +229,7 @@ fn two_hundred_standbys_need_few_campaigns() {
     for n in 2..202 {
         world.start(settings(n));
     }
-    world.until("all stand by", |w| {
-        (1..201).all(|n| w.status(n).role == Role::Standby)
-    });
+    world.until("all stand by", |w| (1..201).all(|n| w.status(n).role == Role::Standby));
     world.pass(3000 * MS);
     for node in &mut world.nodes {
         node.sent.clear();
@@ -273,12 +238,7 @@ fn two_hundred_standbys_need_few_campaigns() {
     let took = world.until("takeover", |w| (1..201).any(|n| w.holds(n)));
     assert!(took < 1500 * MS, "{took:?}");
     world.pass(1000 * MS);
-    let sent = world
-        .nodes
-        .iter()
-        .flat_map(|n| &n.sent)
-        .filter(|r| acquisition(r))
-        .count();
+    let sent = world.nodes.iter().flat_map(|n| &n.sent).filter(|r| acquisition(r)).count();
     assert!((1..=3).contains(&sent), "{sent} campaigns");
 }
 
@@ -303,36 +263,16 @@ fn a_standby_does_not_wait_for_a_dead_one_that_was_started_again_at_its_address(
 #[test]
 fn a_failed_activation_leaves_the_turn_to_the_next() {
     let mut world = World::new();
-    let by_hand = |n| Settings {
-        auto: false,
-        ..settings(n)
-    };
-    let a = world.start(Settings {
-        priority: 9,
-        ..by_hand(1)
-    });
+    let by_hand = |n| Settings { auto: false, ..settings(n) };
+    let a = world.start(Settings { priority: 9, ..by_hand(1) });
     world.until("activating", |w| w.status(a).role == Role::Activating);
     let b = world.start(settings(2));
     world.until("standby", |w| w.status(b).role == Role::Standby);
     let token = world.status(a).token;
     let failed = coordha::error::Error::new(ErrorKind::ActivationFailed, "no disk");
-    world
-        .ask(
-            a,
-            Request::ActivationDone {
-                token,
-                result: Err(failed),
-            },
-        )
-        .unwrap();
+    world.ask(a, Request::ActivationDone { token, result: Err(failed) }).unwrap();
     assert!(!world.holds(a));
-    let late = world.ask(
-        a,
-        Request::ActivationDone {
-            token,
-            result: Ok(()),
-        },
-    );
+    let late = world.ask(a, Request::ActivationDone { token, result: Ok(()) });
     assert_eq!(late.unwrap_err().kind(), ErrorKind::Fenced);
     world.ask(a, Request::DeactivationDone { token }).unwrap();
     let took = world.until("takeover", |w| w.holds(b));
@@ -343,10 +283,7 @@ fn a_failed_activation_leaves_the_turn_to_the_next() {
 #[test]
 fn an_exclusive_session_waits_for_the_holder_and_then_fails_with_its_address() {
     let mut world = World::new();
-    let exclusive = |n| Settings {
-        active_standby: false,
-        ..settings(n)
-    };
+    let exclusive = |n| Settings { active_standby: false, ..settings(n) };
     let a = world.start(exclusive(1));
     world.until("active", |w| w.holds(a));
     let b = world.start(exclusive(2));
@@ -363,18 +300,12 @@ fn an_exclusive_session_waits_for_the_holder_and_then_fails_with_its_address() {
 #[test]
 fn an_exclusive_session_restarts_on_its_address_after_a_kill() {
     let mut world = World::new();
-    let exclusive = |n| Settings {
-        active_standby: false,
-        ..settings(n)
-    };
+    let exclusive = |n| Settings { active_standby: false, ..settings(n) };
     let a = world.start(exclusive(1));
     world.until("active", |w| w.holds(a));
     world.pass(3000 * MS);
     world.kill(a);
-    let b = world.start(Settings {
-        address: "10.0.0.1:53100".into(),
-        ..exclusive(2)
-    });
+    let b = world.start(Settings { address: "10.0.0.1:53100".into(), ..exclusive(2) });
     let took = world.until("active again", |w| w.holds(b));
     assert!(took < 1400 * MS, "{took:?}");
 }
@@ -396,9 +327,7 @@ fn garbage_in_the_next_server_id_ends_the_session_with_its_key() {
 #[test]
 fn a_resigned_session_stands_by_and_the_other_takes_over() {
     let (mut world, a, b) = pair();
-    world
-        .ask(a, Request::Resign { standby: 5000 * MS })
-        .unwrap();
+    world.ask(a, Request::Resign { standby: 5000 * MS }).unwrap();
     let took = world.until("takeover", |w| w.holds(b));
     assert!(took < 10 * MS, "{took:?}");
     assert_eq!(world.status(a).role, Role::Standby);
@@ -428,28 +357,17 @@ fn a_compacted_store_is_waited_for_and_a_strangers_put_is_taken_after_the_wait()
 #[test]
 fn a_vacant_record_of_one_who_knew_less_does_not_shorten_the_wait() {
     let mut world = World::new();
-    let long = Settings {
-        hold: 4000 * MS,
-        ..settings(1)
-    };
+    let long = Settings { hold: 4000 * MS, ..settings(1) };
     let a = world.start(long);
     world.until("active", |w| w.holds(a));
     let b = world.start(settings(2));
     world.until("standby", |w| w.status(b).role == Role::Standby);
     world.pass(5000 * MS);
     world.nodes[a].watch_silent = true;
-    world.fate = Box::new(move |node, _| {
-        if node == a {
-            Fate::LoseRequest
-        } else {
-            Fate::Answer
-        }
-    });
+    world.fate = Box::new(move |node, _| if node == a { Fate::LoseRequest } else { Fate::Answer });
     world.write(Op::delete(ACTIVE));
-    let vacant = format!(
-        r#"{{"State":"vacant","Token":0,"HoldMs":1000,"Renewals":0,"SessionID":"{:032x}","ServerID":0}}"#,
-        0
-    );
+    let vacant =
+        format!(r#"{{"State":"vacant","Token":0,"HoldMs":1000,"Renewals":0,"SessionID":"{:032x}","ServerID":0}}"#, 0);
     world.write(Op::put(TERM, vacant, 0));
     // The world fails where two hold the role at once.
     let took = world.until("takeover", |w| w.holds(b));

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use coordha::election::{
-    Election, Event, Input, Output, Process, Reply, Request, RequestId, Settings, Status,
-    StoreRequest, Time, WatchId,
+    Election, Event, Input, Output, Process, Reply, Request, RequestId, Settings, Status, StoreRequest, Time, WatchId,
 };
 use coordha::kv::{Op, Revision, Txn, WatchItem};
 use coordha::store::sim::SimState;
@@ -151,9 +150,7 @@ impl World {
                 Reply::Revoked(Ok(()))
             }
             StoreRequest::Txn(txn) => Reply::Txn(self.store.apply_txn(txn)),
-            StoreRequest::First { key } => {
-                Reply::First(Ok(self.store.first_event(key).unwrap_or(None)))
-            }
+            StoreRequest::First { key } => Reply::First(Ok(self.store.first_event(key).unwrap_or(None))),
         }
     }
 
@@ -170,26 +167,16 @@ impl World {
                 Err(revision) => WatchItem::Compacted { revision },
             };
             node.watch = Some((id, self.store.revision() + 1));
-            self.replies
-                .push((self.now + self.delay, n, Input::Watch { id, item }));
+            self.replies.push((self.now + self.delay, n, Input::Watch { id, item }));
         }
     }
 
     fn next_time(&self) -> Option<Time> {
-        let timers = self
-            .nodes
-            .iter()
-            .filter(|n| n.alive)
-            .filter_map(|n| n.core.next_timer());
+        let timers = self.nodes.iter().filter(|n| n.alive).filter_map(|n| n.core.next_timer());
         let requests = self.requests.iter().map(|r| r.0);
         let replies = self.replies.iter().map(|r| r.0);
         let lease = self.store.next_expiry().map(Time);
-        timers
-            .chain(requests)
-            .chain(replies)
-            .chain(lease)
-            .min()
-            .map(|t| t.max(self.now))
+        timers.chain(requests).chain(replies).chain(lease).min().map(|t| t.max(self.now))
     }
 
     /// Does the next thing; false: nothing will ever happen again.
@@ -207,8 +194,7 @@ impl World {
                 fate => {
                     let reply = self.apply(&request);
                     if fate == Fate::Answer {
-                        self.replies
-                            .push((at + self.delay, n, Input::Reply { id, reply }));
+                        self.replies.push((at + self.delay, n, Input::Reply { id, reply }));
                     }
                 }
             }
@@ -252,19 +238,13 @@ impl World {
 
     /// Somebody else writes to the store.
     pub(crate) fn write(&mut self, op: Op) {
-        let txn = Txn {
-            success: vec![op],
-            ..Txn::default()
-        };
+        let txn = Txn { success: vec![op], ..Txn::default() };
         self.store.apply_txn(&txn).unwrap();
         self.notify();
     }
 
     pub(crate) fn revoke_lease_of(&mut self, node: usize) {
-        let key = format!(
-            "by-dev/meta/session/rootcoord-{}",
-            self.status(node).server_id
-        );
+        let key = format!("by-dev/meta/session/rootcoord-{}", self.status(node).server_id);
         let lease = self.store.get(key.as_bytes()).unwrap().lease;
         self.store.revoke(lease);
         self.notify();

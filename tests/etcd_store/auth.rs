@@ -16,10 +16,7 @@ const VERSIONS: [Version; 3] = [Version::V3_4, Version::V3_6, Version::V3_7];
 
 fn store(etcd: &Etcd, user: &str, password: &str) -> EtcdStore {
     let mut options = EtcdOptions::new(etcd.endpoints());
-    options.credentials = Some(Credentials {
-        user: user.into(),
-        password: password.into(),
-    });
+    options.credentials = Some(Credentials { user: user.into(), password: password.into() });
     EtcdStore::new(&options).unwrap()
 }
 
@@ -31,10 +28,7 @@ fn dead_tokens(etcd: &Etcd) -> usize {
 #[tokio::test]
 async fn user_with_the_right_password_is_let_in() {
     for version in VERSIONS {
-        let etcd = Etcd::builder()
-            .version(version)
-            .root_password("secret")
-            .start();
+        let etcd = Etcd::builder().version(version).root_password("secret").start();
         let store = store(&etcd, "root", "secret");
         let revision = put(&store, "k").await;
         let mut watch = watch(&store, "k", revision).await;
@@ -49,15 +43,8 @@ async fn user_with_the_right_password_is_let_in() {
 #[tokio::test]
 async fn wrong_password_and_no_user_are_refused() {
     for version in VERSIONS {
-        let etcd = Etcd::builder()
-            .version(version)
-            .root_password("secret")
-            .start();
-        for store in [
-            store(&etcd, "root", "wrong"),
-            store(&etcd, "nobody", "secret"),
-            crate::store(etcd.endpoints()),
-        ] {
+        let etcd = Etcd::builder().version(version).root_password("secret").start();
+        for store in [store(&etcd, "root", "wrong"), store(&etcd, "nobody", "secret"), crate::store(etcd.endpoints())] {
             let error = try_put(&store, "k", LIMIT).await.unwrap_err();
             assert!(matches!(error, StoreError::Auth(_)), "{error:?}");
         }
@@ -67,19 +54,9 @@ async fn wrong_password_and_no_user_are_refused() {
 #[tokio::test]
 async fn user_may_do_what_its_role_allows_and_no_more() {
     for version in VERSIONS {
-        let etcd = Etcd::builder()
-            .version(version)
-            .root_password("secret")
-            .start();
+        let etcd = Etcd::builder().version(version).root_password("secret").start();
         etcd.ctl(&["role", "add", "own"]);
-        etcd.ctl(&[
-            "role",
-            "grant-permission",
-            "own",
-            "readwrite",
-            "own/",
-            "--prefix",
-        ]);
+        etcd.ctl(&["role", "grant-permission", "own", "readwrite", "own/", "--prefix"]);
         etcd.ctl(&["user", "add", "alice:pw"]);
         etcd.ctl(&["user", "grant-role", "alice", "own"]);
         let store = store(&etcd, "alice", "pw");
@@ -90,10 +67,7 @@ async fn user_may_do_what_its_role_allows_and_no_more() {
         let mut other = watch(&store, "other", revision).await;
         assert_eq!(next(&mut own).await, WatchItem::Started);
         let item = next(&mut other).await;
-        assert!(
-            matches!(item, WatchItem::Failed(StoreError::Permission(_))),
-            "{item:?}"
-        );
+        assert!(matches!(item, WatchItem::Failed(StoreError::Permission(_))), "{item:?}");
         assert_eq!(other.recv().await, None);
         assert_eq!(changes(&mut own).await, [revision]);
         // The refusal has cost nobody else anything.
@@ -117,10 +91,7 @@ async fn restarted(mut etcd: Etcd) -> Etcd {
 #[tokio::test]
 async fn dead_token_is_replaced_for_every_kind_of_request() {
     for version in VERSIONS {
-        let etcd = Etcd::builder()
-            .version(version)
-            .root_password("secret")
-            .start();
+        let etcd = Etcd::builder().version(version).root_password("secret").start();
         let stores: Vec<_> = (0..5).map(|_| store(&etcd, "root", "secret")).collect();
         for store in &stores {
             put(store, "k").await;
@@ -135,44 +106,24 @@ async fn dead_token_is_replaced_for_every_kind_of_request() {
         let mut restarted = watch(&stores[4], "k", 1).await;
         // A watch says so by ending; the next one has a new token.
         if let WatchItem::Failed(error) = next(&mut restarted).await {
-            assert!(
-                matches!(error, StoreError::Auth(_) | StoreError::Permission(_)),
-                "{error:?}"
-            );
+            assert!(matches!(error, StoreError::Auth(_) | StoreError::Permission(_)), "{error:?}");
             restarted = watch(&stores[4], "k", 1).await;
             assert_eq!(next(&mut restarted).await, WatchItem::Started);
         }
-        assert!(
-            dead_tokens(&etcd) > before,
-            "{version:?} has refused a dead token"
-        );
+        assert!(dead_tokens(&etcd) > before, "{version:?} has refused a dead token");
     }
 }
 
 #[tokio::test]
 async fn f35_token_that_expired_costs_no_lease() {
     for version in VERSIONS {
-        let etcd = Etcd::builder()
-            .version(version)
-            .root_password("secret")
-            .token_ttl_s(1)
-            .start();
-        let (idle, other) = (
-            store(&etcd, "root", "secret"),
-            store(&etcd, "root", "secret"),
-        );
+        let etcd = Etcd::builder().version(version).root_password("secret").token_ttl_s(1).start();
+        let (idle, other) = (store(&etcd, "root", "secret"), store(&etcd, "root", "secret"));
         let lease = idle.grant(LIMIT, LIMIT).await.unwrap().lease;
-        let leased = |lease| Txn {
-            success: vec![Op::put("k", "x", lease)],
-            ..Txn::default()
-        };
+        let leased = |lease| Txn { success: vec![Op::put("k", "x", lease)], ..Txn::default() };
         let revision = idle.txn(leased(lease), LIMIT).await.unwrap().revision;
         // While a lease of 4 s ends by itself, a token of 1 s that is not used dies.
-        let clock = other
-            .grant(Duration::from_secs(4), LIMIT)
-            .await
-            .unwrap()
-            .lease;
+        let clock = other.grant(Duration::from_secs(4), LIMIT).await.unwrap().lease;
         let mut ended = watch(&other, "k", revision + 2).await;
         assert_eq!(next(&mut ended).await, WatchItem::Started);
         let mut tick = leased(clock);
@@ -183,10 +134,7 @@ async fn f35_token_that_expired_costs_no_lease() {
         let before = dead_tokens(&etcd);
         assert_ne!(idle.keepalive(lease, LIMIT).await.unwrap().ttl_ms, 0);
         assert_eq!(get(&idle, "k").await.map(|kv| kv.lease), Some(lease));
-        assert!(
-            dead_tokens(&etcd) > before,
-            "{version:?} has refused a dead token"
-        );
+        assert!(dead_tokens(&etcd) > before, "{version:?} has refused a dead token");
     }
 }
 
@@ -195,23 +143,13 @@ async fn changed_password_is_an_error_and_the_old_one_works_again() {
     let etcd = Etcd::builder().root_password("secret").start();
     etcd.ctl(&["user", "add", "alice:pw"]);
     etcd.ctl(&["role", "add", "all"]);
-    etcd.ctl(&[
-        "role",
-        "grant-permission",
-        "all",
-        "readwrite",
-        "",
-        "--prefix",
-    ]);
+    etcd.ctl(&["role", "grant-permission", "all", "readwrite", "", "--prefix"]);
     etcd.ctl(&["user", "grant-role", "alice", "all"]);
     let store = store(&etcd, "alice", "pw");
     put(&store, "k").await;
     etcd.ctl(&["user", "delete", "alice"]);
     let error = try_put(&store, "k", LIMIT).await.unwrap_err();
-    assert!(
-        matches!(error, StoreError::Auth(_) | StoreError::Permission(_)),
-        "{error:?}"
-    );
+    assert!(matches!(error, StoreError::Auth(_) | StoreError::Permission(_)), "{error:?}");
     etcd.ctl(&["user", "add", "alice:pw"]);
     etcd.ctl(&["user", "grant-role", "alice", "all"]);
     put(&store, "k").await;
@@ -232,18 +170,12 @@ async fn user_is_kept_ready_where_etcd_asks_for_none_yet() {
 
 #[tokio::test]
 async fn login_that_takes_longer_than_a_request_may_is_finished() {
-    let etcd = Etcd::builder()
-        .argument("--bcrypt-cost=14")
-        .root_password("secret")
-        .start();
+    let etcd = Etcd::builder().argument("--bcrypt-cost=14").root_password("secret").start();
     let store = store(&etcd, "root", "secret");
     let limit = Duration::from_millis(50);
     let first = try_put(&store, "k", limit).await;
     assert!(matches!(first, Err(StoreError::Unknown(_))), "{first:?}");
-    until_async("the login is done behind the requests", async || {
-        try_put(&store, "k", limit).await.ok()
-    })
-    .await;
+    until_async("the login is done behind the requests", async || try_put(&store, "k", limit).await.ok()).await;
 }
 
 /// Passwords checked so far.
@@ -265,12 +197,7 @@ async fn many_requests_share_one_login() {
             let store = store.clone();
             requests.spawn(async move { try_put(&store, "k", LIMIT).await.is_ok() });
         }
-        let done = requests
-            .join_all()
-            .await
-            .into_iter()
-            .filter(|ok| *ok)
-            .count();
+        let done = requests.join_all().await.into_iter().filter(|ok| *ok).count();
         assert_eq!(done, if password == "secret" { MANY } else { 0 });
         let logins = logins(&etcd) - before;
         assert!((1.0..=10.0).contains(&logins), "{logins} logins");

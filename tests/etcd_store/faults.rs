@@ -28,15 +28,9 @@ async fn unreachable_cluster_is_an_error_that_names_the_endpoint() {
     let StoreError::Unavailable(why) = &error else {
         panic!("{error:?}");
     };
-    assert!(
-        why.contains(&one.address()) && why.contains(&two.address()),
-        "{why}"
-    );
+    assert!(why.contains(&one.address()) && why.contains(&two.address()), "{why}");
     let error = hangs_never(store.watch(vec![coordha::kv::KeyRange::key("k")], 1, LIMIT)).await;
-    assert!(
-        matches!(error, Err(StoreError::Unavailable(_))),
-        "{error:?}"
-    );
+    assert!(matches!(error, Err(StoreError::Unavailable(_))), "{error:?}");
 }
 
 #[tokio::test]
@@ -47,8 +41,7 @@ async fn endpoint_that_never_answers_costs_one_limit_and_is_left() {
     let deaf = deaf.local_addr().unwrap().to_string();
     let requests = 4;
     for request in 0..requests {
-        let deaf =
-            TcpListener::bind("127.0.0.1:0").map(|listener| (listener.local_addr(), listener));
+        let deaf = TcpListener::bind("127.0.0.1:0").map(|listener| (listener.local_addr(), listener));
         let (address, _listener) = deaf.unwrap();
         let store = store(vec![address.unwrap().to_string(), etcd.endpoint(0)]);
         let ranges = vec![coordha::kv::KeyRange::key("k")];
@@ -58,10 +51,7 @@ async fn endpoint_that_never_answers_costs_one_limit_and_is_left() {
             2 => try_put(&store, "k", SHORT).await.map(|_| ()),
             _ => hangs_never(store.watch(ranges, 1, SHORT)).await.map(|_| ()),
         };
-        assert!(
-            matches!(failed, Err(StoreError::Unknown(_))),
-            "{request}: {failed:?}"
-        );
+        assert!(matches!(failed, Err(StoreError::Unknown(_))), "{request}: {failed:?}");
         put(&store, "k").await;
         assert_eq!(store.health().endpoint, etcd.endpoint(0));
     }
@@ -81,10 +71,7 @@ async fn server_that_is_no_etcd_gets_an_error() {
     let store = store(vec![address]);
     for _ in 0..3 {
         let error = try_put(&store, "k", LIMIT).await.unwrap_err();
-        assert!(
-            matches!(error, StoreError::Unknown(_) | StoreError::Unavailable(_)),
-            "{error:?}"
-        );
+        assert!(matches!(error, StoreError::Unknown(_) | StoreError::Unavailable(_)), "{error:?}");
     }
 }
 
@@ -100,10 +87,7 @@ async fn lost_reply_leaves_the_outcome_open_and_nothing_is_repeated() {
     let written = until_async("the request arrives", async || get(&beside, "k").await).await;
     proxy.forward();
     // The connection, which has lost bytes, is reset; that may hit this write, too.
-    until_async("the connection is made anew", async || {
-        try_put(&through, "other", LIMIT).await.ok()
-    })
-    .await;
+    until_async("the connection is made anew", async || try_put(&through, "other", LIMIT).await.ok()).await;
     assert_eq!(get(&beside, "k").await, Some(written), "once");
 }
 
@@ -116,9 +100,7 @@ async fn late_answer_to_a_keepalive_is_not_taken_for_that_of_the_next() {
     assert_ne!(through.keepalive(lease, LIMIT).await.unwrap().ttl_ms, 0);
     proxy.hold_replies();
     for _ in 0..3 {
-        let error = hangs_never(through.keepalive(lease, SHORT))
-            .await
-            .unwrap_err();
+        let error = hangs_never(through.keepalive(lease, SHORT)).await.unwrap_err();
         assert!(matches!(error, StoreError::Unknown(_)), "{error:?}");
     }
     beside.revoke(lease, LIMIT).await.unwrap();
@@ -165,18 +147,12 @@ async fn killed_member_is_left_for_another() {
     let mut etcd = Etcd::builder().members(3).start();
     let store = store(etcd.endpoints());
     let revision = put(&store, "k").await;
-    let used = etcd
-        .endpoints()
-        .iter()
-        .position(|e| *e == store.health().endpoint)
-        .unwrap();
+    let used = etcd.endpoints().iter().position(|e| *e == store.health().endpoint).unwrap();
     let mut before = watch(&store, "k", revision + 1).await;
     assert_eq!(next(&mut before).await, WatchItem::Started);
     etcd.kill(used);
     assert!(matches!(next(&mut before).await, WatchItem::Failed(_)));
-    let written = until_async("another member takes the write", async || {
-        try_put(&store, "k", LIMIT).await.ok()
-    });
+    let written = until_async("another member takes the write", async || try_put(&store, "k", LIMIT).await.ok());
     let written = written.await;
     let mut after = watch(&store, "k", revision + 1).await;
     assert_eq!(next(&mut after).await, WatchItem::Started);
@@ -197,19 +173,9 @@ async fn frozen_leader_is_left_for_another() {
     etcd.pause(leader);
     let failed = hangs_never(store.keepalive(lease, SHORT)).await;
     assert!(matches!(failed, Err(StoreError::Unknown(_))), "{failed:?}");
-    assert_ne!(
-        store.health().endpoint,
-        etcd.endpoint(leader),
-        "the next request goes elsewhere"
-    );
-    until_async("the new leader takes the write", async || {
-        try_put(&store, "k", SHORT).await.ok()
-    })
-    .await;
-    until_async("the new leader keeps the lease", async || {
-        hangs_never(store.keepalive(lease, SHORT)).await.ok()
-    })
-    .await;
+    assert_ne!(store.health().endpoint, etcd.endpoint(leader), "the next request goes elsewhere");
+    until_async("the new leader takes the write", async || try_put(&store, "k", SHORT).await.ok()).await;
+    until_async("the new leader keeps the lease", async || hangs_never(store.keepalive(lease, SHORT)).await.ok()).await;
     etcd.resume(leader);
 }
 
@@ -225,14 +191,8 @@ async fn follower_of_a_frozen_leader_cannot_exceed_the_limit() {
     // Whatever comes of each of these, it comes.
     let _ = hangs_never(store.keepalive(lease, SHORT)).await;
     let _ = try_put(&store, "k", SHORT).await;
-    until_async("the new leader takes the write", async || {
-        try_put(&store, "k", SHORT).await.ok()
-    })
-    .await;
-    until_async("the new leader keeps the lease", async || {
-        hangs_never(store.keepalive(lease, SHORT)).await.ok()
-    })
-    .await;
+    until_async("the new leader takes the write", async || try_put(&store, "k", SHORT).await.ok()).await;
+    until_async("the new leader keeps the lease", async || hangs_never(store.keepalive(lease, SHORT)).await.ok()).await;
     etcd.resume(leader);
 }
 
@@ -246,18 +206,12 @@ async fn member_without_a_quorum_says_so() {
     etcd.pause(1);
     etcd.pause(2);
     let item = next(&mut watch).await;
-    assert!(
-        matches!(item, WatchItem::Failed(StoreError::Unavailable(_))),
-        "{item:?}"
-    );
+    assert!(matches!(item, WatchItem::Failed(StoreError::Unavailable(_))), "{item:?}");
     let error = try_put(&store, "k", LIMIT).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     etcd.resume(1);
     etcd.resume(2);
-    until_async("the quorum takes the write", async || {
-        try_put(&store, "k", LIMIT).await.ok()
-    })
-    .await;
+    until_async("the quorum takes the write", async || try_put(&store, "k", LIMIT).await.ok()).await;
 }
 
 #[tokio::test]
@@ -290,10 +244,7 @@ async fn dropped_watch_is_ended_at_the_server() {
     assert_eq!(next(&mut dropped).await, WatchItem::Started);
     assert_eq!(etcd.metric(0, WATCHERS), Some(2.0));
     drop(dropped);
-    until_async("one watch is left", async || {
-        (etcd.metric(0, WATCHERS) == Some(1.0)).then_some(())
-    })
-    .await;
+    until_async("one watch is left", async || (etcd.metric(0, WATCHERS) == Some(1.0)).then_some(())).await;
     let revision = put(&store, "k").await;
     assert_eq!(changes(&mut kept).await, [revision]);
 }
@@ -306,10 +257,7 @@ async fn dropped_store_leaves_nothing_behind() {
     assert_eq!(next(&mut watch).await, WatchItem::Started);
     drop(store);
     assert_eq!(hangs_never(watch.recv()).await, None);
-    until_async("no watch is left", async || {
-        (etcd.metric(0, WATCHERS) == Some(0.0)).then_some(())
-    })
-    .await;
+    until_async("no watch is left", async || (etcd.metric(0, WATCHERS) == Some(0.0)).then_some(())).await;
 }
 
 #[tokio::test]

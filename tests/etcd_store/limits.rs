@@ -12,10 +12,7 @@ use crate::support::etcd::{Etcd, Version};
 use crate::{LIMIT, get, next, put, store};
 
 fn big_put(key: &str, bytes: usize) -> Txn {
-    Txn {
-        success: vec![Op::put(key, vec![b'v'; bytes], 0)],
-        ..Txn::default()
-    }
+    Txn { success: vec![Op::put(key, vec![b'v'; bytes], 0)], ..Txn::default() }
 }
 
 /// Only where the alarm was on before a request was sent is it certain that nothing of it was done; a write that crosses
@@ -23,10 +20,7 @@ fn big_put(key: &str, bytes: usize) -> Txn {
 #[tokio::test]
 async fn full_store_says_so_and_recovers() {
     for version in [Version::V3_4, Version::V3_6, Version::V3_7] {
-        let etcd = Etcd::builder()
-            .version(version)
-            .quota_bytes(4 << 20)
-            .start();
+        let etcd = Etcd::builder().version(version).quota_bytes(4 << 20).start();
         let store = store(etcd.endpoints());
         let lease = store.grant(LIMIT, LIMIT).await.unwrap().lease;
         put(&store, "small").await;
@@ -46,10 +40,7 @@ async fn full_store_says_so_and_recovers() {
         assert!(matches!(error, StoreError::NoSpace(_)), "{error:?}");
 
         assert_ne!(store.keepalive(lease, LIMIT).await.unwrap().ttl_ms, 0);
-        let delete = Txn {
-            success: vec![Op::delete("big")],
-            ..Txn::default()
-        };
+        let delete = Txn { success: vec![Op::delete("big")], ..Txn::default() };
         let revision = store.txn(delete, LIMIT).await.unwrap().revision;
         etcd.ctl(&["compact", "--physical", &revision.to_string()]);
         etcd.ctl(&["defrag"]);
@@ -65,15 +56,9 @@ async fn request_that_is_too_large_is_refused() {
         let store = store(etcd.endpoints());
         for bytes in [2_000_000, 20_000_000] {
             let error = store.txn(big_put("k", bytes), LIMIT).await.unwrap_err();
-            assert!(
-                matches!(error, StoreError::Invalid(_)),
-                "{bytes}: {error:?}"
-            );
+            assert!(matches!(error, StoreError::Invalid(_)), "{bytes}: {error:?}");
         }
-        let many = Txn {
-            success: (0..129).map(|n| Op::put(n.to_string(), "x", 0)).collect(),
-            ..Txn::default()
-        };
+        let many = Txn { success: (0..129).map(|n| Op::put(n.to_string(), "x", 0)).collect(), ..Txn::default() };
         let error = store.txn(many, LIMIT).await.unwrap_err();
         assert!(matches!(error, StoreError::Invalid(_)), "{error:?}");
         put(&store, "k").await;

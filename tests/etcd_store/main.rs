@@ -28,10 +28,7 @@ fn store(endpoints: Vec<String>) -> EtcdStore {
 }
 
 fn put_txn(key: &str, value: &str) -> Txn {
-    Txn {
-        success: vec![Op::put(key, value, 0)],
-        ..Txn::default()
-    }
+    Txn { success: vec![Op::put(key, value, 0)], ..Txn::default() }
 }
 
 async fn try_put(store: &EtcdStore, key: &str, limit: Duration) -> Result<TxnReply, StoreError> {

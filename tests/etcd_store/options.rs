@@ -26,22 +26,14 @@ fn wrong_values_are_named_with_their_key() {
     let mut times = EtcdOptions::new(["localhost:2379"]);
     times.connect_timeout = Duration::ZERO;
     let mut user = EtcdOptions::new(["localhost:2379"]);
-    user.credentials = Some(Credentials {
-        user: String::new(),
-        password: "secret".into(),
-    });
-    for (options, key) in [
-        (endpoints, "store.url"),
-        (times, "store.etcd.connect_timeout_ms"),
-        (user, "store.etcd.user"),
-    ] {
+    user.credentials = Some(Credentials { user: String::new(), password: "secret".into() });
+    for (options, key) in
+        [(endpoints, "store.url"), (times, "store.etcd.connect_timeout_ms"), (user, "store.etcd.user")]
+    {
         let error = refused(&options);
         assert_eq!(error.kind(), ErrorKind::ConfigValue);
         assert_eq!(error.detail("key"), Some(key));
-        assert!(
-            error.message().contains(key) && error.message().contains("allowed:"),
-            "{error}"
-        );
+        assert!(error.message().contains(key) && error.message().contains("allowed:"), "{error}");
         assert!(!error.message().contains("secret"), "{error}");
     }
 }
@@ -83,44 +75,16 @@ fn certificates_that_cannot_be_used_are_named_with_their_key() {
     let garbage = client.cert.with_file_name("garbage.pem");
     std::fs::write(&garbage, "-----BEGIN CERTIFICATE-----\nno\n").unwrap();
     let missing = client.cert.with_file_name("missing.pem");
-    let (ca, cert, key) = (
-        "store.etcd.tls.ca",
-        "store.etcd.tls.cert",
-        "store.etcd.tls.key",
-    );
+    let (ca, cert, key) = ("store.etcd.tls.ca", "store.etcd.tls.cert", "store.etcd.tls.key");
     let name = "store.etcd.tls.server_name";
     let rows = [
-        (
-            files.with(|tls| tls.ca = missing.clone()),
-            ca,
-            "cannot be read",
-        ),
+        (files.with(|tls| tls.ca = missing.clone()), ca, "cannot be read"),
         (files.with(|tls| tls.ca = garbage.clone()), ca, "PEM"),
-        (
-            files.with(|tls| tls.ca = client.key.clone()),
-            ca,
-            "no certificate",
-        ),
-        (
-            files.with(|tls| tls.cert = Some(missing.clone())),
-            cert,
-            "cannot be read",
-        ),
-        (
-            files.with(|tls| tls.key = Some(client.cert.clone())),
-            key,
-            "no private key",
-        ),
-        (
-            files.with(|tls| tls.key = Some(other.client.key.clone())),
-            key,
-            "allowed:",
-        ),
-        (
-            files.with(|tls| tls.server_name = Some("no name".into())),
-            name,
-            "host name",
-        ),
+        (files.with(|tls| tls.ca = client.key.clone()), ca, "no certificate"),
+        (files.with(|tls| tls.cert = Some(missing.clone())), cert, "cannot be read"),
+        (files.with(|tls| tls.key = Some(client.cert.clone())), key, "no private key"),
+        (files.with(|tls| tls.key = Some(other.client.key.clone())), key, "allowed:"),
+        (files.with(|tls| tls.server_name = Some("no name".into())), name, "host name"),
     ];
     for (options, key, why) in rows {
         let error = refused(&options);

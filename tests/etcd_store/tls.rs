@@ -81,18 +81,12 @@ async fn client_must_show_its_certificate() {
 #[tokio::test]
 async fn common_name_of_the_certificate_is_the_user() {
     let authority = Authority::new();
-    let etcd = Etcd::builder()
-        .mutual_tls(&authority)
-        .root_password("secret")
-        .start();
+    let etcd = Etcd::builder().mutual_tls(&authority).root_password("secret").start();
     works(&options(&etcd, &authority, Some(&authority.client("root")))).await;
     let nobody = options(&etcd, &authority, Some(&authority.client("nobody")));
     let store = EtcdStore::new(&nobody).unwrap();
     let error = try_put(&store, "k", LIMIT).await.unwrap_err();
-    assert!(
-        matches!(error, StoreError::Auth(_) | StoreError::Permission(_)),
-        "{error:?}"
-    );
+    assert!(matches!(error, StoreError::Auth(_) | StoreError::Permission(_)), "{error:?}");
 }
 
 #[tokio::test]
@@ -125,10 +119,7 @@ async fn client_without_tls_gets_an_error() {
     let etcd = Etcd::builder().tls(&Authority::new()).start();
     let store = crate::store(etcd.endpoints());
     let error = try_put(&store, "k", LIMIT).await.unwrap_err();
-    assert!(
-        matches!(error, StoreError::Unknown(_) | StoreError::Unavailable(_)),
-        "{error:?}"
-    );
+    assert!(matches!(error, StoreError::Unknown(_) | StoreError::Unavailable(_)), "{error:?}");
 }
 
 #[tokio::test]
@@ -151,9 +142,7 @@ async fn handshake_that_hangs_is_given_up_for_another_endpoint() {
     // It takes connections, and nobody reads them.
     let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut options = options(&etcd, &authority, None);
-    options
-        .endpoints
-        .insert(0, deaf.local_addr().unwrap().to_string());
+    options.endpoints.insert(0, deaf.local_addr().unwrap().to_string());
     options.connect_timeout = SHORT;
     works(&options).await;
 }

@@ -3,8 +3,7 @@
 
 use coordha::election::{Input, Reply, RequestId, StoreRequest, WatchId};
 use coordha::kv::{
-    KeyRange, KeyValue, LeaseReply, Op, OpReply, StoreError, Target, Txn, TxnReply, WatchEvent,
-    WatchItem,
+    KeyRange, KeyValue, LeaseReply, Op, OpReply, StoreError, Target, Txn, TxnReply, WatchEvent, WatchItem,
 };
 
 use crate::names;
@@ -23,15 +22,8 @@ pub(crate) enum Want {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Write {
-    Put {
-        key: u8,
-        value: Value,
-        token: Slot,
-        lease: u8,
-    },
-    Delete {
-        key: u8,
-    },
+    Put { key: u8, value: Value, token: Slot, lease: u8 },
+    Delete { key: u8 },
 }
 
 /// What a branch of a transaction reads.
@@ -200,17 +192,11 @@ fn from_txn(txn: &Txn, values: &mut dyn Values) -> (Body, Vec<i64>) {
                 lease: *lease as u8,
             })
         }
-        Op::Delete(range) => Some(Write::Delete {
-            key: names::number(&range.start),
-        }),
+        Op::Delete(range) => Some(Write::Delete { key: names::number(&range.start) }),
         Op::Range { .. } => None,
     });
-    let body = Body::Txn {
-        compares,
-        success: writes.collect(),
-        shows: reads(&txn.success),
-        failure: reads(&txn.failure),
-    };
+    let body =
+        Body::Txn { compares, success: writes.collect(), shows: reads(&txn.success), failure: reads(&txn.failure) };
     (body, slots.0)
 }
 
@@ -228,13 +214,7 @@ fn reads(ops: &[Op]) -> Reads {
 }
 
 /// The input that a body is for a session: an answer to this request, or else what its watch brings.
-pub(crate) fn to_input(
-    body: &Body,
-    revisions: &[i64],
-    id: u64,
-    ttl_ms: u64,
-    values: &mut dyn Values,
-) -> Input {
+pub(crate) fn to_input(body: &Body, revisions: &[i64], id: u64, ttl_ms: u64, values: &mut dyn Values) -> Input {
     let real = |slot: Slot| match slot {
         0 => 0,
         n => revisions[n as usize - 1],
@@ -248,43 +228,26 @@ pub(crate) fn to_input(
         lease: item.lease.into(),
     };
     let reply = match body {
-        Body::Done {
-            succeeded,
-            at,
-            items,
-        } => Reply::Txn(Ok(TxnReply {
+        Body::Done { succeeded, at, items } => Reply::Txn(Ok(TxnReply {
             revision: real(*at),
             succeeded: *succeeded,
-            replies: vec![OpReply::Range {
-                kvs: items.iter().map(&mut key_value).collect(),
-                more: false,
-            }],
+            replies: vec![OpReply::Range { kvs: items.iter().map(&mut key_value).collect(), more: false }],
         })),
-        Body::Lease { lease, dead } => Reply::Lease(Ok(LeaseReply {
-            lease: (*lease).into(),
-            ttl_ms: if *dead { 0 } else { ttl_ms },
-        })),
+        Body::Lease { lease, dead } => {
+            Reply::Lease(Ok(LeaseReply { lease: (*lease).into(), ttl_ms: if *dead { 0 } else { ttl_ms } }))
+        }
         Body::Revoked => Reply::Revoked(Ok(())),
         Body::LeaseNotFound => Reply::Txn(Err(StoreError::LeaseNotFound)),
         Body::Unavailable => Reply::Txn(Err(StoreError::Unavailable(String::new()))),
         Body::Changes(changes) => {
             let events = changes.iter().map(|change| match change {
                 Change::Put(item) => WatchEvent::Put(key_value(item)),
-                Change::Delete { key, at } => WatchEvent::Delete {
-                    key: names::key(*key),
-                    revision: real(*at),
-                },
+                Change::Delete { key, at } => WatchEvent::Delete { key: names::key(*key), revision: real(*at) },
             });
             let item = WatchItem::Events(events.collect());
-            return Input::Watch {
-                id: WatchId(id),
-                item,
-            };
+            return Input::Watch { id: WatchId(id), item };
         }
         request => panic!("{request:?} is no answer"),
     };
-    Input::Reply {
-        id: RequestId(id),
-        reply,
-    }
+    Input::Reply { id: RequestId(id), reply }
 }

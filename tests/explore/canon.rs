@@ -56,10 +56,7 @@ fn is_news(seat: &Seat, lab: &mut Lab, mail: &Mail) -> bool {
     let (notice, tick) = (In::Changes(mail.part), In::Tick);
     let shown = lab.step(at, &seat.part, &notice);
     let ticked = lab.step(at, &seat.part, &tick);
-    !same(
-        (&shown, &notice.all(&seat.part).list()),
-        (&ticked, &tick.all(&seat.part).list()),
-    )
+    !same((&shown, &notice.all(&seat.part).list()), (&ticked, &tick.all(&seat.part).list()))
 }
 
 fn same(a: (&Arc<Outcome>, &RevList), b: (&Arc<Outcome>, &RevList)) -> bool {
@@ -72,10 +69,7 @@ fn same(a: (&Arc<Outcome>, &RevList), b: (&Arc<Outcome>, &RevList)) -> bool {
         && x.watch.is_none()
         && y.watch.is_none()
         && equal(&x.revs, &y.revs)
-        && x.sends
-            .iter()
-            .zip(&y.sends)
-            .all(|(s, t)| (s.lane, s.body) == (t.lane, t.body) && equal(&s.revs, &t.revs))
+        && x.sends.iter().zip(&y.sends).all(|(s, t)| (s.lane, s.body) == (t.lane, t.body) && equal(&s.revs, &t.revs))
 }
 
 /// Numbers up to this are for what one session alone remembers.
@@ -137,26 +131,17 @@ fn renumber(state: &mut State, lab: &mut Lab) {
         stale.push(private);
     }
     for (i, shape) in shapes.iter().enumerate() {
-        let names = Names {
-            live,
-            stale: stale[i],
-        };
+        let names = Names { live, stale: stale[i] };
         state.seats[i].part = renumber_seat(state, lab, i, shape, names);
     }
-    let names = Names {
-        live,
-        stale: Revs::default(),
-    };
+    let names = Names { live, stale: Revs::default() };
     for cell in state.cells.iter_mut().flatten() {
         for r in [&mut cell.token, &mut cell.created, &mut cell.modified] {
             *r = names.of(*r);
         }
     }
     for mail in &mut state.mail {
-        mail.part
-            .revs_mut()
-            .iter_mut()
-            .for_each(|r| *r = names.of(*r));
+        mail.part.revs_mut().iter_mut().for_each(|r| *r = names.of(*r));
     }
     state.mail.sort_unstable();
     state.mail.dedup();
@@ -201,17 +186,12 @@ fn renumber_seat(state: &State, lab: &mut Lab, i: usize, shape: &Shape, names: N
     let [mut members, mut owner, mut term, mut tokens] = [Revs::default(); 4];
     for mail in state.mail.iter().filter(|m| m.seat as usize == i) {
         let shows = lab.shows(mail.part.shape);
-        for (with, slots) in [&mut members, &mut owner, &mut term, &mut tokens]
-            .into_iter()
-            .zip(&*shows)
-        {
+        for (with, slots) in [&mut members, &mut owner, &mut term, &mut tokens].into_iter().zip(&*shows) {
             with.add(slots.iter().map(|slot| mail.part.at(*slot)));
         }
     }
     owner.add(marked(part, shape, |mark| mark == Mark::Token));
-    tokens.add(marked(part, shape, |mark| {
-        matches!(mark, Mark::Token | Mark::Active)
-    }));
+    tokens.add(marked(part, shape, |mark| matches!(mark, Mark::Token | Mark::Active)));
     let active = state.cells[ACTIVE as usize].as_ref();
     tokens.add(active.map(|cell| cell.modified));
     assert!(shape.marks.len() <= 2 * MOST);
@@ -231,13 +211,8 @@ fn renumber_seat(state: &State, lab: &mut Lab, i: usize, shape: &Shape, names: N
         all.add([*new]);
     }
     let new = &mut new[..shape.marks.len()];
-    new.iter_mut()
-        .for_each(|r| *r = if *r == 0 { 0 } else { all.rank(*r) });
+    new.iter_mut().for_each(|r| *r = if *r == 0 { 0 } else { all.rank(*r) });
     let same = new.iter().zip(&shape.marks).all(|(r, (_, slot))| r == slot);
-    let number = if same {
-        part.shape
-    } else {
-        lab.renumber(i, part.shape, new)
-    };
+    let number = if same { part.shape } else { lab.renumber(i, part.shape, new) };
     Part::new(number, all.iter())
 }

@@ -21,18 +21,10 @@ pub(crate) enum User {
 impl User {
     pub(crate) fn with(self, token: i64) -> Request {
         match self {
-            Self::Ready => Request::ActivationDone {
-                token,
-                result: Ok(()),
-            },
-            Self::Failed => Request::ActivationDone {
-                token,
-                result: Err(Error::new(ErrorKind::ActivationFailed, "")),
-            },
+            Self::Ready => Request::ActivationDone { token, result: Ok(()) },
+            Self::Failed => Request::ActivationDone { token, result: Err(Error::new(ErrorKind::ActivationFailed, "")) },
             Self::Left => Request::DeactivationDone { token },
-            Self::Resign => Request::Resign {
-                standby: std::time::Duration::ZERO,
-            },
+            Self::Resign => Request::Resign { standby: std::time::Duration::ZERO },
             Self::Stop => Request::Stop,
         }
     }
@@ -54,10 +46,7 @@ pub(crate) enum In {
 
 impl In {
     pub(crate) fn watch_failure() -> Input {
-        Input::Watch {
-            id: WatchId(WATCH),
-            item: WatchItem::Failed(StoreError::Unavailable(String::new())),
-        }
+        Input::Watch { id: WatchId(WATCH), item: WatchItem::Failed(StoreError::Unavailable(String::new())) }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -98,11 +87,8 @@ impl In {
 
     /// The ranks of the session's revisions, and of the input's own, among both together.
     pub(crate) fn joint(&self, part: &Part, all: Revs) -> Joint {
-        let mut joint = Joint {
-            ranks: [0; 2 * MOST],
-            own: part.revs().len(),
-            len: part.revs().len() + self.revs().len(),
-        };
+        let mut joint =
+            Joint { ranks: [0; 2 * MOST], own: part.revs().len(), len: part.revs().len() + self.revs().len() };
         let revs = part.revs().iter().chain(self.revs());
         for (rank, rev) in joint.ranks.iter_mut().zip(revs) {
             *rank = all.rank(*rev);

@@ -96,10 +96,7 @@ struct Table<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self {
-            by_print: ByPrint::default(),
-            all: Vec::new(),
-        }
+        Self { by_print: ByPrint::default(), all: Vec::new() }
     }
 }
 
@@ -249,14 +246,7 @@ impl Lab {
         Arc::clone(&self.outcomes[number])
     }
 
-    fn run(
-        &mut self,
-        seat: usize,
-        part: &Part,
-        input: &In,
-        own: &[Rev],
-        message: &[Rev],
-    ) -> Outcome {
+    fn run(&mut self, seat: usize, part: &Part, input: &In, own: &[Rev], message: &[Rev]) -> Outcome {
         let shape = Arc::clone(self.shape(part.shape));
         let mut numbers = Numbers::new(|_, r: i64| BASE + i64::from(own[r as usize - 1]));
         let mut election = shape.election.normal(NOW, HORIZON, &mut numbers);
@@ -287,13 +277,7 @@ impl Lab {
     }
 
     /// Takes the outputs of a session, and its normal form.
-    fn take_outcome(
-        &mut self,
-        mut election: Election,
-        now: Time,
-        seat: usize,
-        refused: bool,
-    ) -> Outcome {
+    fn take_outcome(&mut self, mut election: Election, now: Time, seat: usize, refused: bool) -> Outcome {
         let mut sends = Vec::new();
         let mut ids = Vec::new();
         let (mut watch, mut activate) = (None, None);
@@ -321,25 +305,11 @@ impl Lab {
             }
         }
         let (shape, revisions, kept) = self.normal(&election, now, seat, &ids);
-        Outcome {
-            shape,
-            revs: revisions.into_iter().map(rank).collect(),
-            kept,
-            sends,
-            watch,
-            activate,
-            refused,
-        }
+        Outcome { shape, revs: revisions.into_iter().map(rank).collect(), kept, sends, watch, activate, refused }
     }
 
     /// The normal form of a session: its shape, its revisions, and the lanes whose request it already waited for.
-    fn normal(
-        &mut self,
-        election: &Election,
-        now: Time,
-        seat: usize,
-        ids: &[(u64, u64)],
-    ) -> (u32, Vec<i64>, u8) {
+    fn normal(&mut self, election: &Election, now: Time, seat: usize, ids: &[(u64, u64)]) -> (u32, Vec<i64>, u8) {
         let tick = self.plan.tick(seat);
         let mut collect = Numbers::new(|_, r| r);
         collect.ids = ids;
@@ -433,25 +403,14 @@ struct Numbers<'a, F> {
 
 impl<F: FnMut(Mark, i64) -> i64> Numbers<'_, F> {
     fn new(map: F) -> Self {
-        Self {
-            map,
-            ids: &[],
-            tick: Duration::from_millis(1),
-            met: Vec::new(),
-            kept: 0,
-            lanes: 0,
-        }
+        Self { map, ids: &[], tick: Duration::from_millis(1), met: Vec::new(), kept: 0, lanes: 0 }
     }
 }
 
 impl<F: FnMut(Mark, i64) -> i64> Renumber for Numbers<'_, F> {
     fn revision(&mut self, mark: Mark, revision: i64) -> i64 {
         self.met.push((mark, revision));
-        if revision == 0 {
-            0
-        } else {
-            (self.map)(mark, revision)
-        }
+        if revision == 0 { 0 } else { (self.map)(mark, revision) }
     }
 
     fn id(&mut self, id: u64) -> u64 {
@@ -475,10 +434,6 @@ impl<F: FnMut(Mark, i64) -> i64> Renumber for Numbers<'_, F> {
     }
     /// All pauses are shorter than a tick: they may be over at once.
     fn pause(&mut self, pause: Duration) -> Duration {
-        if pause > NEVER / 2 {
-            NEVER
-        } else {
-            Duration::ZERO
-        }
+        if pause > NEVER / 2 { NEVER } else { Duration::ZERO }
     }
 }

@@ -55,12 +55,7 @@ fn main() -> ExitCode {
 
 fn search(plan: Plan, states: usize, workers: usize) -> Found {
     let plan = Arc::new(plan);
-    let limits = Limits {
-        states,
-        depth: usize::MAX,
-        workers,
-        chatty: false,
-    };
+    let limits = Limits { states, depth: usize::MAX, workers, chatty: false };
     let found = Search::new(&plan, limits).unwrap().run();
     if let Some(broken) = found.breach.as_ref().filter(|_| plan.flaw.is_none()) {
         trace::print(&plan, broken);
@@ -135,18 +130,12 @@ fn full(sessions: usize, states: Option<usize>, seed: u64) -> ExitCode {
 }
 
 fn code(good: bool) -> ExitCode {
-    if good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Whether the known-bad variants are caught.
 fn bad(name: &str, states: usize) -> ExitCode {
-    let flaws = Flaw::ALL
-        .iter()
-        .filter(|f| name == "all" || f.name() == name);
+    let flaws = Flaw::ALL.iter().filter(|f| name == "all" || f.name() == name);
     let mut missed = 0;
     let mut known = 0;
     for flaw in flaws {
@@ -160,11 +149,7 @@ fn bad(name: &str, states: usize) -> ExitCode {
 fn is_caught(flaw: Flaw, states: usize) -> bool {
     let found = search(suite::against(flaw), states, 2);
     let caught = found.breach.is_some();
-    let at = if caught {
-        format!("caught_at_depth={}", found.depth)
-    } else {
-        "caught=no".into()
-    };
+    let at = if caught { format!("caught_at_depth={}", found.depth) } else { "caught=no".into() };
     println!("bad variant={} {at} states={}", flaw.name(), found.states);
     caught
 }

@@ -11,9 +11,7 @@ use crate::input::{In, User};
 use crate::lab::{Lab, Outcome};
 use crate::names::{ACTIVE, CLIENTS, ID, KEYS, MEMBER, TERM};
 use crate::plan::{ALWAYS, Fault};
-use crate::state::{
-    LEASES_EACH, MILVUS_LEASE, Mail, Part, Post, Rev, Revs, SEATS, Seat, State, Top,
-};
+use crate::state::{LEASES_EACH, MILVUS_LEASE, Mail, Part, Post, Rev, Revs, SEATS, Seat, State, Top};
 use crate::store::{self, Breach};
 
 /// One thing that happens.
@@ -43,13 +41,7 @@ const NOBODY: u8 = u8::MAX;
 /// The start: all sessions are registered, one after the other, undisturbed.
 pub(crate) fn start(lab: &mut Lab) -> Result<State, Breach> {
     let plan = Arc::clone(&lab.plan);
-    let empty = Seat {
-        part: Part::new(0, []),
-        client: 0,
-        watching: false,
-        stopped: false,
-        app: 0,
-    };
+    let empty = Seat { part: Part::new(0, []), client: 0, watching: false, stopped: false, app: 0 };
     let mut state = State {
         seats: Vec::with_capacity(SEATS),
         cells: [None; KEYS],
@@ -66,11 +58,7 @@ pub(crate) fn start(lab: &mut Lab) -> Result<State, Breach> {
         sit(&mut state, lab, seat)?;
     }
     // What they have to tell each other about that is told.
-    while let Some(at) = state
-        .mail
-        .iter()
-        .position(|m| matches!(m.post, Post::Notice(_)))
-    {
+    while let Some(at) = state.mail.iter().position(|m| matches!(m.post, Post::Notice(_))) {
         let mail = state.mail.remove(at);
         step(&mut state, lab, mail.seat as usize, &In::Changes(mail.part));
     }
@@ -83,13 +71,7 @@ pub(crate) fn start(lab: &mut Lab) -> Result<State, Breach> {
 fn sit(state: &mut State, lab: &mut Lab, seat: usize) -> Result<(), Breach> {
     let client = state.clients;
     state.clients += 1;
-    state.seats[seat] = Seat {
-        part: Part::new(0, []),
-        client,
-        watching: false,
-        stopped: false,
-        app: 0,
-    };
+    state.seats[seat] = Seat { part: Part::new(0, []), client, watching: false, stopped: false, app: 0 };
     let outcome = lab.start(seat, client);
     take(state, lab, seat, &outcome, Revs::default());
     loop {
@@ -114,8 +96,7 @@ fn is_registration(body: &Body) -> bool {
     match body {
         Body::Grant => true,
         Body::Txn { success, shows, .. } => {
-            let registers =
-                |w: &Write| matches!(w, Write::Put { key, .. } if *key == ID || *key >= MEMBER);
+            let registers = |w: &Write| matches!(w, Write::Put { key, .. } if *key == ID || *key >= MEMBER);
             success.iter().all(registers) && (*shows != Reads::Nothing || !success.is_empty())
         }
         _ => false,
@@ -160,9 +141,7 @@ fn disown(state: &mut State, seat: usize, of: impl Fn(u8) -> bool) {
             _ => {}
         }
     }
-    state
-        .mail
-        .retain(|mail| mail.seat != NOBODY || mail.post == Post::Stray);
+    state.mail.retain(|mail| mail.seat != NOBODY || mail.post == Post::Stray);
 }
 
 fn unwatch(state: &mut State, seat: usize) {
@@ -208,12 +187,7 @@ pub(crate) fn successors(
 
 type Next = Vec<(Move, Result<State, Breach>)>;
 
-fn push(
-    next: &mut Next,
-    what: Move,
-    from: &State,
-    change: impl FnOnce(&mut State) -> Result<(), Breach>,
-) {
+fn push(next: &mut Next, what: Move, from: &State, change: impl FnOnce(&mut State) -> Result<(), Breach>) {
     let mut state = from.clone();
     let result = change(&mut state);
     next.push((what, result.map(|()| state)));
@@ -226,15 +200,7 @@ fn well(from: &State, lab: &mut Lab, next: &mut Next) {
         if let Post::Answer(lane) = mail.post {
             push(next, Move::Deliver(*mail), from, |s| {
                 s.mail.remove(i);
-                step(
-                    s,
-                    lab,
-                    seat,
-                    &In::Answer {
-                        lane,
-                        body: mail.part,
-                    },
-                );
+                step(s, lab, seat, &In::Answer { lane, body: mail.part });
                 Ok(())
             });
         }
@@ -290,9 +256,7 @@ fn pass_time(from: &State, lab: &mut Lab, next: &mut Next) {
             for (i, seat) in s.seats.iter_mut().enumerate() {
                 seat.part.shape = lab.age(i, seat.part.shape);
             }
-            s.left
-                .iter_mut()
-                .for_each(|left| *left = left.saturating_sub(1));
+            s.left.iter_mut().for_each(|left| *left = left.saturating_sub(1));
             Ok(())
         });
     }
@@ -305,11 +269,7 @@ fn is_due(state: &State, lab: &mut Lab, seat: usize) -> bool {
     let all = In::Tick.all(part).list();
     outcome.shape != part.shape
         || !outcome.sends.is_empty()
-        || !outcome
-            .revs
-            .iter()
-            .map(|r| all.at(*r))
-            .eq(part.revs().iter().copied())
+        || !outcome.revs.iter().map(|r| all.at(*r)).eq(part.revs().iter().copied())
 }
 
 /// The store does a request; where somebody waits for the answer, that is on its way then.
@@ -320,17 +280,9 @@ fn apply(state: &mut State, lab: &mut Lab, at: usize) -> Result<(), Breach> {
             state.mail.remove(at);
             let client = state.seats[mail.seat as usize].client;
             let part = store::apply(state, lab, &mail.part, client)?;
-            state.mail.push(Mail {
-                post: Post::Answer(lane),
-                part,
-                ..mail
-            });
+            state.mail.push(Mail { post: Post::Answer(lane), part, ..mail });
             if lab.plan.twice {
-                state.mail.push(Mail {
-                    post: Post::Stray,
-                    seat: NOBODY,
-                    ..mail
-                });
+                state.mail.push(Mail { post: Post::Stray, seat: NOBODY, ..mail });
             }
         }
         _ => {
@@ -379,10 +331,7 @@ fn orphans(state: &State, lab: &mut Lab) -> Vec<u8> {
     let late = |lease: u8| lab.plan.ttl.is_some() && state.left[lease as usize] == 0;
     (1..=MILVUS_LEASE)
         .filter(|lease| state.lives(*lease) && (!kept(*lease) || late(*lease)))
-        .filter(|lease| {
-            *lease != MILVUS_LEASE
-                || state.cells[ACTIVE as usize].is_some_and(|c| c.lease == MILVUS_LEASE)
-        })
+        .filter(|lease| *lease != MILVUS_LEASE || state.cells[ACTIVE as usize].is_some_and(|c| c.lease == MILVUS_LEASE))
         .collect()
 }
 
@@ -413,13 +362,7 @@ fn ill(from: &State, lab: &mut Lab, next: &mut Next) {
             ill_session(from, lab, seat, next);
         }
     }
-    for fault in [
-        Fault::Active,
-        Fault::Term,
-        Fault::Garbage,
-        Fault::Put,
-        Fault::Milvus,
-    ] {
+    for fault in [Fault::Active, Fault::Term, Fault::Garbage, Fault::Put, Fault::Milvus] {
         let cell = |key: u8| from.cells[key as usize].is_some();
         let possible = match fault {
             Fault::Milvus => !cell(ACTIVE),
@@ -487,8 +430,7 @@ fn ill_session(from: &State, lab: &mut Lab, seat: usize, next: &mut Next) {
 
 /// What somebody does to the keys by hand, or another kind of process.
 fn by_hand(state: &mut State, lab: &mut Lab, fault: Fault) {
-    let milvus =
-        br#"{"ServerID":99,"ServerName":"c","Address":"m:1","Version":"2.5.0","LeaseID":99}"#;
+    let milvus = br#"{"ServerID":99,"ServerName":"c","Address":"m:1","Version":"2.5.0","LeaseID":99}"#;
     match fault {
         Fault::Active => store::by_hand(state, lab, ACTIVE, None, 0),
         Fault::Term => store::by_hand(state, lab, TERM, None, 0),

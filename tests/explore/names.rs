@@ -29,9 +29,7 @@ pub(crate) fn key(number: u8) -> Vec<u8> {
 
 /// The number of a key.
 pub(crate) fn number(name: &[u8]) -> u8 {
-    (0..KEYS as u8)
-        .find(|n| key(*n) == name)
-        .unwrap_or_else(|| panic!("{} is no key of the role", name.escape_ascii()))
+    (0..KEYS as u8).find(|n| key(*n) == name).unwrap_or_else(|| panic!("{} is no key of the role", name.escape_ascii()))
 }
 
 /// A value without the token in it, in whose place stands `#`, and with its renewals uncounted; and that token, 0 for
@@ -39,11 +37,7 @@ pub(crate) fn number(name: &[u8]) -> u8 {
 pub(crate) fn take_token(value: &[u8]) -> (Vec<u8>, i64) {
     let (value, _) = take_number(value, b"\"Renewals\":", b"0");
     let (bare, token) = take_number(&value, b"\"Token\":", b"#");
-    if token == 0 {
-        (value, 0)
-    } else {
-        (bare, token)
-    }
+    if token == 0 { (value, 0) } else { (bare, token) }
 }
 
 /// The value with this token.
@@ -63,8 +57,5 @@ fn take_number(value: &[u8], name: &[u8], instead: &[u8]) -> (Vec<u8>, i64) {
     let digits = value[start..].iter().take_while(|b| b.is_ascii_digit());
     let end = start + digits.count();
     let number = std::str::from_utf8(&value[start..end]).unwrap();
-    (
-        [&value[..start], instead, &value[end..]].concat(),
-        number.parse().unwrap(),
-    )
+    ([&value[..start], instead, &value[end..]].concat(), number.parse().unwrap())
 }

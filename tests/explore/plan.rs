@@ -96,9 +96,7 @@ impl Plan {
 
     /// Whether the member keys stay as they are.
     pub(crate) fn members_stay(&self) -> bool {
-        [Fault::Lease, Fault::Crash, Fault::Stop]
-            .iter()
-            .all(|fault| self.budget[*fault as usize] == 0)
+        [Fault::Lease, Fault::Crash, Fault::Stop].iter().all(|fault| self.budget[*fault as usize] == 0)
             && self.ttl.is_none()
     }
 

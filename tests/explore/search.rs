@@ -206,33 +206,18 @@ pub(crate) struct Search {
 impl Search {
     pub(crate) fn new(plan: &Arc<Plan>, limits: Limits) -> Result<Self, String> {
         let shared = Arc::new(Shared::default());
-        let mut workers: Vec<Worker> = (0..limits.workers)
-            .map(|me| Worker::new(me, &limits, plan, &shared))
-            .collect();
+        let mut workers: Vec<Worker> = (0..limits.workers).map(|me| Worker::new(me, &limits, plan, &shared)).collect();
         let first = moves::start(&mut workers[0].lab)?;
         let active = check::someone_is_active(&first, &mut workers[0].lab);
         let mut bytes = Vec::new();
         first.encode(&mut bytes);
         let print = xxh3_128(&bytes);
         let box_ = Outbox {
-            reached: vec![Reached {
-                print,
-                from: NONE,
-                by: 0,
-                well: false,
-                active,
-                start: 0,
-                len: bytes.len() as u16,
-            }],
+            reached: vec![Reached { print, from: NONE, by: 0, well: false, active, start: 0, len: bytes.len() as u16 }],
             bytes,
         };
         workers[print as usize % limits.workers].take(&[box_]);
-        Ok(Self {
-            limits,
-            shared,
-            workers,
-            depth: 0,
-        })
+        Ok(Self { limits, shared, workers, depth: 0 })
     }
 
     fn states(&self) -> usize {
@@ -264,14 +249,7 @@ impl Search {
                 );
             }
         }
-        let mut found = Found {
-            states: self.states(),
-            depth: self.depth,
-            complete,
-            breach,
-            recovered: 0,
-            open: 0,
-        };
+        let mut found = Found { states: self.states(), depth: self.depth, complete, breach, recovered: 0, open: 0 };
         if found.breach.is_none() {
             self.recover(&mut found);
         }
@@ -322,12 +300,7 @@ impl Search {
     fn breach(&self) -> Option<Broken> {
         let mut broken = self.workers.iter().filter_map(|w| w.breach.as_ref());
         let (number, what, why) = broken.next()?;
-        Some(Broken {
-            why: why.clone(),
-            path: self.path(*number),
-            last: Some(*what),
-            shared: Arc::clone(&self.shared),
-        })
+        Some(Broken { why: why.clone(), path: self.path(*number), last: Some(*what), shared: Arc::clone(&self.shared) })
     }
 
     /// Which successor was taken each time, from the start to this state.
@@ -393,11 +366,7 @@ impl Search {
     }
 
     fn stuck(&self, found: &mut Found, number: u32, why: &str) {
-        found.breach = Some(Broken {
-            why: why.into(),
-            path: self.path(number),
-            last: None,
-            shared: Arc::clone(&self.shared),
-        });
+        found.breach =
+            Some(Broken { why: why.into(), path: self.path(number), last: None, shared: Arc::clone(&self.shared) });
     }
 }

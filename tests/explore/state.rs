@@ -97,11 +97,7 @@ pub(crate) struct Part {
 
 impl Part {
     pub(crate) fn new(shape: u32, revs: impl IntoIterator<Item = Rev>) -> Self {
-        let mut part = Self {
-            shape,
-            len: 0,
-            revs: [0; MOST],
-        };
+        let mut part = Self { shape, len: 0, revs: [0; MOST] };
         for r in revs {
             part.revs[part.len as usize] = r;
             part.len += 1;
@@ -266,57 +262,27 @@ impl State {
         let mut from = Reader(bytes);
         let seats = (0..from.byte()).map(|_| {
             let [flags, app] = from.bytes();
-            Seat {
-                watching: flags & 1 != 0,
-                stopped: flags & 2 != 0,
-                client: flags >> 2,
-                app,
-                part: from.part(),
-            }
+            Seat { watching: flags & 1 != 0, stopped: flags & 2 != 0, client: flags >> 2, app, part: from.part() }
         });
         let seats = seats.collect();
         let cells = std::array::from_fn(|_| {
             let lease = from.byte().checked_sub(1)?;
             let value = Value::from_le_bytes(from.bytes());
             let [token, created, modified] = from.bytes();
-            Some(Cell {
-                value,
-                token,
-                created,
-                modified,
-                lease,
-            })
+            Some(Cell { value, token, created, modified, lease })
         });
         let leases = u32::from_le_bytes(from.bytes());
         let ended = u32::from_le_bytes(from.bytes());
         let left = from.bytes();
         let mail = (0..from.byte()).map(|_| {
             let [post, seat] = from.bytes();
-            Mail {
-                post: Post::ALL[post as usize],
-                seat,
-                part: from.part(),
-            }
+            Mail { post: Post::ALL[post as usize], seat, part: from.part() }
         });
         let mail = mail.collect();
         let budget = from.bytes();
         let clients = from.byte();
         let [token, client, over] = from.bytes();
-        Self {
-            seats,
-            cells,
-            leases,
-            ended,
-            left,
-            mail,
-            budget,
-            clients,
-            top: Top {
-                token,
-                client,
-                over: over != 0,
-            },
-        }
+        Self { seats, cells, leases, ended, left, mail, budget, clients, top: Top { token, client, over: over != 0 } }
     }
 }
 

@@ -15,29 +15,16 @@ pub(crate) type Breach = String;
 pub(crate) const LEASES_USED_UP: &str = "the leases of the model are used up";
 
 /// Does a request and answers it. `client` is who asks for a lease.
-pub(crate) fn apply(
-    state: &mut State,
-    lab: &mut Lab,
-    request: &Part,
-    client: u8,
-) -> Result<Part, Breach> {
+pub(crate) fn apply(state: &mut State, lab: &mut Lab, request: &Part, client: u8) -> Result<Part, Breach> {
     let at = state.next_revision();
     let body = Arc::clone(lab.body(request.shape));
     let reply = match &*body {
-        Body::Txn {
-            compares,
-            success,
-            shows,
-            failure,
-        } => {
-            let holds = compares
-                .iter()
-                .all(|(key, want)| holds(state, *key, want, request));
+        Body::Txn { compares, success, shows, failure } => {
+            let holds = compares.iter().all(|(key, want)| holds(state, *key, want, request));
             if !holds {
                 return Ok(read(state, lab, *failure, false, at));
             }
-            let dead =
-                |write: &Write| matches!(write, Write::Put { lease, .. } if !state.lives(*lease));
+            let dead = |write: &Write| matches!(write, Write::Put { lease, .. } if !state.lives(*lease));
             if success.iter().any(dead) {
                 Body::LeaseNotFound
             } else {
@@ -60,10 +47,7 @@ pub(crate) fn apply(
             if !dead {
                 keep(state, lab, *lease);
             }
-            Body::Lease {
-                lease: *lease,
-                dead,
-            }
+            Body::Lease { lease: *lease, dead }
         }
         Body::Revoke(lease) => {
             end_lease(state, lab, *lease);
@@ -94,17 +78,10 @@ fn write(state: &mut State, writes: &[Write], request: &Part, at: Rev) -> Result
     let mut changed = Vec::new();
     for write in writes {
         match write {
-            Write::Put {
-                key,
-                value,
-                token,
-                lease,
-            } => {
+            Write::Put { key, value, token, lease } => {
                 let old = state.cells[*key as usize];
                 if *key == ACTIVE && old.is_some_and(|old| old.lease == MILVUS_LEASE) {
-                    return Err(
-                        "a put of ours landed on a key that a Milvus coordinator holds".into(),
-                    );
+                    return Err("a put of ours landed on a key that a Milvus coordinator holds".into());
                 }
                 put(state, *key, *value, request.at(*token), *lease, at);
                 changed.push(*key);
@@ -218,11 +195,7 @@ fn read(state: &State, lab: &mut Lab, reads: Reads, succeeded: bool, at: Rev) ->
     }
     let pack = Packing::new(revs);
     let items = cells.iter().map(|(key, cell)| pack.item(*key, cell));
-    let body = Body::Done {
-        succeeded,
-        at: pack.slot(at),
-        items: items.collect(),
-    };
+    let body = Body::Done { succeeded, at: pack.slot(at), items: items.collect() };
     Part::new(lab.body_number(body), pack.revs)
 }
 
@@ -249,10 +222,7 @@ pub(crate) fn show(state: &mut State, lab: &mut Lab, seat: u8, keys: &[u8], at: 
         }
         keys.sort_unstable();
         let post = Post::Notice(range);
-        let old = state
-            .mail
-            .iter()
-            .position(|mail| mail.post == post && mail.seat == seat);
+        let old = state.mail.iter().position(|mail| mail.post == post && mail.seat == seat);
         let old = old.map(|i| state.mail.swap_remove(i).part);
         let part = merge(state, lab, old, &keys, at);
         state.mail.push(Mail { post, seat, part });
@@ -287,10 +257,7 @@ fn merge(state: &State, lab: &mut Lab, old: Option<Part>, keys: &[u8], at: Rev) 
     let pack = Packing::new(revs);
     let changes = shown.iter().map(|(key, cell, at)| match cell {
         Some(cell) => Change::Put(pack.item(*key, cell)),
-        None => Change::Delete {
-            key: *key,
-            at: pack.slot(*at),
-        },
+        None => Change::Delete { key: *key, at: pack.slot(*at) },
     });
     let body = Body::Changes(changes.collect());
     Part::new(lab.body_number(body), pack.revs)
@@ -310,15 +277,11 @@ fn cell_of(item: &Item, part: &Part) -> Cell {
 pub(crate) fn may_write(state: &State, lab: &mut Lab, request: &Part) -> bool {
     let body = Arc::clone(lab.body(request.shape));
     match &*body {
-        Body::Txn {
-            compares, success, ..
-        } => {
+        Body::Txn { compares, success, .. } => {
             let dead = |w: &Write| matches!(w, Write::Put { lease, .. } if !state.lives(*lease));
             !success.is_empty()
                 && !success.iter().any(dead)
-                && compares
-                    .iter()
-                    .all(|(key, want)| may_hold(state, *key, want, request, success))
+                && compares.iter().all(|(key, want)| may_hold(state, *key, want, request, success))
         }
         Body::Revoke(lease) => state.lives(*lease),
         Body::KeepAlive(lease) => state.lives(*lease) && lab.plan.ttl.is_some(),
@@ -332,11 +295,8 @@ fn may_hold(state: &State, key: u8, want: &Want, request: &Part, writes: &[Write
     match want {
         Want::Absent if key == TERM => cell.is_none() || state.budget[Fault::Term as usize] > 0,
         // A member key goes with its lease alone; where that is the one it would be written with, then for ever.
-        Want::Absent if key > TERM => cell.is_none_or(|cell| {
-            !writes
-                .iter()
-                .any(|w| matches!(w, Write::Put { lease, .. } if *lease == cell.lease))
-        }),
+        Want::Absent if key > TERM => cell
+            .is_none_or(|cell| !writes.iter().any(|w| matches!(w, Write::Put { lease, .. } if *lease == cell.lease))),
         Want::Absent => true,
         _ => holds(state, key, want, request),
     }
@@ -345,17 +305,9 @@ fn may_hold(state: &State, key: u8, want: &Want, request: &Part, writes: &[Write
 /// The same request, where it can only fail, as one that does; `None`: it may succeed.
 pub(crate) fn doomed(state: &State, lab: &mut Lab, request: &Part) -> Option<Part> {
     let body = Arc::clone(lab.body(request.shape));
-    let Body::Txn {
-        compares,
-        success,
-        failure,
-        ..
-    } = &*body
-    else {
+    let Body::Txn { compares, success, failure, .. } = &*body else {
         return None;
     };
-    let may = compares
-        .iter()
-        .all(|(key, want)| may_hold(state, *key, want, request, success));
+    let may = compares.iter().all(|(key, want)| may_hold(state, *key, want, request, success));
     (!may).then(|| Part::new(lab.body_number(Body::Doomed(*failure)), []))
 }

@@ -16,20 +16,11 @@ pub(crate) fn plans(states: usize) -> Vec<(Plan, usize)> {
     vec![
         (asleep, states),
         one("a lease ends early", &[(Fault::Lease, 1)]),
-        one(
-            "keys deleted by hand",
-            &[(Fault::Active, 1), (Fault::Term, 1)],
-        ),
-        one(
-            "strangers write",
-            &[(Fault::Garbage, 1), (Fault::Put, 1), (Fault::Milvus, 1)],
-        ),
+        one("keys deleted by hand", &[(Fault::Active, 1), (Fault::Term, 1)]),
+        one("strangers write", &[(Fault::Garbage, 1), (Fault::Put, 1), (Fault::Milvus, 1)]),
         one("a crash", &[(Fault::Crash, 1)]),
         one("asked to leave", &[(Fault::Resign, 1), (Fault::Stop, 1)]),
-        one(
-            "watches and connections break",
-            &[(Fault::Watch, 1), (Fault::Refuse, 1)],
-        ),
+        one("watches and connections break", &[(Fault::Watch, 1), (Fault::Refuse, 1)]),
     ]
 }
 

@@ -13,11 +13,7 @@ impl Table {
     }
 
     fn with_room(room: usize) -> Self {
-        Self {
-            prints: vec![0; room],
-            numbers: vec![0; room],
-            len: 0,
-        }
+        Self { prints: vec![0; room], numbers: vec![0; room], len: 0 }
     }
 
     /// The number of the state with this fingerprint, and whether it is new: then its number is the next one.

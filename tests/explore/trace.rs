@@ -39,12 +39,7 @@ pub(crate) fn print(plan: &Arc<Plan>, broken: &Broken) {
 fn words(what: &Move, lab: &mut Lab) -> String {
     let mut mail = |mail: &Mail| {
         let body = lab.body(mail.part.shape);
-        format!(
-            "{:?} {body:?} {:?} (seat {})",
-            mail.post,
-            mail.part.revs(),
-            mail.seat
-        )
+        format!("{:?} {body:?} {:?} (seat {})", mail.post, mail.part.revs(), mail.seat)
     };
     match what {
         Move::Deliver(m) => format!("delivered: {}", mail(m)),
@@ -67,8 +62,7 @@ fn show(state: &State, lab: &mut Lab) {
         );
     }
     for (key, cell) in state.cells.iter().enumerate() {
-        if let Some(cell) = cell.filter(|_| key as u8 == names::ACTIVE || key as u8 == names::TERM)
-        {
+        if let Some(cell) = cell.filter(|_| key as u8 == names::ACTIVE || key as u8 == names::TERM) {
             let value = String::from_utf8_lossy(&lab.template(cell.value)).into_owned();
             println!(
                 "       {} @{} token {} lease {}: {value}",

@@ -26,12 +26,7 @@ pub(crate) fn walk(plan: &Arc<Plan>, walks: usize, seed: u64) -> Walked {
     let shared = Arc::new(Shared::default());
     let mut lab = Lab::new(plan, &shared);
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut walked = Walked {
-        steps: 0,
-        takeovers: 0,
-        cut: 0,
-        breach: None,
-    };
+    let mut walked = Walked { steps: 0, takeovers: 0, cut: 0, breach: None };
     for _ in 0..walks {
         let mut state = moves::start(&mut lab).expect("the start breaks nothing");
         let mut path = Vec::with_capacity(STEPS);
@@ -44,12 +39,7 @@ pub(crate) fn walk(plan: &Arc<Plan>, walks: usize, seed: u64) -> Walked {
                     walked.cut += 1;
                     break;
                 }
-                walked.breach = Some(Broken {
-                    why,
-                    path,
-                    last: Some(what),
-                    shared,
-                });
+                walked.breach = Some(Broken { why, path, last: Some(what), shared });
                 return walked;
             }
             if next.is_empty() {

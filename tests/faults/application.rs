@@ -63,10 +63,7 @@ fn f38_a_lease_lost_during_the_activation_cancels_it() {
     let (_, cancel) = a.nth(EventKind::Deactivate, 1);
     assert!(!cancel.held() && a.session.is_ending(token));
     assert!(a.session.activation_done(token, Ok(())).is_err());
-    assert!(matches!(
-        a.term_ended(token),
-        Reason::LeaseLost | Reason::KeyDeleted
-    ));
+    assert!(matches!(a.term_ended(token), Reason::LeaseLost | Reason::KeyDeleted));
     let served = a.events(EventKind::Active);
     assert!(served.iter().all(|event| event.token() != token));
     a.behave(Manner::Prompt);
@@ -110,21 +107,11 @@ impl Callbacks for Panics {
 #[test]
 fn f39_a_panic_in_an_activation_burns_its_token_and_is_tried_again_later() {
     let place = Place::start();
-    let (activations, ended) = (
-        Arc::<AtomicUsize>::default(),
-        Arc::<Mutex<Vec<_>>>::default(),
-    );
-    let callbacks = Panics {
-        activations: Arc::clone(&activations),
-        ended: Arc::clone(&ended),
-    };
+    let (activations, ended) = (Arc::<AtomicUsize>::default(), Arc::<Mutex<Vec<_>>>::default());
+    let callbacks = Panics { activations: Arc::clone(&activations), ended: Arc::clone(&ended) };
     let a = Session::start(&place.config(1), Some(Box::new(callbacks))).unwrap();
-    until("the first term has ended", || {
-        ended.lock().unwrap().first().copied()
-    });
-    let token = until("the second is active", || {
-        a.is_active().then(|| a.fencing_token())
-    });
+    until("the first term has ended", || ended.lock().unwrap().first().copied());
+    let token = until("the second is active", || a.is_active().then(|| a.fencing_token()));
     assert_eq!(activations.load(Ordering::SeqCst), 2);
     assert_eq!(ended.lock().unwrap()[..], [Reason::ActivationFailed]);
     let b = place.coordinator("B", &place.config(2));

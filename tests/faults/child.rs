@@ -52,11 +52,7 @@ pub(crate) struct Told {
 }
 
 impl Child {
-    pub(crate) fn start(
-        name: &str,
-        config: &[(&'static str, String)],
-        referee: &Arc<Referee>,
-    ) -> Self {
+    pub(crate) fn start(name: &str, config: &[(&'static str, String)], referee: &Arc<Referee>) -> Self {
         // The kernel ends it with its test, should the test not come to that.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]);
@@ -82,13 +78,7 @@ impl Child {
         let log = Arc::<Log>::default();
         let (its_log, its_name, referee) = (Arc::clone(&log), name.to_owned(), Arc::clone(referee));
         let reader = std::thread::spawn(move || read(output, &its_log, &its_name, &referee));
-        Self {
-            name: name.to_owned(),
-            process,
-            input,
-            log,
-            reader: Some(reader),
-        }
+        Self { name: name.to_owned(), process, input, log, reader: Some(reader) }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -110,9 +100,7 @@ impl Child {
 
     /// Waits for the n-th answer (from 1).
     pub(crate) fn reply(&self, n: usize) -> String {
-        self.until(&format!("answer no. {n}"), |lines| {
-            of(lines, "reply").nth(n - 1).map(str::to_owned)
-        })
+        self.until(&format!("answer no. {n}"), |lines| of(lines, "reply").nth(n - 1).map(str::to_owned))
     }
 
     pub(crate) fn lines(&self, kind: &str) -> Vec<String> {
@@ -128,12 +116,7 @@ impl Child {
                 return found;
             }
             let left = end.saturating_duration_since(Instant::now());
-            assert!(
-                !left.is_zero() && !seen.closed,
-                "{}: waited in vain: {what}: {:#?}",
-                self.name,
-                seen.lines
-            );
+            assert!(!left.is_zero() && !seen.closed, "{}: waited in vain: {what}: {:#?}", self.name, seen.lines);
             seen = self.log.changed.wait_timeout(seen, left).unwrap().0;
         }
     }
@@ -203,9 +186,7 @@ impl Drop for Child {
 /// The lines of a kind, without it.
 fn of<'a>(lines: &'a [String], kind: &str) -> impl Iterator<Item = &'a str> {
     let kind = format!("{kind} ");
-    lines
-        .iter()
-        .filter_map(move |line| line.strip_prefix(kind.as_str()))
+    lines.iter().filter_map(move |line| line.strip_prefix(kind.as_str()))
 }
 
 fn parse(line: &str) -> Told {

@@ -24,9 +24,7 @@ fn usual_hold(mut config: Config) -> Config {
 /// The outage itself lasts so long: there is no event to wait for.
 fn outage_of(seconds: u64) {
     let start = Instant::now();
-    until("the outage has lasted", || {
-        (start.elapsed() >= Duration::from_secs(seconds)).then_some(())
-    });
+    until("the outage has lasted", || (start.elapsed() >= Duration::from_secs(seconds)).then_some(()));
 }
 
 #[test]
@@ -59,11 +57,7 @@ fn f31_a_lost_quorum_fences_the_holder_and_is_not_asked_in_a_hot_loop() {
     let token = a.active_after(0);
     let b = place.coordinator_on("B", &stores[1], &place.config(2));
     b.nth(EventKind::Standby, 1);
-    let calls = || {
-        stores
-            .each_ref()
-            .map(|s| s.counts.calls.load(Ordering::SeqCst))
-    };
+    let calls = || stores.each_ref().map(|s| s.counts.calls.load(Ordering::SeqCst));
     let down = [1, 2];
     down.iter().for_each(|member| place.etcd.kill(*member));
     assert_eq!(a.term_ended(token), Reason::Expired);
@@ -73,14 +67,10 @@ fn f31_a_lost_quorum_fences_the_holder_and_is_not_asked_in_a_hot_loop() {
     (0..2).for_each(|_| outage_of(seconds / 2));
     for (before, after) in before.into_iter().zip(calls()) {
         let calls = after - before;
-        assert!(
-            calls <= 20 * seconds as usize,
-            "{calls} calls in {seconds} s"
-        );
+        assert!(calls <= 20 * seconds as usize, "{calls} calls in {seconds} s");
     }
     down.iter().for_each(|member| place.etcd.restart(*member));
-    down.iter()
-        .for_each(|member| place.etcd.wait_healthy(*member));
+    down.iter().for_each(|member| place.etcd.wait_healthy(*member));
     place.winner(&[&a, &b]);
     place.everyone_can_win(vec![a, b]);
 }

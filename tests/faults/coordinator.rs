@@ -43,22 +43,12 @@ pub(crate) struct Coordinator {
 }
 
 impl Coordinator {
-    pub(crate) fn start(
-        name: &str,
-        config: &Config,
-        manner: Manner,
-        referee: &Arc<Referee>,
-    ) -> Self {
+    pub(crate) fn start(name: &str, config: &Config, manner: Manner, referee: &Arc<Referee>) -> Self {
         let session = Session::start(config, None).unwrap();
         Self::of(name, session, manner, referee)
     }
 
-    pub(crate) fn start_on(
-        name: &str,
-        store: &Arc<Faulty>,
-        config: &Config,
-        referee: &Arc<Referee>,
-    ) -> Self {
+    pub(crate) fn start_on(name: &str, store: &Arc<Faulty>, config: &Config, referee: &Arc<Referee>) -> Self {
         let session = Session::start_on(Arc::<Faulty>::clone(store), config, None).unwrap();
         Self::of(name, session, Manner::Prompt, referee)
     }
@@ -70,13 +60,7 @@ impl Coordinator {
         let (its_session, its_log) = (session.clone(), Arc::clone(&log));
         let its_manner = Arc::clone(&manner);
         std::thread::spawn(move || read(&its_session, &its_log, &its_manner));
-        Self {
-            name: name.to_owned(),
-            session,
-            log,
-            manner,
-            referee: Arc::clone(referee),
-        }
+        Self { name: name.to_owned(), session, log, manner, referee: Arc::clone(referee) }
     }
 
     /// From now on it answers so.
@@ -96,11 +80,7 @@ impl Coordinator {
     }
 
     /// Waits until `find` finds something in the events, and gives when the last of those came.
-    pub(crate) fn until<T>(
-        &self,
-        what: &str,
-        mut find: impl FnMut(&[(Instant, Event)]) -> Option<T>,
-    ) -> T {
+    pub(crate) fn until<T>(&self, what: &str, mut find: impl FnMut(&[(Instant, Event)]) -> Option<T>) -> T {
         let end = Instant::now() + PATIENCE;
         let mut events = self.log.events.lock().unwrap();
         loop {
@@ -108,18 +88,8 @@ impl Coordinator {
                 return found;
             }
             let left = end.saturating_duration_since(Instant::now());
-            let texts = || {
-                events
-                    .iter()
-                    .map(|(_, event)| event.text().to_owned())
-                    .collect::<Vec<_>>()
-            };
-            assert!(
-                !left.is_zero(),
-                "{}: waited in vain: {what}: {:#?}",
-                self.name,
-                texts()
-            );
+            let texts = || events.iter().map(|(_, event)| event.text().to_owned()).collect::<Vec<_>>();
+            assert!(!left.is_zero(), "{}: waited in vain: {what}: {:#?}", self.name, texts());
             events = self.log.changed.wait_timeout(events, left).unwrap().0;
         }
     }
@@ -135,24 +105,16 @@ impl Coordinator {
     /// Waits until it is active in a term after `token`, and gives that term's token.
     pub(crate) fn active_after(&self, token: Revision) -> Revision {
         self.until("an active term", |events| {
-            let mut active = events
-                .iter()
-                .filter(|(_, event)| event.kind() == EventKind::Active);
-            active
-                .find(|(_, event)| event.token() > token)
-                .map(|(_, event)| event.token())
+            let mut active = events.iter().filter(|(_, event)| event.kind() == EventKind::Active);
+            active.find(|(_, event)| event.token() > token).map(|(_, event)| event.token())
         })
     }
 
     /// Waits for the end of a term, and gives why.
     pub(crate) fn term_ended(&self, token: Revision) -> Reason {
         self.until(&format!("the end of term {token}"), |events| {
-            let mut ended = events
-                .iter()
-                .filter(|(_, event)| event.kind() == EventKind::TermEnded);
-            ended
-                .find(|(_, event)| event.token() == token)
-                .and_then(|(_, event)| event.reason())
+            let mut ended = events.iter().filter(|(_, event)| event.kind() == EventKind::TermEnded);
+            ended.find(|(_, event)| event.token() == token).and_then(|(_, event)| event.reason())
         })
     }
 
@@ -211,12 +173,10 @@ fn read(session: &Session, log: &Log, manner: &Mutex<Manner>) {
         // A late answer is an error, and no harm.
         match (kind, manner) {
             (EventKind::Activate, Manner::FailsToActivate) => {
-                let error =
-                    coordha::error::Error::new(ErrorKind::ActivationFailed, "as the test asks");
+                let error = coordha::error::Error::new(ErrorKind::ActivationFailed, "as the test asks");
                 drop(session.activation_done(token, Err(error)));
             }
-            (EventKind::Activate, Manner::NeverReady)
-            | (EventKind::Deactivate, Manner::NeverLeaves) => {}
+            (EventKind::Activate, Manner::NeverReady) | (EventKind::Deactivate, Manner::NeverLeaves) => {}
             (EventKind::Activate, _) => drop(session.activation_done(token, Ok(()))),
             (EventKind::Deactivate, _) => drop(session.deactivation_done(token)),
             _ => {}

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use coordha::kv::{
-    KeyRange, LeaseId, LeaseReply, Op, RangeReply, Revision, StoreError, Txn, TxnReply, WatchEvent,
-    WatchItem,
+    KeyRange, LeaseId, LeaseReply, Op, RangeReply, Revision, StoreError, Txn, TxnReply, WatchEvent, WatchItem,
 };
 use coordha::store::etcd::{EtcdOptions, EtcdStore};
 use coordha::store::{Health, Store, WatchStream};
@@ -161,12 +160,7 @@ impl Store for Faulty {
         self.inner.revoke(lease, limit).await
     }
 
-    async fn range(
-        &self,
-        range: KeyRange,
-        max: i64,
-        limit: Duration,
-    ) -> Result<RangeReply, StoreError> {
+    async fn range(&self, range: KeyRange, max: i64, limit: Duration) -> Result<RangeReply, StoreError> {
         self.called();
         self.inner.range(range, max, limit).await
     }
@@ -192,22 +186,12 @@ impl Store for Faulty {
         Ok(reply)
     }
 
-    async fn watch(
-        &self,
-        ranges: Vec<KeyRange>,
-        from: Revision,
-        limit: Duration,
-    ) -> Result<WatchStream, StoreError> {
+    async fn watch(&self, ranges: Vec<KeyRange>, from: Revision, limit: Duration) -> Result<WatchStream, StoreError> {
         self.called();
         self.wait_while(|faults| faults.hold_watches).await;
         let stream = self.inner.watch(ranges, from, limit).await?;
         let (items, shown) = mpsc::channel(16);
-        tokio::spawn(pass_on(
-            stream,
-            items,
-            self.faults.subscribe(),
-            Arc::clone(&self.counts),
-        ));
+        tokio::spawn(pass_on(stream, items, self.faults.subscribe(), Arc::clone(&self.counts)));
         Ok(shown)
     }
 
@@ -234,9 +218,7 @@ async fn pass_on(
             () = items.closed() => None,
         };
         let item = match item {
-            Some(WatchItem::Events(events)) if faults.borrow().hide_deletes => {
-                WatchItem::Events(hide(events, &counts))
-            }
+            Some(WatchItem::Events(events)) if faults.borrow().hide_deletes => WatchItem::Events(hide(events, &counts)),
             Some(item) => item,
             None => return,
         };
@@ -256,8 +238,7 @@ fn hide(mut events: Vec<WatchEvent>, counts: &Counts) -> Vec<WatchEvent> {
     let is_hidden = |event: &WatchEvent| match event {
         WatchEvent::Delete { key, .. } => key == ACTIVE_KEY.as_bytes(),
         WatchEvent::Put(kv) => {
-            kv.key == TERM_KEY.as_bytes()
-                && String::from_utf8_lossy(&kv.value).contains("\"released\"")
+            kv.key == TERM_KEY.as_bytes() && String::from_utf8_lossy(&kv.value).contains("\"released\"")
         }
     };
     events.retain(|event| {

@@ -16,9 +16,7 @@ fn f08_a_standby_whose_lease_is_revoked_registers_again() {
     let lease = place.lease(&b);
     place.etcd.ctl(&["lease", "revoke", &lease]);
     b.nth(EventKind::Registered, 2);
-    until("B stands by again", || {
-        (b.session.role() == Role::Standby).then_some(())
-    });
+    until("B stands by again", || (b.session.role() == Role::Standby).then_some(()));
     assert_ne!(place.lease(&b), lease);
     assert!(a.session.holds(token));
     place.everyone_can_win(vec![a, b]);
@@ -53,11 +51,7 @@ fn f42_roles_whose_names_begin_alike_do_not_see_each_other() {
     standby.active_after(0);
     assert!(datacoord.session.holds(token));
     for event in datacoord.events(EventKind::Holder) {
-        assert!(
-            event.token() == token || event.server_id() == 0,
-            "{}",
-            event.text()
-        );
+        assert!(event.token() == token || event.server_id() == 0, "{}", event.text());
     }
     datacoord.stop();
     place.everyone_can_win(vec![standby]);
@@ -98,12 +92,7 @@ fn f54_strangers_records_are_reported_and_stall_nobody() {
     let place = Place::start();
     let (a, b, _) = place.pair();
     let stranger = format!("{ACTIVE_KEY}-999");
-    for garbage in [
-        "no JSON",
-        r#"{"ServerID":"nine"}"#,
-        r#"{"ServerID":9,"Version":"v1"}"#,
-        "[]",
-    ] {
+    for garbage in ["no JSON", r#"{"ServerID":"nine"}"#, r#"{"ServerID":9,"Version":"v1"}"#, "[]"] {
         let reported = b.count(EventKind::Foreign);
         place.etcd.ctl(&["put", &stranger, garbage]);
         let (_, event) = b.nth(EventKind::Foreign, reported + 1);
@@ -121,11 +110,7 @@ fn f59_a_deleted_term_record_comes_back_and_the_holder_stays() {
     let place = Place::start();
     let (a, b, token) = place.pair();
     place.etcd.ctl(&["del", TERM_KEY]);
-    let held = || {
-        place
-            .value(TERM_KEY)
-            .filter(|record| record.contains("held"))
-    };
+    let held = || place.value(TERM_KEY).filter(|record| record.contains("held"));
     until("the record is back", held);
     assert!(a.session.holds(token) && a.session.is_active());
     assert_eq!(a.count(EventKind::TermEnded), 0);
@@ -161,11 +146,7 @@ fn f73_a_garbled_term_record_is_mended_by_the_holder() {
     place.etcd.ctl(&["put", TERM_KEY, "{{"]);
     let (_, event) = b.nth(EventKind::Foreign, 1);
     assert_eq!(event.key(), Some(TERM_KEY.as_bytes()));
-    until("the record is mended", || {
-        place
-            .value(TERM_KEY)
-            .filter(|record| record.contains("held"))
-    });
+    until("the record is mended", || place.value(TERM_KEY).filter(|record| record.contains("held")));
     assert!(a.session.holds(token));
     place.everyone_can_win(vec![a, b]);
 }

@@ -26,9 +26,7 @@ pub(crate) fn long_hold(mut config: Config) -> Config {
 }
 
 fn held_record(place: &Place) -> bool {
-    place
-        .value(TERM_KEY)
-        .is_some_and(|record| record.contains("\"held\""))
+    place.value(TERM_KEY).is_some_and(|record| record.contains("\"held\""))
 }
 
 #[test]
@@ -57,13 +55,9 @@ fn f10_a_lease_that_expires_during_a_campaign_wins_nothing() {
     let (member, lease) = (Place::member_key(&b), place.lease(&b));
     store.set(|faults| faults.hold = Some(Target::Acquire));
     a.stop();
-    until("a campaign under way", || {
-        (store.counts.held.load(Ordering::SeqCst) > 0).then_some(())
-    });
+    until("a campaign under way", || (store.counts.held.load(Ordering::SeqCst) > 0).then_some(()));
     store.set(|faults| faults.drop_keepalives = true);
-    until("the lease has expired", || {
-        (!place.lease_lives(&lease)).then_some(())
-    });
+    until("the lease has expired", || (!place.lease_lives(&lease)).then_some(()));
     store.set(|faults| {
         faults.drop_keepalives = false;
         faults.hold = None;
@@ -85,10 +79,7 @@ fn f10_a_lease_that_expires_during_a_campaign_wins_nothing() {
 fn f65_a_hold_time_of_1000_s_holds_nobody_up() {
     let place = Place::start();
     let huge = "1000000";
-    let refused = place
-        .config(9)
-        .set(keys::ELECTION_HOLD_MS, huge)
-        .unwrap_err();
+    let refused = place.config(9).set(keys::ELECTION_HOLD_MS, huge).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConfigValue);
     // So no member of ours can say so; one of another make can.
     let mut a = place.child("A", 1, &[]);
@@ -137,10 +128,7 @@ fn f67_a_holder_whose_lease_is_revoked_marks_its_record_released_once_it_has_lef
     b.nth(EventKind::Standby, 1);
     place.etcd.ctl(&["lease", "revoke", &place.lease(&a)]);
     let reason = a.term_ended(token);
-    assert!(
-        matches!(reason, Reason::KeyDeleted | Reason::LeaseLost),
-        "{reason:?}"
-    );
+    assert!(matches!(reason, Reason::KeyDeleted | Reason::LeaseLost), "{reason:?}");
     b.until("B sees that nobody is active", |events| {
         let mut holders = events.iter().filter(|(_, e)| e.kind() == EventKind::Holder);
         holders.any(|(_, e)| e.server_id() == 0).then_some(())
@@ -163,9 +151,7 @@ fn f67_a_release_that_the_revoke_overtakes_makes_nobody_wait() {
     b.nth(EventKind::Standby, 1);
     store.set(|faults| faults.hold = Some(Target::Release));
     a.session.resign(std::time::Duration::ZERO).unwrap();
-    until("a release under way", || {
-        (store.counts.held.load(Ordering::SeqCst) > 0).then_some(())
-    });
+    until("a release under way", || (store.counts.held.load(Ordering::SeqCst) > 0).then_some(()));
     place.etcd.ctl(&["lease", "revoke", &place.lease(&a)]);
     assert!(held_record(&place));
     store.set(|faults| faults.hold = None);

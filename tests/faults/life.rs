@@ -36,13 +36,7 @@ fn child() {
     let store = Faulty::new(&endpoints);
     let session = Session::start_on(Arc::<Faulty>::clone(&store), &config, None).unwrap();
     stop_at_sigterm(session.clone());
-    let life = Life {
-        session,
-        store,
-        endpoints,
-        drains: false,
-        span: None,
-    };
+    let life = Life { session, store, endpoints, drains: false, span: None };
     life.live(&commands());
 }
 
@@ -66,10 +60,7 @@ fn stop_at_sigterm(session: Session) {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 /// The lines of the parent; without a parent this process ends.
@@ -129,11 +120,7 @@ impl Life {
     fn told(&self, event: &Event) {
         let (kind, token) = (event.kind(), event.token());
         let reason = event.reason().map_or("-", reason_name);
-        say(&format!(
-            "event {} {token} {reason} {}",
-            kind.name(),
-            event.at_ms()
-        ));
+        say(&format!("event {} {token} {reason} {}", kind.name(), event.at_ms()));
         // A late answer is an error, and no harm.
         match kind {
             EventKind::Activate => drop(self.session.activation_done(token, Ok(()))),

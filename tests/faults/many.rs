@@ -35,10 +35,7 @@ fn f22_two_hundred_standbys_send_at_most_three_campaigns() {
     for takeovers in 1..=3 {
         let winner = place.winner(&all.iter().collect::<Vec<_>>());
         let campaigns = store.counts.acquisitions.load(Ordering::SeqCst);
-        assert!(
-            campaigns <= 3 * takeovers,
-            "{campaigns} campaigns in {takeovers} takeovers"
-        );
+        assert!(campaigns <= 3 * takeovers, "{campaigns} campaigns in {takeovers} takeovers");
         let winner = all.remove(winner);
         assert!(winner.session.fencing_token() > last);
         last = winner.session.fencing_token();

@@ -50,9 +50,7 @@ fn f13_a_partitioned_holder_fences_while_etcd_still_keeps_its_lease() {
     b.write(new, "app/a").unwrap();
     proxy.forward();
     a.nth(EventKind::Recovered, 1);
-    until("A stands by", || {
-        (a.session.role() == Role::Standby).then_some(())
-    });
+    until("A stands by", || (a.session.role() == Role::Standby).then_some(()));
     place.everyone_can_win(vec![a, b]);
 }
 
@@ -106,9 +104,7 @@ fn f18_a_deletion_that_no_watch_shows_is_found_by_reading_again() {
     a.stop();
     // By the hold time it would be 75 s, more than the test waits.
     b.active_after(token);
-    until("the watch had something to hide", || {
-        (store.counts.hidden.load(Ordering::SeqCst) > 0).then_some(())
-    });
+    until("the watch had something to hide", || (store.counts.hidden.load(Ordering::SeqCst) > 0).then_some(()));
     store.set(|faults| faults.hide_deletes = false);
     place.everyone_can_win(vec![b]);
 }
@@ -122,22 +118,16 @@ fn f20_a_watch_whose_revision_is_compacted_shows_no_stale_holder() {
     let b = place.coordinator_on("B", &store, &place.config(2));
     b.nth(EventKind::Standby, 1);
     store.set(|faults| faults.hold_watches = true);
-    until("the next watch waits", || {
-        (store.counts.held.load(Ordering::SeqCst) > 0).then_some(())
-    });
+    until("the next watch waits", || (store.counts.held.load(Ordering::SeqCst) > 0).then_some(()));
     let revision = until("revisions go by", || {
-        let text = place
-            .etcd
-            .ctl(&["put", "app/other", "x", "--write-out=json"]);
+        let text = place.etcd.ctl(&["put", "app/other", "x", "--write-out=json"]);
         let reply: serde_json::Value = serde_json::from_str(&text).unwrap();
         let revision = reply["header"]["revision"].as_i64();
         revision.filter(|revision| *revision >= old + 20)
     });
     place.etcd.ctl(&["compact", &revision.to_string()]);
     store.set(|faults| faults.hold_watches = false);
-    until("the watch is told", || {
-        (store.counts.compacted.load(Ordering::SeqCst) > 0).then_some(())
-    });
+    until("the watch is told", || (store.counts.compacted.load(Ordering::SeqCst) > 0).then_some(()));
     let c = place.coordinator("C", &place.config(3));
     c.nth(EventKind::Standby, 1);
     a.stop();
@@ -146,9 +136,7 @@ fn f20_a_watch_whose_revision_is_compacted_shows_no_stale_holder() {
     assert!(new > old);
     until("B knows the new holder", || {
         let holder = b.session.holder();
-        holder
-            .is_some_and(|holder| holder.token >= new)
-            .then_some(())
+        holder.is_some_and(|holder| holder.token >= new).then_some(())
     });
     place.everyone_can_win(vec![b, c]);
 }
@@ -162,10 +150,7 @@ fn storm(endpoints: &[String], puts: u32) {
         let mut beat = tokio::time::interval(Duration::from_millis(10));
         for _ in 0..puts {
             beat.tick().await;
-            let txn = Txn {
-                success: vec![Op::put(ACTIVE_KEY, record, 0)],
-                ..Txn::default()
-            };
+            let txn = Txn { success: vec![Op::put(ACTIVE_KEY, record, 0)], ..Txn::default() };
             store.txn(txn, Duration::from_secs(5)).await.unwrap();
         }
     };

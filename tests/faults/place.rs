@@ -39,10 +39,7 @@ impl Place {
     }
 
     pub(crate) fn with(builder: Builder) -> Self {
-        Self {
-            etcd: builder.start(),
-            referee: Arc::new(Referee::start()),
-        }
+        Self { etcd: builder.start(), referee: Arc::new(Referee::start()) }
     }
 
     /// The configuration of a coordinator: `number` tells it from others. The same-host proof is off, or all tests
@@ -84,22 +81,12 @@ impl Place {
         Coordinator::start(name, config, Manner::Prompt, &referee)
     }
 
-    pub(crate) fn coordinator_of(
-        &self,
-        name: &str,
-        config: &Config,
-        manner: Manner,
-    ) -> Coordinator {
+    pub(crate) fn coordinator_of(&self, name: &str, config: &Config, manner: Manner) -> Coordinator {
         Coordinator::start(name, config, manner, &self.referee)
     }
 
     /// One whose calls of the store go through `store`.
-    pub(crate) fn coordinator_on(
-        &self,
-        name: &str,
-        store: &Arc<Faulty>,
-        config: &Config,
-    ) -> Coordinator {
+    pub(crate) fn coordinator_on(&self, name: &str, store: &Arc<Faulty>, config: &Config) -> Coordinator {
         Coordinator::start_on(name, store, config, &self.referee)
     }
 
@@ -116,19 +103,10 @@ impl Place {
         number: u16,
         more: &[(&'static str, &str)],
     ) -> Child {
-        Child::start_by(
-            command,
-            name,
-            &self.child_pairs(number, more),
-            &self.referee,
-        )
+        Child::start_by(command, name, &self.child_pairs(number, more), &self.referee)
     }
 
-    fn child_pairs(
-        &self,
-        number: u16,
-        more: &[(&'static str, &str)],
-    ) -> Vec<(&'static str, String)> {
+    fn child_pairs(&self, number: u16, more: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
         let mut pairs = self.pairs(number, &self.etcd.endpoints());
         pairs.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));
         pairs
@@ -164,9 +142,7 @@ impl Place {
     /// Waits until the store has shown `count` renewals more.
     pub(crate) fn wait_for_renewals(&self, count: u64) {
         let before = self.renewals();
-        until("renewals", || {
-            (self.renewals() >= before + count).then_some(())
-        });
+        until("renewals", || (self.renewals() >= before + count).then_some(()));
     }
 
     pub(crate) fn member_key(coordinator: &Coordinator) -> String {
@@ -175,9 +151,7 @@ impl Place {
 
     /// The lease of a coordinator, in hexadecimal as etcdctl wants it.
     pub(crate) fn lease(&self, coordinator: &Coordinator) -> String {
-        let record = self
-            .value(&Self::member_key(coordinator))
-            .expect("a member record");
+        let record = self.value(&Self::member_key(coordinator)).expect("a member record");
         let record: serde_json::Value = serde_json::from_str(&record).unwrap();
         format!("{:x}", record["LeaseID"].as_i64().expect("LeaseID"))
     }
@@ -190,9 +164,7 @@ impl Place {
 
     /// Waits until exactly one of them is active, and gives its index.
     pub(crate) fn winner(&self, coordinators: &[&Coordinator]) -> usize {
-        until("one active coordinator", || {
-            coordinators.iter().position(|c| c.session.is_active())
-        })
+        until("one active coordinator", || coordinators.iter().position(|c| c.session.is_active()))
     }
 
     /// The end of each row: one becomes active without a restart, then each of the others is able to win, as each
@@ -205,9 +177,7 @@ impl Place {
     pub(crate) fn all_can_win(self, mut contenders: Vec<Box<dyn Contender>>) {
         let mut last = 0;
         while !contenders.is_empty() {
-            let winner = until("one active contender", || {
-                contenders.iter().position(|c| c.is_active())
-            });
+            let winner = until("one active contender", || contenders.iter().position(|c| c.is_active()));
             let winner = contenders.remove(winner);
             let token = winner.token();
             assert!(token > last, "token {token} after {last}");
@@ -219,8 +189,6 @@ impl Place {
 
     /// What the referee says of a row whose contenders are gone.
     pub(crate) fn judge(self) {
-        Arc::into_inner(self.referee)
-            .expect("all coordinators are gone")
-            .judge();
+        Arc::into_inner(self.referee).expect("all coordinators are gone").judge();
     }
 }

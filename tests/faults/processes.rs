@@ -11,25 +11,15 @@ use crate::place::{ACTIVE_KEY, Place};
 use crate::support::wait::until;
 
 /// A hold time that nobody can have waited for before a test gives up.
-const LONG_HOLD: &[(&str, &str)] = &[
-    (keys::LEASE_TTL_MS, "300000"),
-    (keys::ELECTION_HOLD_MS, "60000"),
-];
+const LONG_HOLD: &[(&str, &str)] = &[(keys::LEASE_TTL_MS, "300000"), (keys::ELECTION_HOLD_MS, "60000")];
 
 /// A lease as short as etcd grants it.
-const SHORT_LEASE: &[(&str, &str)] = &[
-    (keys::LEASE_TTL_MS, "2000"),
-    (keys::ELECTION_HOLD_MS, "1000"),
-];
+const SHORT_LEASE: &[(&str, &str)] = &[(keys::LEASE_TTL_MS, "2000"), (keys::ELECTION_HOLD_MS, "1000")];
 
 /// When a child said "left".
 fn left_at(child: &Child) -> i64 {
     let lines = child.lines("left");
-    let (_, at) = lines
-        .first()
-        .expect("it has left")
-        .rsplit_once(' ')
-        .unwrap();
+    let (_, at) = lines.first().expect("it has left").rsplit_once(' ').unwrap();
     at.parse().unwrap()
 }
 
@@ -103,11 +93,7 @@ fn f07_a_standby_told_to_end_does_so_and_takes_its_key_along() {
     let token = a.active_after(0);
     let mut b = place.child("B", 2, LONG_HOLD);
     b.standby();
-    let members = || {
-        place
-            .etcd
-            .ctl(&["get", "--prefix", "--keys-only", ACTIVE_KEY])
-    };
+    let members = || place.etcd.ctl(&["get", "--prefix", "--keys-only", ACTIVE_KEY]);
     assert_eq!(members().split_whitespace().count(), 3);
     b.signal(Signal::TERM);
     b.event_after(0, "ENDED");
@@ -129,9 +115,7 @@ fn f23_a_holder_that_was_frozen_past_its_lease_knows_it_at_once() {
     let new = b.active_after(token);
     b.write(new, "app/a").unwrap();
     until("the lease of A has expired", || {
-        let keys = place
-            .etcd
-            .ctl(&["get", "--prefix", "--keys-only", ACTIVE_KEY]);
+        let keys = place.etcd.ctl(&["get", "--prefix", "--keys-only", ACTIVE_KEY]);
         (keys.split_whitespace().count() == 2).then_some(())
     });
     // It waits there when A wakes up.
@@ -174,10 +158,7 @@ fn f24_a_holder_frozen_between_its_check_and_its_write_is_refused_by_the_token()
     let b = place.coordinator("B", &place.config(2));
     b.nth(EventKind::Standby, 1);
     let mut ledger = Ledger::default();
-    assert!(
-        a.ask(&format!("guarded {token} app/a"))
-            .starts_with("wrote")
-    );
+    assert!(a.ask(&format!("guarded {token} app/a")).starts_with("wrote"));
     assert!(ledger.write(token, "A"));
     // What A has checked here it acts on when it wakes up, and checks nothing more.
     assert_eq!(a.ask(&format!("check {token}")), "true");
@@ -186,10 +167,7 @@ fn f24_a_holder_frozen_between_its_check_and_its_write_is_refused_by_the_token()
     b.write(new, "app/a").unwrap();
     assert!(ledger.write(new, "B"));
     a.signal(Signal::CONT);
-    assert_eq!(
-        a.ask(&format!("guarded {token} app/a")),
-        "refused BY_THE_STORE"
-    );
+    assert_eq!(a.ask(&format!("guarded {token} app/a")), "refused BY_THE_STORE");
     assert!(!ledger.write(token, "A"));
     assert_eq!(ledger.taken, [(token, "A"), (new, "B")]);
     assert_eq!(place.value("app/a"), Some(new.to_string()));
@@ -210,18 +188,9 @@ fn wall_clock(folder: &std::path::Path) -> std::path::PathBuf {
 }
 
 /// A child whose wall clock goes wrong by what `offset` says, such as `+3600`.
-fn misled(
-    place: &Place,
-    name: &str,
-    number: u16,
-    offset: &std::path::Path,
-    library: &std::path::Path,
-) -> Child {
+fn misled(place: &Place, name: &str, number: u16, offset: &std::path::Path, library: &std::path::Path) -> Child {
     let mut command = std::process::Command::new("setpriv");
-    command
-        .args(["--pdeathsig", "KILL", "--"])
-        .env("LD_PRELOAD", library)
-        .env("WALL_CLOCK_OFFSET", offset);
+    command.args(["--pdeathsig", "KILL", "--"]).env("LD_PRELOAD", library).env("WALL_CLOCK_OFFSET", offset);
     place.child_by(command, name, number, &[])
 }
 
@@ -274,10 +243,7 @@ fn f27_a_starved_runtime_cannot_delay_the_end_of_a_term() {
     a.tell("starve off");
     until("A knows the new holder", || {
         let events = a.lines("event");
-        events
-            .iter()
-            .any(|e| e.starts_with("STANDBY") && !e.contains(" 0 "))
-            .then_some(())
+        events.iter().any(|e| e.starts_with("STANDBY") && !e.contains(" 0 ")).then_some(())
     });
     place.all_can_win(vec![Box::new(a), Box::new(b)]);
 }

@@ -27,10 +27,7 @@ pub(crate) struct Span {
 
 impl Span {
     /// Asks a session once; with what it has answered before in the same term.
-    pub(crate) fn sample(
-        session: &Session,
-        so_far: Option<(Revision, Self)>,
-    ) -> Option<(Revision, Self)> {
+    pub(crate) fn sample(session: &Session, so_far: Option<(Revision, Self)>) -> Option<(Revision, Self)> {
         let (token, last) = (session.fencing_token(), boot_ns());
         // The same token before and after: the answer was given in its term.
         if token == 0 || !session.is_active() || session.fencing_token() != token {
@@ -71,11 +68,7 @@ impl Referee {
                 std::thread::yield_now();
             }
         };
-        Self {
-            book,
-            done,
-            thread: Some(std::thread::spawn(watch)),
-        }
+        Self { book, done, thread: Some(std::thread::spawn(watch)) }
     }
 
     pub(crate) fn watch(&self, name: &str, session: &Session) {
@@ -178,16 +171,10 @@ fn the_referee_sees_terms_that_overlap() {
     assert!(overlaps(&apart).is_empty());
     let overlap = BTreeMap::from([(name("A", 5), span(0, 11)), (name("B", 8), span(10, 12))]);
     assert_eq!(overlaps(&overlap).len(), 1);
-    let hidden = BTreeMap::from([
-        (name("A", 5), span(0, 30)),
-        (name("B", 6), span(40, 41)),
-        (name("A", 7), span(20, 50)),
-    ]);
+    let hidden =
+        BTreeMap::from([(name("A", 5), span(0, 30)), (name("B", 6), span(40, 41)), (name("A", 7), span(20, 50))]);
     assert_eq!(overlaps(&hidden).len(), 1);
     let twice = BTreeMap::from([(name("A", 5), span(0, 1)), (name("B", 5), span(2, 3))]);
     assert_eq!(overlaps(&twice).len(), 1);
-    assert_eq!(
-        late_writes(&[(1, 5, "A".into()), (2, 8, "B".into()), (3, 5, "A".into())]).len(),
-        1
-    );
+    assert_eq!(late_writes(&[(1, 5, "A".into()), (2, 8, "B".into()), (3, 5, "A".into())]).len(), 1);
 }

@@ -30,13 +30,7 @@ struct Holder(Process);
 impl Holder {
     fn start(command: &mut Command) -> Self {
         // Lives until its input ends.
-        Self(
-            command
-                .stdin(Stdio::piped())
-                .stdout(Stdio::null())
-                .spawn()
-                .unwrap(),
-        )
+        Self(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap())
     }
 
     fn pid(&self) -> u32 {
@@ -71,11 +65,7 @@ fn start_time(pid: u32) -> u64 {
 /// Writes what a holder of the role would have written who is this process of this host; gives when, in ms since boot.
 fn hold(place: &Place, pid: u32, start_time: u64, hold_ms: i64) -> i64 {
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let namespace = |kind| {
-        std::fs::metadata(format!("/proc/self/ns/{kind}"))
-            .unwrap()
-            .ino()
-    };
+    let namespace = |kind| std::fs::metadata(format!("/proc/self/ns/{kind}")).unwrap().ino();
     let term = serde_json::json!({
         "State": "held", "Token": 0, "HoldMs": hold_ms, "Renewals": 0, "ServerID": 77,
         "SessionID": "0123456789abcdef0123456789abcdef",
@@ -88,20 +78,13 @@ fn hold(place: &Place, pid: u32, start_time: u64, hold_ms: i64) -> i64 {
     let limit = Duration::from_secs(30);
     let work = async {
         let store = EtcdStore::new(&options).unwrap();
-        let lease = store
-            .grant(Duration::from_secs(300), limit)
-            .await
-            .unwrap()
-            .lease;
+        let lease = store.grant(Duration::from_secs(300), limit).await.unwrap().lease;
         let active = serde_json::json!({
             "ServerID": 77, "ServerName": "rootcoord", "Address": "127.0.0.1:77", "Exclusive": true,
             "TriggerKill": true, "Version": "2.5.0", "LeaseID": lease, "HostName": "here",
         });
         let txn = Txn {
-            success: vec![
-                Op::put(ACTIVE_KEY, active.to_string(), lease),
-                Op::put(TERM_KEY, term.to_string(), 0),
-            ],
+            success: vec![Op::put(ACTIVE_KEY, active.to_string(), lease), Op::put(TERM_KEY, term.to_string(), 0)],
             ..Txn::default()
         };
         store.txn(txn, limit).await.unwrap();
@@ -177,9 +160,7 @@ fn f70_a_process_whose_main_thread_alone_is_gone_is_waited_for() {
     compiler.args(["-pthread", "-o"]).arg(&program).arg(source);
     assert!(compiler.status().unwrap().success());
     let holder = Holder::start(&mut Command::new(&program));
-    until("its main thread is gone", || {
-        (stat(holder.pid())[0] == "Z").then_some(())
-    });
+    until("its main thread is gone", || (stat(holder.pid())[0] == "Z").then_some(()));
     let since = hold(&place, holder.pid(), start_time(holder.pid()), WAITED_MS);
     standby_takes_over(place, since, false);
     drop(holder);
@@ -187,10 +168,7 @@ fn f70_a_process_whose_main_thread_alone_is_gone_is_waited_for() {
 
 /// Whether this user may run that on this kernel; else it is said that the test is left out.
 fn may(test: &str, command: &[&str]) -> bool {
-    let tried = Command::new(command[0])
-        .args(&command[1..])
-        .arg("true")
-        .output();
+    let tried = Command::new(command[0]).args(&command[1..]).arg("true").output();
     let may = tried.is_ok_and(|output| output.status.success());
     if !may {
         skip(test, &format!("{command:?} is not allowed here"));
@@ -236,14 +214,7 @@ fn f70_a_pid_is_waited_for_where_proc_is_of_another_namespace() {
 
 #[test]
 fn f70_a_start_time_by_the_clock_of_another_time_namespace_is_no_proof() {
-    let command = [
-        "unshare",
-        "--time",
-        "--boottime",
-        "100000",
-        "--fork",
-        "--kill-child",
-    ];
+    let command = ["unshare", "--time", "--boottime", "100000", "--fork", "--kill-child"];
     if !may("f70 with a time namespace", &command) {
         return;
     }
@@ -256,15 +227,7 @@ fn f70_a_start_time_by_the_clock_of_another_time_namespace_is_no_proof() {
 
 #[test]
 fn f70_a_process_that_proc_hides_is_waited_for() {
-    let nobody = [
-        "setpriv",
-        "--reuid",
-        "65534",
-        "--regid",
-        "65534",
-        "--clear-groups",
-        "--",
-    ];
+    let nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"];
     let mount = "mount -t proc -o hidepid=2,gid=65534 proc /proc && exec \"$@\"";
     let mounted = ["unshare", "--mount", "sh", "-c", mount, "sh"];
     if !may("f70 with hidepid", &nobody) || !may("f70 with hidepid", &mounted) {
@@ -273,23 +236,13 @@ fn f70_a_process_that_proc_hides_is_waited_for() {
     let place = Place::start();
     let holder = Holder::start(Command::new(nobody[0]).args(&nobody[1..]).arg("cat"));
     until("the holder is another user's", || {
-        let owner = std::fs::metadata(format!("/proc/{}", holder.pid()))
-            .unwrap()
-            .uid();
+        let owner = std::fs::metadata(format!("/proc/{}", holder.pid())).unwrap().uid();
         (owner == 65_534).then_some(())
     });
     let since = hold(&place, holder.pid(), start_time(holder.pid()), WAITED_MS);
     // Nothing is started where the holder can be seen, and the test fails.
     let unseen = format!("test ! -e /proc/{} && exec \"$@\"", holder.pid());
-    let blind = [
-        "setpriv",
-        "--bounding-set=-sys_ptrace",
-        "--",
-        "sh",
-        "-c",
-        &unseen,
-        "sh",
-    ];
+    let blind = ["setpriv", "--bounding-set=-sys_ptrace", "--", "sh", "-c", &unseen, "sh"];
     standby_waits_in(place, &[&mounted[..], &blind[..]].concat(), since, 0);
     drop(holder);
 }

@@ -22,9 +22,7 @@ fn f74_the_first_session_of_a_new_store_is_active_at_once() {
 fn f74_the_first_session_of_a_compacted_store_waits_for_whoever_may_have_been_there() {
     let place = Place::start();
     let revision = ["1", "2", "3"].map(|value| {
-        let text = place
-            .etcd
-            .ctl(&["put", "app/other", value, "--write-out=json"]);
+        let text = place.etcd.ctl(&["put", "app/other", value, "--write-out=json"]);
         let reply: serde_json::Value = serde_json::from_str(&text).unwrap();
         reply["header"]["revision"].as_i64().unwrap()
     })[2];
@@ -33,11 +31,7 @@ fn f74_the_first_session_of_a_compacted_store_waits_for_whoever_may_have_been_th
     config.set(keys::ELECTION_HOLD_MS, "4000").unwrap();
     let started = boot_ns();
     let a = place.coordinator("A", &config);
-    let record = until("the vacant record", || {
-        place
-            .value(TERM_KEY)
-            .filter(|record| record.contains("\"vacant\""))
-    });
+    let record = until("the vacant record", || place.value(TERM_KEY).filter(|record| record.contains("\"vacant\"")));
     assert!(record.contains("\"HoldMs\":4000"), "{record}");
     let (_, won) = a.nth(EventKind::Activate, 1);
     let waited = won.at_ms() - started / 1_000_000;

@@ -22,10 +22,7 @@ fn bare(header: &str) -> String {
         rest = comment.split_once("*/").unwrap().1;
     }
     text += rest;
-    let lines = text
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.is_empty());
+    let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
@@ -36,16 +33,9 @@ fn prototypes(bare: &str) -> Vec<String> {
         .filter(|line| !line.starts_with('#') && !line.starts_with("extern"))
         .flat_map(|line| [line, " "])
         .collect();
-    let statements = code
-        .split(';')
-        .map(|s| s.split_whitespace().collect::<Vec<_>>().join(" "));
+    let statements = code.split(';').map(|s| s.split_whitespace().collect::<Vec<_>>().join(" "));
     let is_function = |statement: &String| {
-        let name = statement
-            .split('(')
-            .next()
-            .unwrap()
-            .rsplit([' ', '*'])
-            .next();
+        let name = statement.split('(').next().unwrap().rsplit([' ', '*']).next();
         statement.contains('(') && name.is_some_and(|name| name.starts_with("ha_"))
     };
     statements.filter(is_function).collect()
@@ -53,13 +43,8 @@ fn prototypes(bare: &str) -> Vec<String> {
 
 /// Constants with what they stand for.
 fn constants(bare: &str) -> BTreeMap<&str, &str> {
-    let defined = bare
-        .lines()
-        .filter_map(|line| line.strip_prefix("#define HA_"));
-    defined
-        .filter_map(|line| line.split_once(' '))
-        .filter(|(name, _)| !name.starts_with("VERSION_"))
-        .collect()
+    let defined = bare.lines().filter_map(|line| line.strip_prefix("#define HA_"));
+    defined.filter_map(|line| line.split_once(' ')).filter(|(name, _)| !name.starts_with("VERSION_")).collect()
 }
 
 /// A library that has every function of a bare header.
@@ -74,10 +59,7 @@ fn library(bare: &str, folder: &Path, name: &str) -> PathBuf {
     fs::write(&file, source).unwrap();
     let library = folder.join(format!("{name}.so"));
     let mut cc = Command::new("cc");
-    cc.args(["-std=c99", "-g", "-shared", "-fPIC"])
-        .arg(&file)
-        .arg("-o")
-        .arg(&library);
+    cc.args(["-std=c99", "-g", "-shared", "-fPIC"]).arg(&file).arg("-o").arg(&library);
     said(&mut cc);
     library
 }
@@ -85,8 +67,7 @@ fn library(bare: &str, folder: &Path, name: &str) -> PathBuf {
 /// What was removed or changed between two bare headers; empty: nothing.
 fn broken(before: &str, now: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let libraries =
-        [("before", before), ("now", now)].map(|(name, bare)| library(bare, folder.path(), name));
+    let libraries = [("before", before), ("now", now)].map(|(name, bare)| library(bare, folder.path(), name));
     let mut abidiff = Command::new("abidiff");
     abidiff.arg("--no-added-syms").args(libraries);
     let output = run(&mut abidiff);
@@ -134,20 +115,13 @@ fn additions_pass_the_gate() {
 fn removals_and_changes_do_not_pass_the_gate() {
     let changes = [
         ("const char *ha_version_string(void);", ""),
-        (
-            "ha_has_feature(const char *name)",
-            "ha_has_feature(const char *name, int32_t more)",
-        ),
+        ("ha_has_feature(const char *name)", "ha_has_feature(const char *name, int32_t more)"),
         ("int32_t ha_session_role(", "int64_t ha_session_role("),
         ("size_t struct_size;", "size_t struct_size; void *more;"),
         ("#define HA_ERR_FENCED 301", "#define HA_ERR_FENCED 302"),
         ("#define HA_ERR_FENCED 301", ""),
     ];
     for (from, to) in changes {
-        assert_ne!(
-            broken(&bare(GENERATED), &changed(from, to)),
-            "",
-            "{from} -> {to}"
-        );
+        assert_ne!(broken(&bare(GENERATED), &changed(from, to)), "", "{from} -> {to}");
     }
 }

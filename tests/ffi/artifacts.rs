@@ -52,9 +52,7 @@ fn artifact(messages: &str) -> String {
         files.into_iter().filter(move |_| ours)
     });
     let mut libraries = paths.filter_map(|path| Some(path.as_str()?.to_owned()));
-    libraries
-        .find(|path| path.ends_with("libcoordha.so"))
-        .expect("cargo names the shared library")
+    libraries.find(|path| path.ends_with("libcoordha.so")).expect("cargo names the shared library")
 }
 
 /// Runs a command that must succeed; gives what it wrote to stdout.
@@ -72,9 +70,7 @@ pub(crate) fn said(command: &mut Command) -> String {
 
 /// Runs a command to its end.
 pub(crate) fn run(command: &mut Command) -> Output {
-    command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
 /// A compiler call with every warning an error, for the header and what is asked of it.
@@ -90,15 +86,8 @@ pub(crate) fn compiler(driver: &str, standard: &str) -> Command {
 pub(crate) fn program(source: &str, libraries: &[&str]) -> PathBuf {
     type Programs = Mutex<BTreeMap<String, Arc<OnceLock<PathBuf>>>>;
     static PROGRAMS: Programs = Mutex::new(BTreeMap::new());
-    let cell = Arc::clone(
-        PROGRAMS
-            .lock()
-            .unwrap()
-            .entry(source.to_owned())
-            .or_default(),
-    );
-    cell.get_or_init(|| build(&root().join(source), libraries))
-        .clone()
+    let cell = Arc::clone(PROGRAMS.lock().unwrap().entry(source.to_owned()).or_default());
+    cell.get_or_init(|| build(&root().join(source), libraries)).clone()
 }
 
 /// Builds a C file outside the repository.

@@ -32,9 +32,7 @@ fn answer(function: &Function) -> Option<&'static str> {
     let said = said.join(" ");
     match function.returns.as_str() {
         "void" => None,
-        "int32_t" if said.contains("@return HA_OK") || said.contains("@return as in the table") => {
-            Some("HA_ERR_NULL")
-        }
+        "int32_t" if said.contains("@return HA_OK") || said.contains("@return as in the table") => Some("HA_ERR_NULL"),
         "int32_t" if said.contains("@return -1") => Some("-1"),
         "bool" if said.contains("@return true also for NULL") => Some("true"),
         "bool" => Some("false"),
@@ -50,11 +48,7 @@ fn call(function: &Function, is_null: impl Fn(&Parameter) -> bool) -> String {
         .iter()
         .map(|parameter| {
             let left_out = function.may_be_null(parameter) && parameter.name != "err";
-            if is_null(parameter) || left_out {
-                "NULL"
-            } else {
-                right(parameter)
-            }
+            if is_null(parameter) || left_out { "NULL" } else { right(parameter) }
         })
         .collect();
     let call = format!("{}({})", function.name, arguments.join(", "));

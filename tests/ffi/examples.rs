@@ -93,19 +93,13 @@ fn the_smallest_example_becomes_active_and_leaves_in_order() {
     let port = Port::take();
     let mut standby = loop {
         let mut other = coordinator(&store, &port.address(), &[]);
-        if other
-            .says_one_of(&[is_active, "kind=ACTIVE "])
-            .contains(is_active)
-        {
+        if other.says_one_of(&[is_active, "kind=ACTIVE "]).contains(is_active) {
             break other;
         }
         other.terminate();
     };
     let said = running.terminate();
-    assert!(
-        said[0].starts_with("active, with fencing token "),
-        "{said:?}"
-    );
+    assert!(said[0].starts_with("active, with fencing token "), "{said:?}");
     assert_eq!(said[1], "leaving: finish what runs");
     standby.terminate();
 }
@@ -114,18 +108,13 @@ fn the_smallest_example_becomes_active_and_leaves_in_order() {
 fn the_smallest_example_says_what_is_wrong() {
     let program = program("examples/c/minimal.c", &[]);
     let mut command = Command::new(program);
-    command
-        .args(["redis://x", "127.0.0.1:1"])
-        .stderr(Stdio::piped());
+    command.args(["redis://x", "127.0.0.1:1"]).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut said = String::new();
     let mut stderr = child.stderr.take().unwrap();
     stderr.read_to_string(&mut said).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
-    assert!(
-        said.contains("store.url") && said.contains("redis://x"),
-        "{said}"
-    );
+    assert!(said.contains("store.url") && said.contains("redis://x"), "{said}");
 }
 
 fn coordinator(store: &str, listen: &str, more: &[&str]) -> Running {
@@ -136,10 +125,7 @@ fn coordinator(store: &str, listen: &str, more: &[&str]) -> Running {
 }
 
 fn get(address: &str, path: &str) -> (u16, String) {
-    let config = ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .http_status_as_error(false)
-        .build();
+    let config = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).build();
     let agent = ureq::Agent::new_with_config(config);
     let mut response = agent.get(format!("http://{address}{path}")).call().unwrap();
     let body = response.body_mut().read_to_string().unwrap();
@@ -155,10 +141,7 @@ fn the_coordinator_hands_out_ids_and_its_standby_goes_on_with_them() {
     let root = ["--root", "test/meta"];
     let mut active = coordinator(&store, &first, &root);
     let line = active.says("kind=ACTIVE ");
-    assert!(
-        line.starts_with("event at_ms=") && line.contains(" text=rootcoord ACTIVE "),
-        "{line}"
-    );
+    assert!(line.starts_with("event at_ms=") && line.contains(" text=rootcoord ACTIVE "), "{line}");
     let mut standby = coordinator(&store, &second, &root);
     standby.says("kind=STANDBY ");
 

@@ -61,9 +61,7 @@ fn the_shared_library_exports_the_list_and_nothing_else() {
 
 #[test]
 fn the_header_declares_the_list_and_nothing_else() {
-    let declared = header::functions()
-        .into_iter()
-        .map(|function| function.name);
+    let declared = header::functions().into_iter().map(|function| function.name);
     assert_eq!(differences(&declared.collect(), &wanted()), [""; 0]);
 }
 
@@ -71,20 +69,14 @@ fn the_header_declares_the_list_and_nothing_else() {
 fn the_shared_library_asks_for_no_signal_handler_and_ends_no_process() {
     let asked = symbols(&dynamic_symbols(), false);
     assert!(asked.contains("malloc"), "the list is read: {asked:?}");
-    let found: Vec<&&str> = FORBIDDEN
-        .iter()
-        .filter(|name| asked.contains(**name))
-        .collect();
+    let found: Vec<&&str> = FORBIDDEN.iter().filter(|name| asked.contains(**name)).collect();
     assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]
 fn the_shared_library_has_its_soname() {
     let dynamic = said(Command::new("readelf").arg("-d").arg(shared_library()));
-    assert!(
-        dynamic.contains("Library soname: [libcoordha.so.0]"),
-        "{dynamic}"
-    );
+    assert!(dynamic.contains("Library soname: [libcoordha.so.0]"), "{dynamic}");
 }
 
 #[test]
@@ -99,9 +91,6 @@ fn two_symbols_too_many_and_one_too_few_are_seen() {
     let found = symbols(nm, true);
     let wanted = ["ha_version_number", "ha_version_string"];
     let wanted: Names = wanted.into_iter().map(str::to_owned).collect();
-    assert_eq!(
-        differences(&found, &wanted),
-        ["+rust_eh_personality", "+stranger", "-ha_version_string"]
-    );
+    assert_eq!(differences(&found, &wanted), ["+rust_eh_personality", "+stranger", "-ha_version_string"]);
     assert_eq!(symbols(nm, false).len(), 2);
 }

@@ -28,9 +28,7 @@ fn compilers() -> Vec<(&'static str, &'static str, &'static str)> {
         ("clang++", "c++17", "c++"),
     ];
     let there = |driver: &str| Command::new(driver).arg("--version").output().is_ok();
-    all.into_iter()
-        .filter(|(driver, _, _)| driver.starts_with('g') || there(driver))
-        .collect()
+    all.into_iter().filter(|(driver, _, _)| driver.starts_with('g') || there(driver)).collect()
 }
 
 /// Compiles a text that uses the header, with every compiler.
@@ -40,9 +38,7 @@ fn compiles(text: &str) {
     fs::write(&source, text).unwrap();
     for (driver, standard, language) in compilers() {
         let mut compiler = compiler(driver, standard);
-        compiler
-            .args(["-fsyntax-only", "-x", language])
-            .arg(&source);
+        compiler.args(["-fsyntax-only", "-x", language]).arg(&source);
         said(&mut compiler);
     }
 }
@@ -161,10 +157,7 @@ impl Parameter {
             Some((_, rest)) => rest.split(')').next().unwrap(),
             None => declared.rsplit([' ', '*']).next().unwrap(),
         };
-        Self {
-            declared: declared.to_owned(),
-            name: name.to_owned(),
-        }
+        Self { declared: declared.to_owned(), name: name.to_owned() }
     }
 
     pub(crate) fn is_pointer(&self) -> bool {
@@ -179,14 +172,8 @@ fn every_function_says_since_when_and_what_it_returns() {
     for function in functions {
         let comment = &function.comment;
         let name = &function.name;
-        assert!(
-            comment.contains("@since 0."),
-            "{name} does not say since when"
-        );
-        assert!(
-            function.returns == "void" || comment.contains("@return"),
-            "{name} does not say what it returns"
-        );
+        assert!(comment.contains("@since 0."), "{name} does not say since when");
+        assert!(function.returns == "void" || comment.contains("@return"), "{name} does not say what it returns");
     }
 }
 
@@ -212,19 +199,14 @@ fn every_configuration_key_is_in_the_header() {
 #[test]
 fn the_header_names_the_system_libraries_that_the_makefile_installs() {
     let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
-    let list = makefile
-        .lines()
-        .find_map(|line| line.strip_prefix("STATIC_LIBS := "))
-        .expect("the Makefile has the list");
+    let list =
+        makefile.lines().find_map(|line| line.strip_prefix("STATIC_LIBS := ")).expect("the Makefile has the list");
     assert!(GENERATED.contains(&format!(" *     {list}\n")), "{list}");
 }
 
 #[test]
 fn no_line_of_the_header_is_wider_than_a_page() {
-    let wide: Vec<&str> = GENERATED
-        .lines()
-        .filter(|line| line.chars().count() > 100)
-        .collect();
+    let wide: Vec<&str> = GENERATED.lines().filter(|line| line.chars().count() > 100).collect();
     assert!(wide.is_empty(), "{wide:#?}");
 }
 

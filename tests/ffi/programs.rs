@@ -25,10 +25,7 @@ fn case_under_valgrind(source: &str, name: &str) {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new("valgrind");
     command.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
-    command.args([
-        "--show-leak-kinds=definite",
-        "--errors-for-leak-kinds=definite",
-    ]);
+    command.args(["--show-leak-kinds=definite", "--errors-for-leak-kinds=definite"]);
     command.arg(program).arg(name).arg(folder.path());
     command.env("CHECK_PATIENT", "1").env("COORDHA_LOG", "off");
     let output = run(&mut command);

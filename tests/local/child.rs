@@ -35,11 +35,7 @@ impl Child {
     /// Starts it by a command that runs [`own_binary`] with the arguments that are added.
     pub(crate) fn start_by(mut command: Command, role: &str, directory: &Path) -> Self {
         let mut process = command
-            .args([
-                "--exact",
-                "child::plays_the_role_it_is_given",
-                "--nocapture",
-            ])
+            .args(["--exact", "child::plays_the_role_it_is_given", "--nocapture"])
             .env(ROLE, role)
             .env(DIRECTORY, directory)
             .stdout(Stdio::piped())
@@ -79,11 +75,7 @@ impl Child {
     /// Says that a test is left out, where the command that was to start the child may not do what it is for.
     pub(crate) async fn skip(&mut self, what: &str) {
         let code = self.process.wait().await.unwrap().code();
-        assert_ne!(
-            code,
-            Some(HARNESS_FAILED),
-            "the child was started and failed"
-        );
+        assert_ne!(code, Some(HARNESS_FAILED), "the child was started and failed");
         let skipped = format!("SKIPPED, as this user may not do it: {what}\n");
         std::io::stderr().write_all(skipped.as_bytes()).unwrap();
     }
@@ -110,12 +102,7 @@ async fn plays_the_role_it_is_given() {
         ("hold", key) => hold(&directory, key).await,
         ("write", name) => write(&directory, name).await,
         ("open", _) => {
-            put(
-                &open(&directory),
-                &format!("opened/{}", std::process::id()),
-                "",
-            )
-            .await;
+            put(&open(&directory), &format!("opened/{}", std::process::id()), "").await;
             say("opened");
         }
         ("fill", _) => disk::fill(&directory).await,

@@ -57,9 +57,7 @@ async fn killed_writers_lose_and_tear_nothing_and_leave_no_lock() {
     revisions.sort_unstable();
     let dense: Vec<_> = (2..).take(revisions.len()).collect();
     assert_eq!(revisions, dense, "one revision each, and none left out");
-    let sound: String = database(directory.path())
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
+    let sound: String = database(directory.path()).query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(sound, "ok");
 }
 

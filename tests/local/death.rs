@@ -25,10 +25,8 @@ async fn next_deletion(stream: &mut coordha::store::WatchStream) -> (Vec<u8>, i6
 async fn key_of_a_killed_holder_goes_and_those_of_others_stay() {
     let directory = TempDir::new().unwrap();
     let store = open(directory.path());
-    let (mut first, mut second) = (
-        Child::start("hold first", directory.path()),
-        Child::start("hold second", directory.path()),
-    );
+    let (mut first, mut second) =
+        (Child::start("hold first", directory.path()), Child::start("hold second", directory.path()));
     first.expect("held").await;
     second.expect("held").await;
     let last = revision(&store).await;
@@ -59,10 +57,7 @@ async fn holder_that_died_unseen_is_cleaned_up_after() {
     };
     assert!(matches!(&events[0], WatchEvent::Put(kv) if kv.key == b"k"));
     if events.len() == 1 {
-        events.push(WatchEvent::Delete {
-            key: b"k".to_vec(),
-            revision: next_deletion(&mut stream).await.1,
-        });
+        events.push(WatchEvent::Delete { key: b"k".to_vec(), revision: next_deletion(&mut stream).await.1 });
     }
     assert!(matches!(&events[1], WatchEvent::Delete { key, revision: 3 } if key == b"k"));
 }
@@ -106,10 +101,7 @@ async fn lease_that_is_over_is_not_read_even_where_nobody_has_ended_it() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let limit = Duration::from_millis(300);
     let unread = store.range(KeyRange::key("k"), 0, limit).await;
-    assert!(
-        matches!(unread, Err(StoreError::Unavailable(_))),
-        "{unread:?}"
-    );
+    assert!(matches!(unread, Err(StoreError::Unavailable(_))), "{unread:?}");
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(read(&store, KeyRange::key("k")).await, []);
     let gone = store.keepalive(lease, LIMIT).await.unwrap();
@@ -142,14 +134,8 @@ async fn second_host_on_the_same_files_is_noticed() {
     let other = "UPDATE meta SET boot = 'of another host'";
     database(directory.path()).execute(other, []).unwrap();
     let refused = store.txn(writing(vec![Op::put("k", "x", 0)]), LIMIT).await;
-    assert!(
-        matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("another host")),
-        "{refused:?}"
-    );
-    assert!(matches!(
-        item(&mut stream).await,
-        WatchItem::Failed(StoreError::Unavailable(_))
-    ));
+    assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("another host")), "{refused:?}");
+    assert!(matches!(item(&mut stream).await, WatchItem::Failed(StoreError::Unavailable(_))));
 }
 
 #[tokio::test]
@@ -161,9 +147,7 @@ async fn clock_of_another_time_namespace_ends_no_lease_early() {
     store.txn(leased, LIMIT).await.unwrap();
     // A million seconds ahead of ours.
     let mut elsewhere = Command::new("unshare");
-    elsewhere
-        .args(["--time", "--boottime", "1000000"])
-        .arg(own_binary());
+    elsewhere.args(["--time", "--boottime", "1000000"]).arg(own_binary());
     let mut holder = Child::start_by(elsewhere, "hold theirs", directory.path());
     match holder.line().await {
         Some(said) => assert_eq!(said, "held"),

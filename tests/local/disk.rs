@@ -59,10 +59,7 @@ pub(crate) async fn fill(directory: &Path) {
     assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
     names_the_directory(error.message());
 
-    let remount = Command::new("mount")
-        .args(["-o", "remount,size=16m"])
-        .arg(directory)
-        .status();
+    let remount = Command::new("mount").args(["-o", "remount,size=16m"]).arg(directory).status();
     assert!(remount.await.unwrap().success());
     put(&store, &format!("k/{done:05}"), &value).await;
     assert_eq!(read(&store, KeyRange::prefix("k/")).await.len(), done + 1);
@@ -74,14 +71,8 @@ pub(crate) async fn fill(directory: &Path) {
 async fn damaged_database_is_an_error_that_names_the_file() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("coordha.db");
-    fs::write(
-        &file,
-        "this is no database, and long enough to be seen as none".repeat(100),
-    )
-    .unwrap();
-    let error = LocalStore::open(directory.path(), LIMIT)
-        .map(drop)
-        .unwrap_err();
+    fs::write(&file, "this is no database, and long enough to be seen as none".repeat(100)).unwrap();
+    let error = LocalStore::open(directory.path(), LIMIT).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     assert!(error.message().contains(file.to_str().unwrap()), "{error}");
     assert_eq!(error.detail("key"), Some("store.url"));
@@ -96,16 +87,10 @@ async fn damage_that_is_found_later_is_an_error_that_names_the_file() {
         put(&store, &format!("k/{n}"), &"x".repeat(1_000)).await;
     }
     drop(store);
-    database(directory.path())
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        .unwrap();
+    database(directory.path()).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     // All pages but the first, which has the schema, and the one of `meta`.
     let meta: u32 = database(directory.path())
-        .query_row(
-            "SELECT rootpage FROM sqlite_schema WHERE name = 'meta'",
-            [],
-            |row| row.get(0),
-        )
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'meta'", [], |row| row.get(0))
         .unwrap();
     let pages = fs::metadata(&file).unwrap().len() / 4_096;
     let bytes = fs::OpenOptions::new().write(true).open(&file).unwrap();
@@ -113,18 +98,10 @@ async fn damage_that_is_found_later_is_an_error_that_names_the_file() {
         bytes.write_all_at(&[0xa5; 4_096], page * 4_096).unwrap();
     }
     let store = open(directory.path());
-    let answers = [
-        store
-            .range(KeyRange::prefix("k/"), 0, LIMIT)
-            .await
-            .map(drop),
-        try_put(&store, "k/1", "y").await.map(drop),
-    ];
+    let answers =
+        [store.range(KeyRange::prefix("k/"), 0, LIMIT).await.map(drop), try_put(&store, "k/1", "y").await.map(drop)];
     for answer in answers {
-        assert!(
-            matches!(&answer, Err(StoreError::Invalid(why)) if why.contains(file.to_str().unwrap())),
-            "{answer:?}"
-        );
+        assert!(matches!(&answer, Err(StoreError::Invalid(why)) if why.contains(file.to_str().unwrap())), "{answer:?}");
     }
 }
 
@@ -143,14 +120,8 @@ async fn store_whose_files_were_replaced_is_not_used_any_more() {
     put(&new, "k", "new").await;
     for _ in 0..2 {
         let refused = try_put(&store, "k", "old").await;
-        assert!(
-            matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("replaced")),
-            "{refused:?}"
-        );
+        assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("replaced")), "{refused:?}");
     }
-    assert!(matches!(
-        item(&mut stream).await,
-        WatchItem::Failed(StoreError::Unavailable(_))
-    ));
+    assert!(matches!(item(&mut stream).await, WatchItem::Failed(StoreError::Unavailable(_))));
     assert_eq!(read(&new, KeyRange::key("k")).await[0].value, b"new");
 }

@@ -26,10 +26,7 @@ async fn call_that_waits_for_the_lock_keeps_its_limit_and_is_not_done_later() {
         store.revoke(7, limit).await,
     ];
     for answer in answers {
-        assert!(
-            matches!(answer, Err(StoreError::Unavailable(_))),
-            "{answer:?}"
-        );
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
     }
     let kvs = read(&store, KeyRange::key("k")).await;
     assert_eq!(kvs[0].value, b"before", "reads need no lock");
@@ -79,16 +76,11 @@ async fn futures_poll<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
 async fn transaction_beyond_etcds_bounds_is_refused() {
     let directory = TempDir::new().unwrap();
     let store = open(directory.path());
-    let many = (0..129)
-        .map(|n| Op::put(format!("k/{n}"), "x", 0))
-        .collect();
+    let many = (0..129).map(|n| Op::put(format!("k/{n}"), "x", 0)).collect();
     let large = vec![Op::put("k", vec![0; 1_572_864], 0)];
     for ops in [many, large] {
         let refused = store.txn(writing(ops), LIMIT).await;
-        assert!(
-            matches!(refused, Err(StoreError::Invalid(_))),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
     }
     assert_eq!(revision(&store).await, 1);
     let ttl = store.grant(Duration::MAX, LIMIT).await;
@@ -105,19 +97,14 @@ async fn history_keeps_the_newest_revisions() {
     }
     let last = revision(&store).await;
     assert_eq!(last, 12_001);
-    let mut early = store
-        .watch(vec![KeyRange::key("k")], 1, LIMIT)
-        .await
-        .unwrap();
+    let mut early = store.watch(vec![KeyRange::key("k")], 1, LIMIT).await.unwrap();
     let WatchItem::Compacted { revision: lowest } = item(&mut early).await else {
         panic!("that revision is gone");
     };
     let kept = last - lowest + 1;
     assert!((KEPT..KEPT + 1_000).contains(&kept), "{kept} are kept");
     let mut stream = watch(&store, lowest).await;
-    assert!(
-        matches!(item(&mut stream).await, WatchItem::Events(events) if events[0].revision() == lowest)
-    );
+    assert!(matches!(item(&mut stream).await, WatchItem::Events(events) if events[0].revision() == lowest));
 }
 
 #[tokio::test]
@@ -125,16 +112,13 @@ async fn history_of_large_values_is_bounded_by_its_bytes() {
     let directory = TempDir::new().unwrap();
     let store = Arc::new(open(directory.path()));
     put_many(&store, 80, 1 << 20).await;
-    let bytes: i64 = database(directory.path())
-        .query_row("SELECT sum(length(value)) FROM event", [], |row| row.get(0))
-        .unwrap();
+    let bytes: i64 =
+        database(directory.path()).query_row("SELECT sum(length(value)) FROM event", [], |row| row.get(0)).unwrap();
     assert!((32 << 20..=64 << 20).contains(&bytes), "{bytes}");
     let noted: i64 = database(directory.path())
-        .query_row(
-            "SELECT history_bytes - (SELECT sum(length(key) + length(value)) FROM event) FROM meta",
-            [],
-            |row| row.get(0),
-        )
+        .query_row("SELECT history_bytes - (SELECT sum(length(key) + length(value)) FROM event) FROM meta", [], |row| {
+            row.get(0)
+        })
         .unwrap();
     assert_eq!(noted, 0, "what is noted is what is there");
     assert_eq!(read(&store, KeyRange::key("k/79")).await.len(), 1);

@@ -11,11 +11,7 @@ mod death;
 mod disk;
 mod limits;
 mod open;
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "shared with other test binaries, which use other parts of it"
-)]
+#[allow(dead_code, unreachable_pub, reason = "shared with other test binaries, which use other parts of it")]
 #[path = "../support/wait.rs"]
 mod wait;
 
@@ -34,10 +30,7 @@ fn open(directory: &Path) -> LocalStore {
 }
 
 fn writing(ops: Vec<Op>) -> Txn {
-    Txn {
-        success: ops,
-        ..Txn::default()
-    }
+    Txn { success: ops, ..Txn::default() }
 }
 
 async fn try_put(store: &LocalStore, key: &str, value: &str) -> Result<TxnReply, StoreError> {

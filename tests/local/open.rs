@@ -52,12 +52,7 @@ fn unusable_directory_is_refused_with_the_key_the_path_and_what_is_allowed() {
     let parent = TempDir::new().unwrap();
     let file = parent.path().join("file");
     fs::write(&file, "").unwrap();
-    for directory in [
-        Path::new(""),
-        &file,
-        &file.join("below"),
-        Path::new("/proc/none"),
-    ] {
+    for directory in [Path::new(""), &file, &file.join("below"), Path::new("/proc/none")] {
         let error = refusal(directory);
         assert_eq!(error.kind(), ErrorKind::ConfigValue, "{error}");
         let value = format!("local:{}", directory.display());
@@ -74,9 +69,7 @@ fn unusable_directory_is_refused_with_the_key_the_path_and_what_is_allowed() {
 fn database_of_another_version_is_refused() {
     let directory = TempDir::new().unwrap();
     drop(open(directory.path()));
-    database(directory.path())
-        .pragma_update(None, "user_version", 77)
-        .unwrap();
+    database(directory.path()).pragma_update(None, "user_version", 77).unwrap();
     let error = refusal(directory.path());
     assert_eq!(error.kind(), ErrorKind::StoreVersion);
     for part in ["77", "coordha.db"] {
@@ -92,9 +85,7 @@ fn database_of_another_program_is_refused_and_left_alone() {
     let error = refusal(directory.path());
     assert_eq!(error.kind(), ErrorKind::ConfigValue);
     assert!(error.message().contains("another program"), "{error}");
-    let tables: i64 = others
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .unwrap();
+    let tables: i64 = others.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
     assert_eq!(tables, 1);
 }
 
@@ -104,9 +95,7 @@ fn locked_database_makes_the_opening_end_at_its_limit() {
     let other = database(directory.path());
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let limit = std::time::Duration::from_millis(200);
-    let error = LocalStore::open(directory.path(), limit)
-        .map(drop)
-        .unwrap_err();
+    let error = LocalStore::open(directory.path(), limit).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     other.execute_batch("ROLLBACK").unwrap();
     drop(open(directory.path()));

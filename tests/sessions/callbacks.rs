@@ -41,21 +41,12 @@ fn recorder() -> (Recorder, Calls) {
         on_deactivate: Box::new(|_, _| Answer::Done),
         on_event: Box::new(|_, _| Answer::Done),
     };
-    (
-        recorder,
-        Calls {
-            told: calls,
-            dropped: drops,
-        },
-    )
+    (recorder, Calls { told: calls, dropped: drops })
 }
 
 impl Recorder {
     fn enter(&self, event: &Event) {
-        assert!(
-            !self.inside.swap(true, Ordering::SeqCst),
-            "two callbacks at once"
-        );
+        assert!(!self.inside.swap(true, Ordering::SeqCst), "two callbacks at once");
         self.told.send((event.kind(), event.token())).unwrap();
     }
 
@@ -105,10 +96,7 @@ impl Calls {
 
     fn expect_dropped_once(&self) {
         self.dropped.recv_timeout(PATIENCE).unwrap();
-        assert!(
-            self.dropped.recv_timeout(PATIENCE).is_err(),
-            "the sender is gone with it"
-        );
+        assert!(self.dropped.recv_timeout(PATIENCE).is_err(), "the sender is gone with it");
     }
 }
 
@@ -124,11 +112,7 @@ fn a_term_is_called_in_order_and_the_callbacks_are_dropped_after_the_last_call()
     session.wait(Until::Active, Some(PATIENCE)).unwrap();
     session.stop(Some(PATIENCE)).unwrap();
     calls.expect_dropped_once();
-    let kept: Vec<_> = calls
-        .told
-        .try_iter()
-        .filter(|(kind, _)| kind.is_kept())
-        .collect();
+    let kept: Vec<_> = calls.told.try_iter().filter(|(kind, _)| kind.is_kept()).collect();
     let token = kept[0].1;
     assert!(token > 0);
     let expected = [
@@ -139,10 +123,7 @@ fn a_term_is_called_in_order_and_the_callbacks_are_dropped_after_the_last_call()
         (EventKind::Ended, 0),
     ];
     assert_eq!(kept, expected);
-    assert_eq!(
-        session.next_event(None).unwrap_err().kind(),
-        ErrorKind::State
-    );
+    assert_eq!(session.next_event(None).unwrap_err().kind(), ErrorKind::State);
     assert_eq!(session.event_fd().unwrap_err().kind(), ErrorKind::State);
 }
 
@@ -162,9 +143,7 @@ fn pending_answers_are_given_later() {
     recorder.on_deactivate = Box::new(|_, _| Answer::Pending);
     let session = start(&place.config(1), recorder);
     let token = calls.expect(EventKind::Activate);
-    let early = session
-        .wait(Until::Active, Some(Duration::ZERO))
-        .unwrap_err();
+    let early = session.wait(Until::Active, Some(Duration::ZERO)).unwrap_err();
     assert_eq!(early.kind(), ErrorKind::Timeout);
     session.activation_done(token, Ok(())).unwrap();
     session.wait(Until::Active, Some(PATIENCE)).unwrap();
@@ -201,14 +180,9 @@ fn a_failed_activation_carries_its_words_and_number() {
     let place = Place::new();
     let (mut recorder, calls) = recorder();
     let (sender, errors) = channel();
-    recorder.on_activate = Box::new(|_, _| Answer::Failed {
-        code: 10_042,
-        why: "no quorum of disks".into(),
-    });
+    recorder.on_activate = Box::new(|_, _| Answer::Failed { code: 10_042, why: "no quorum of disks".into() });
     recorder.on_deactivate = Box::new(move |_, event| {
-        sender
-            .send((event.reason(), event.held(), event.error().cloned()))
-            .unwrap();
+        sender.send((event.reason(), event.held(), event.error().cloned())).unwrap();
         Answer::Done
     });
     let session = start(&place.config(1), recorder);
@@ -216,10 +190,7 @@ fn a_failed_activation_carries_its_words_and_number() {
     let (reason, held, error) = errors.recv_timeout(PATIENCE).unwrap();
     assert_eq!((reason, held), (Some(Reason::ActivationFailed), false));
     let error = error.unwrap();
-    assert_eq!(
-        (error.message(), error.detail("code")),
-        ("no quorum of disks", Some("10042"))
-    );
+    assert_eq!((error.message(), error.detail("code")), ("no quorum of disks", Some("10042")));
     session.stop(Some(PATIENCE)).unwrap();
 }
 
@@ -231,16 +202,11 @@ fn a_callback_may_ask_for_the_stop_and_write_but_not_wait_for_its_own_session() 
     recorder.on_activate = Box::new(move |session, event| {
         let token = event.token();
         let kind = |result: coordha::error::Result<()>| result.unwrap_err().kind();
-        let refused = [
-            kind(session.stop(None)),
-            kind(session.wait(Until::Ended, None)),
-        ];
+        let refused = [kind(session.stop(None)), kind(session.wait(Until::Ended, None))];
         assert!(session.holds(token) && !session.is_ending(token));
         let written = session.txn(token).put("app/loaded", "1").commit(None);
         session.request_stop();
-        sender
-            .send((refused, written.is_ok(), session.is_ending(token)))
-            .unwrap();
+        sender.send((refused, written.is_ok(), session.is_ending(token))).unwrap();
         Answer::Done
     });
     let session = start(&place.config(1), recorder);
@@ -257,25 +223,20 @@ fn a_slow_activation_delays_no_renewal_and_can_be_called_off() {
     let (mut recorder, calls) = recorder();
     let (called_off, seen) = channel();
     recorder.on_activate = Box::new(move |session, event| {
-        until("the activation is called off", || {
-            session.is_ending(event.token()).then_some(())
-        });
+        until("the activation is called off", || session.is_ending(event.token()).then_some(()));
         called_off.send(session.holds(event.token())).unwrap();
         Answer::failed("called off")
     });
     let session = start(&place.config(1), recorder);
     let token = calls.expect(EventKind::Activate);
     let (mut before, mut renewals) = (session.remaining(), 0);
-    until(
-        "renewals during the activation, for longer than a hold time",
-        || {
-            let now = session.remaining();
-            renewals += u32::from(now > before);
-            before = now;
-            assert!(session.holds(token));
-            (renewals == 6).then_some(())
-        },
-    );
+    until("renewals during the activation, for longer than a hold time", || {
+        let now = session.remaining();
+        renewals += u32::from(now > before);
+        before = now;
+        assert!(session.holds(token));
+        (renewals == 6).then_some(())
+    });
     session.stop(Some(PATIENCE)).unwrap();
     assert!(seen.try_recv().unwrap(), "held until it was left");
     calls.expect_dropped_once();

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use coordha::config::Config;
-use coordha::kv::{
-    KeyRange, KeyValue, LeaseId, LeaseReply, Op, RangeReply, Revision, StoreError, Txn, TxnReply,
-};
+use coordha::kv::{KeyRange, KeyValue, LeaseId, LeaseReply, Op, RangeReply, Revision, StoreError, Txn, TxnReply};
 use coordha::session::Session;
 use coordha::store::etcd::{EtcdOptions, EtcdStore};
 use coordha::store::local::LocalStore;
@@ -41,16 +39,12 @@ pub(crate) struct Counted {
 impl Lab {
     pub(crate) fn local(directory: &Path) -> Self {
         let url = format!("local:{}", directory.display());
-        Self::new(url, || {
-            Arc::new(LocalStore::open(directory, LIMIT).unwrap())
-        })
+        Self::new(url, || Arc::new(LocalStore::open(directory, LIMIT).unwrap()))
     }
 
     pub(crate) fn etcd(endpoint: String) -> Self {
         let url = format!("etcd://{endpoint}");
-        Self::new(url, || {
-            Arc::new(EtcdStore::new(&EtcdOptions::new([endpoint])).unwrap())
-        })
+        Self::new(url, || Arc::new(EtcdStore::new(&EtcdOptions::new([endpoint])).unwrap()))
     }
 
     fn new(url: String, open: impl FnOnce() -> Arc<dyn Store>) -> Self {
@@ -66,11 +60,7 @@ impl Lab {
             ids: watch::Sender::new(true),
             unreleased: Mutex::default(),
         });
-        Self {
-            store,
-            url,
-            runtime,
-        }
+        Self { store, url, runtime }
     }
 
     pub(crate) fn start(&self, config: &Config) -> Session {
@@ -108,30 +98,20 @@ impl Lab {
     }
 
     pub(crate) fn put(&self, key: &str, value: &str) {
-        let txn = Txn {
-            success: vec![Op::put(key, value, 0)],
-            ..Txn::default()
-        };
-        self.runtime
-            .block_on(self.store.inner.txn(txn, LIMIT))
-            .unwrap();
+        let txn = Txn { success: vec![Op::put(key, value, 0)], ..Txn::default() };
+        self.runtime.block_on(self.store.inner.txn(txn, LIMIT)).unwrap();
     }
 
     pub(crate) fn revoke(&self, lease: LeaseId) {
-        self.runtime
-            .block_on(self.store.inner.revoke(lease, LIMIT))
-            .unwrap();
+        self.runtime.block_on(self.store.inner.revoke(lease, LIMIT)).unwrap();
     }
 }
 
 impl Counted {
     fn is_refused(&self, txn: &Txn) -> bool {
         let unreleased = self.unreleased.lock().unwrap();
-        let deletes = |key: &Vec<u8>| {
-            txn.success
-                .iter()
-                .any(|op| matches!(op, Op::Delete(range) if range.start == *key))
-        };
+        let deletes =
+            |key: &Vec<u8>| txn.success.iter().any(|op| matches!(op, Op::Delete(range) if range.start == *key));
         txn.compares.len() == 1 && unreleased.as_ref().is_some_and(deletes)
     }
 }
@@ -160,12 +140,7 @@ impl Store for Counted {
         self.inner.revoke(lease, limit).await
     }
 
-    async fn range(
-        &self,
-        range: KeyRange,
-        max: i64,
-        limit: Duration,
-    ) -> Result<RangeReply, StoreError> {
+    async fn range(&self, range: KeyRange, max: i64, limit: Duration) -> Result<RangeReply, StoreError> {
         self.inner.range(range, max, limit).await
     }
 
@@ -180,12 +155,7 @@ impl Store for Counted {
         self.inner.txn(txn, limit).await
     }
 
-    async fn watch(
-        &self,
-        ranges: Vec<KeyRange>,
-        from: Revision,
-        limit: Duration,
-    ) -> Result<WatchStream, StoreError> {
+    async fn watch(&self, ranges: Vec<KeyRange>, from: Revision, limit: Duration) -> Result<WatchStream, StoreError> {
         self.inner.watch(ranges, from, limit).await
     }
 

@@ -32,24 +32,12 @@ fn one_life_of_two_coordinators(version: Version) {
     let old = activate(&first);
     let second = start(&config(&url(&endpoint), 2));
     let standby = expect(&second, EventKind::Standby);
-    assert_eq!(
-        (standby.token(), standby.address()),
-        (old, Some("127.0.0.1:1"))
-    );
-    first
-        .txn(old)
-        .if_revision("app/a", 0)
-        .put("app/a", "1")
-        .commit(None)
-        .unwrap();
+    assert_eq!((standby.token(), standby.address()), (old, Some("127.0.0.1:1")));
+    first.txn(old).if_revision("app/a", 0).put("app/a", "1").commit(None).unwrap();
     stop(&first);
     let new = activate(&second);
     assert!(new > old);
-    let late = first
-        .txn(old)
-        .put("app/a", "late")
-        .commit(None)
-        .unwrap_err();
+    let late = first.txn(old).put("app/a", "late").commit(None).unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Fenced);
     let read = second.txn(new).get("app/a").commit(None).unwrap();
     assert_eq!(read.kvs[0].value, b"1");
@@ -58,12 +46,7 @@ fn one_life_of_two_coordinators(version: Version) {
     second.deactivation_done(leaving.token()).unwrap();
     assert!(activate(&second) > new);
     stop(&second);
-    let left = etcd.ctl(&[
-        "get",
-        "--prefix",
-        "--keys-only",
-        "by-dev/meta/session/rootcoord",
-    ]);
+    let left = etcd.ctl(&["get", "--prefix", "--keys-only", "by-dev/meta/session/rootcoord"]);
     assert_eq!(left.trim(), "", "no key is left behind");
 }
 
@@ -133,10 +116,7 @@ fn f13_a_partitioned_active_fences_before_another_acts() {
     assert!(new > old);
     assert!(!first.holds(old) && !first.is_active());
     let ended = expect(&first, EventKind::TermEnded);
-    assert_eq!(
-        (ended.token(), ended.reason()),
-        (old, Some(Reason::Expired))
-    );
+    assert_eq!((ended.token(), ended.reason()), (old, Some(Reason::Expired)));
     second.activation_done(new, Ok(())).unwrap();
     proxy.forward();
     first.deactivation_done(old).unwrap();
@@ -155,10 +135,7 @@ fn f16_an_active_whose_replies_are_lost_fences_although_the_server_renews() {
     proxy.drop_replies();
     expect(&session, EventKind::Jeopardy);
     let ended = expect(&session, EventKind::TermEnded);
-    assert_eq!(
-        (ended.token(), ended.reason()),
-        (token, Some(Reason::Expired))
-    );
+    assert_eq!((ended.token(), ended.reason()), (token, Some(Reason::Expired)));
     session.deactivation_done(token).unwrap();
     proxy.forward();
     assert!(activate(&session) > token);
@@ -172,10 +149,7 @@ fn f40_a_key_that_is_deleted_by_hand_ends_the_term_at_once() {
     let token = activate(&session);
     etcd.ctl(&["del", "by-dev/meta/session/rootcoord"]);
     let ended = expect(&session, EventKind::TermEnded);
-    assert_eq!(
-        (ended.token(), ended.reason()),
-        (token, Some(Reason::KeyDeleted))
-    );
+    assert_eq!((ended.token(), ended.reason()), (token, Some(Reason::KeyDeleted)));
     assert!(!session.holds(token));
     session.deactivation_done(token).unwrap();
     assert!(activate(&session) > token);

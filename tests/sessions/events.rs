@@ -56,9 +56,7 @@ fn the_events_of_a_term_are_never_dropped() {
     let config = with(place.config(1), keys::EVENTS_QUEUE, "16");
     let session = Session::start(&config, None).unwrap();
     session.wait(Until::Registered, Some(PATIENCE)).unwrap();
-    let token = crate::support::wait::until("a term", || {
-        Some(session.fencing_token()).filter(|token| *token != 0)
-    });
+    let token = crate::support::wait::until("a term", || Some(session.fencing_token()).filter(|token| *token != 0));
     session.activation_done(token, Ok(())).unwrap();
     session.resign(Duration::ZERO).unwrap();
     session.deactivation_done(token).unwrap();
@@ -69,20 +67,9 @@ fn the_events_of_a_term_are_never_dropped() {
     session.pause().unwrap();
     session.stop(Some(PATIENCE)).unwrap();
     let events: Vec<_> = std::iter::from_fn(|| session.next_event(NOW).ok()).collect();
-    let kept: Vec<_> = events
-        .iter()
-        .filter(|event| event.kind().is_kept())
-        .collect();
+    let kept: Vec<_> = events.iter().filter(|event| event.kind().is_kept()).collect();
     let kinds: Vec<_> = kept.iter().map(|event| event.kind()).collect();
-    assert_eq!(
-        kinds[..4],
-        [
-            EventKind::Activate,
-            EventKind::Active,
-            EventKind::Deactivate,
-            EventKind::TermEnded
-        ]
-    );
+    assert_eq!(kinds[..4], [EventKind::Activate, EventKind::Active, EventKind::Deactivate, EventKind::TermEnded]);
     assert_eq!(*kinds.last().unwrap(), EventKind::Ended);
     assert!(events.iter().map(|event| event.missed()).sum::<u64>() > 0);
     assert_eq!(events.len() - kept.len(), 16);
@@ -110,10 +97,7 @@ fn the_descriptor_is_readable_while_an_event_waits_and_for_ever_after_the_end() 
     leave(&session);
     for _ in 0..3 {
         assert!(is_readable(fd, Duration::ZERO));
-        assert_eq!(
-            session.next_event(NOW).unwrap_err().kind(),
-            ErrorKind::Ended
-        );
+        assert_eq!(session.next_event(NOW).unwrap_err().kind(), ErrorKind::Ended);
         let _ = rustix::io::read(fd, &mut [0; 8]);
     }
 }
@@ -165,21 +149,12 @@ fn each_event_goes_to_one_of_many_readers_and_all_learn_of_the_end() {
             })
         })
         .collect();
-    let mut seen: Vec<_> = readers
-        .into_iter()
-        .flat_map(|r| r.join().unwrap())
-        .collect();
+    let mut seen: Vec<_> = readers.into_iter().flat_map(|r| r.join().unwrap()).collect();
     seen.retain(|kind| kind.is_kept());
     seen.sort_by_key(|kind| kind.code());
     assert_eq!(
         seen,
-        [
-            EventKind::Activate,
-            EventKind::Active,
-            EventKind::Deactivate,
-            EventKind::TermEnded,
-            EventKind::Ended
-        ]
+        [EventKind::Activate, EventKind::Active, EventKind::Deactivate, EventKind::TermEnded, EventKind::Ended]
     );
 }
 
@@ -189,17 +164,11 @@ fn an_event_tells_itself_in_one_line() {
     let session = place.start(1);
     let registered = expect(&session, EventKind::Registered);
     let id = session.server_id();
-    assert_eq!(
-        registered.text(),
-        format!("rootcoord REGISTERED server_id={id} ttl_ms=6000")
-    );
+    assert_eq!(registered.text(), format!("rootcoord REGISTERED server_id={id} ttl_ms=6000"));
     assert!(registered.at_ms() > 0);
     let token = activate(&session);
     session.request_stop();
     let leaving = expect(&session, EventKind::Deactivate);
-    assert_eq!(
-        leaving.text(),
-        format!("rootcoord DEACTIVATE token={token} held=true reason=STOP")
-    );
+    assert_eq!(leaving.text(), format!("rootcoord DEACTIVATE token={token} held=true reason=STOP"));
     leave(&session);
 }

@@ -22,14 +22,7 @@ fn a_session_registers_stands_by_activates_and_is_active_only_after_ready() {
     let token = activate.token();
     assert!(activate.remaining_ms() > 0 && activate.remaining_ms() <= 2000);
     assert_eq!(session.role(), Role::Activating);
-    assert_eq!(
-        (
-            session.is_active(),
-            session.holds(token),
-            session.is_ending(token)
-        ),
-        (false, true, false)
-    );
+    assert_eq!((session.is_active(), session.holds(token), session.is_ending(token)), (false, true, false));
     assert_eq!(session.fencing_token(), token);
 
     session.activation_done(token, Ok(())).unwrap();
@@ -37,29 +30,20 @@ fn a_session_registers_stands_by_activates_and_is_active_only_after_ready() {
     assert!(session.remaining() > Duration::ZERO);
     assert_eq!(session.active_key(), b"by-dev/meta/session/rootcoord");
     let holder = until("the session sees its own key", || session.holder());
-    assert_eq!(
-        (holder.token, holder.address.as_str()),
-        (token, "127.0.0.1:1")
-    );
+    assert_eq!((holder.token, holder.address.as_str()), (token, "127.0.0.1:1"));
     assert_eq!(session.holder_event().server_id(), session.server_id());
 
     session.request_stop();
     assert!(!session.is_active() && session.holds(token) && session.is_ending(token));
     let leaving = expect(&session, EventKind::Deactivate);
-    assert_eq!(
-        (leaving.reason(), leaving.held()),
-        (Some(Reason::Stop), true)
-    );
+    assert_eq!((leaving.reason(), leaving.held()), (Some(Reason::Stop), true));
     session.deactivation_done(token).unwrap();
     assert!(!session.holds(token));
     expect(&session, EventKind::TermEnded);
     let ended = expect(&session, EventKind::Ended);
     assert!(ended.error().is_none());
     assert_eq!((session.role(), session.fencing_token()), (Role::Ended, 0));
-    assert_eq!(
-        session.next_event(None).unwrap_err().kind(),
-        ErrorKind::Ended
-    );
+    assert_eq!(session.next_event(None).unwrap_err().kind(), ErrorKind::Ended);
 }
 
 #[test]
@@ -85,16 +69,13 @@ fn f03_the_role_is_kept_and_renewed_until_the_application_has_left() {
     expect(&first, EventKind::Deactivate);
     let mut before = first.remaining();
     let mut renewals = 0;
-    until(
-        "the role is renewed while it is drained, for longer than a hold time",
-        || {
-            let now = first.remaining();
-            renewals += u32::from(now > before);
-            before = now;
-            assert!(first.holds(token) && !first.is_active());
-            (renewals == 6).then_some(())
-        },
-    );
+    until("the role is renewed while it is drained, for longer than a hold time", || {
+        let now = first.remaining();
+        renewals += u32::from(now > before);
+        before = now;
+        assert!(first.holds(token) && !first.is_active());
+        (renewals == 6).then_some(())
+    });
     assert_eq!(second.role(), Role::Standby);
     first.deactivation_done(token).unwrap();
     activate(&second);
@@ -111,10 +92,7 @@ fn f04_an_application_that_never_leaves_is_fenced_at_the_limit() {
     let second = place.standby(2);
     first.resign(Duration::ZERO).unwrap();
     expect(&first, EventKind::Deactivate);
-    assert_eq!(
-        expect(&first, EventKind::TermEnded).reason(),
-        Some(Reason::Resign)
-    );
+    assert_eq!(expect(&first, EventKind::TermEnded).reason(), Some(Reason::Resign));
     assert!(!first.holds(token));
     let blocked = expect(&first, EventKind::Blocked);
     assert_eq!(blocked.reason(), Some(Reason::CallbackBusy));
@@ -134,10 +112,7 @@ fn who_resigns_stands_by_and_comes_back() {
     first.resign(Duration::from_millis(200)).unwrap();
     assert!(!first.is_active() && first.is_ending(token));
     let leaving = expect(&first, EventKind::Deactivate);
-    assert_eq!(
-        (leaving.reason(), leaving.held()),
-        (Some(Reason::Resign), true)
-    );
+    assert_eq!((leaving.reason(), leaving.held()), (Some(Reason::Resign), true));
     first.deactivation_done(token).unwrap();
     expect(&first, EventKind::Standby);
     activate(&second);
@@ -161,10 +136,7 @@ fn f72_a_failed_activation_gives_others_their_turn() {
     assert_eq!((cleanup.held(), cleanup.token()), (false, token));
     let error = cleanup.error().unwrap();
     assert_eq!(error.kind(), ErrorKind::ActivationFailed);
-    assert_eq!(
-        (error.message(), error.detail("code")),
-        ("no disk", Some("10007"))
-    );
+    assert_eq!((error.message(), error.detail("code")), ("no disk", Some("10007")));
     first.deactivation_done(token).unwrap();
     assert!(activate(&second) > token);
     stop(&first);
@@ -195,24 +167,12 @@ fn answers_that_are_late_early_or_doubled_change_nothing() {
     let place = Place::new();
     let (session, token) = place.active(1);
     let kind = |result: coordha::error::Result<()>| result.unwrap_err().kind();
-    assert_eq!(
-        kind(session.activation_done(token, Ok(()))),
-        ErrorKind::State
-    );
+    assert_eq!(kind(session.activation_done(token, Ok(()))), ErrorKind::State);
     assert_eq!(kind(session.deactivation_done(token)), ErrorKind::State);
-    assert_eq!(
-        kind(session.activation_done(token + 1, Ok(()))),
-        ErrorKind::Fenced
-    );
-    assert_eq!(
-        kind(session.deactivation_done(token - 1)),
-        ErrorKind::Fenced
-    );
+    assert_eq!(kind(session.activation_done(token + 1, Ok(()))), ErrorKind::Fenced);
+    assert_eq!(kind(session.deactivation_done(token - 1)), ErrorKind::Fenced);
     session.request_stop();
-    assert_eq!(
-        kind(session.activation_done(token, Ok(()))),
-        ErrorKind::Fenced
-    );
+    assert_eq!(kind(session.activation_done(token, Ok(()))), ErrorKind::Fenced);
     session.deactivation_done(token).unwrap();
     assert_ne!(kind(session.deactivation_done(token)), ErrorKind::State);
     session.wait(Until::Ended, Some(PATIENCE)).unwrap();
@@ -257,10 +217,7 @@ fn an_exclusive_session_says_who_holds_the_role_and_fails() {
     config = with(config, keys::EXCLUSIVE_WAIT_MS, "0");
     let second = Session::start(&config, None).unwrap();
     let holder = expect(&second, EventKind::Holder);
-    assert_eq!(
-        (holder.token(), holder.address()),
-        (token, Some("127.0.0.1:1"))
-    );
+    assert_eq!((holder.token(), holder.address()), (token, Some("127.0.0.1:1")));
     let error = second.wait(Until::Active, Some(PATIENCE)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RoleHeld);
     assert_eq!(error.detail("holder_address"), Some("127.0.0.1:1"));
@@ -327,28 +284,15 @@ fn with_automatic_activation_nothing_need_be_said() {
         .collect();
     assert_eq!(
         kinds,
-        [
-            EventKind::Activate,
-            EventKind::Active,
-            EventKind::Deactivate,
-            EventKind::TermEnded,
-            EventKind::Ended
-        ]
+        [EventKind::Activate, EventKind::Active, EventKind::Deactivate, EventKind::TermEnded, EventKind::Ended]
     );
 }
 
 #[test]
 fn a_wrong_configuration_starts_nothing() {
-    let error = Session::builder()
-        .set(keys::ROLE, "rootcoord")
-        .start()
-        .unwrap_err();
+    let error = Session::builder().set(keys::ROLE, "rootcoord").start().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConfigMissing);
-    let error = Session::builder()
-        .set("rôle", "x")
-        .set(keys::ROLE, "")
-        .start()
-        .unwrap_err();
+    let error = Session::builder().set("rôle", "x").set(keys::ROLE, "").start().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConfigKey);
     let place = Place::new();
     let config = with(place.config(1), keys::STORE_URL, "local:/proc/nowhere");

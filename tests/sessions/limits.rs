@@ -21,22 +21,14 @@ fn f27_a_starved_runtime_is_fenced_on_time_by_the_clock_thread() {
     };
     let token = activate(&session);
     store.block(true);
-    until("both threads of the runtime are held up", || {
-        (store.held_up() == 2).then_some(())
-    });
+    until("both threads of the runtime are held up", || (store.held_up() == 2).then_some(()));
     // A watch, a keepalive, a renewal: nothing of the runtime's can run from here on.
     expect(&session, EventKind::Jeopardy);
     let ended = expect(&session, EventKind::TermEnded);
-    assert_eq!(
-        (ended.token(), ended.reason()),
-        (token, Some(Reason::Expired))
-    );
+    assert_eq!((ended.token(), ended.reason()), (token, Some(Reason::Expired)));
     assert_eq!((session.is_active(), session.holds(token)), (false, false));
     assert_eq!(store.held_up(), 2, "it was told while they were");
-    let late = session
-        .txn(token)
-        .put("app/a", "late")
-        .commit(Some(Duration::from_secs(1)));
+    let late = session.txn(token).put("app/a", "late").commit(Some(Duration::from_secs(1)));
     assert_eq!(late.unwrap_err().kind(), ErrorKind::Fenced);
     store.block(false);
     let cleanup = expect(&session, EventKind::Deactivate);
@@ -73,21 +65,15 @@ fn many_sessions_of_a_process_share_its_threads() {
             let mut config = place.config(n);
             let role = format!("role{n}");
             config.set(coordha::config::keys::ROLE, &role).unwrap();
-            config
-                .set(coordha::config::keys::ACTIVATION_AUTO, "true")
-                .unwrap();
+            config.set(coordha::config::keys::ACTIVATION_AUTO, "true").unwrap();
             Session::start(&config, None).unwrap()
         })
         .collect();
     for session in &sessions {
         session.wait(Until::Active, Some(PATIENCE)).unwrap();
     }
-    let io = threads()
-        .into_iter()
-        .filter(|thread| thread.name == "coordha-io");
-    let clocks = threads()
-        .into_iter()
-        .filter(|thread| thread.name == "coordha-clock");
+    let io = threads().into_iter().filter(|thread| thread.name == "coordha-io");
+    let clocks = threads().into_iter().filter(|thread| thread.name == "coordha-clock");
     assert_eq!((io.count(), clocks.count()), (2, 1));
     for session in &sessions {
         session.request_stop();
@@ -105,10 +91,7 @@ fn the_librarys_threads_block_asynchronous_signals_and_no_others() {
     const LEFT: u64 = 1 << 3 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 26;
     let place = Place::new();
     let (session, _) = place.active(1);
-    let ours: Vec<_> = threads()
-        .into_iter()
-        .filter(|thread| thread.name.starts_with("coordha-"))
-        .collect();
+    let ours: Vec<_> = threads().into_iter().filter(|thread| thread.name.starts_with("coordha-")).collect();
     for name in ["coordha-clock", "coordha-io"] {
         assert!(ours.iter().any(|thread| thread.name == name));
     }
@@ -133,15 +116,9 @@ fn threads() -> Vec<Thread> {
         .map(|status| {
             let field = |name: &str| {
                 let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-                line.split_ascii_whitespace()
-                    .nth(1)
-                    .unwrap_or_default()
-                    .to_owned()
+                line.split_ascii_whitespace().nth(1).unwrap_or_default().to_owned()
             };
-            Thread {
-                name: field("Name:"),
-                blocked: u64::from_str_radix(&field("SigBlk:"), 16).unwrap(),
-            }
+            Thread { name: field("Name:"), blocked: u64::from_str_radix(&field("SigBlk:"), 16).unwrap() }
         })
         .collect()
 }

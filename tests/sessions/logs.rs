@@ -38,10 +38,7 @@ impl Lines {
         static LINES: OnceLock<Lines> = OnceLock::new();
         let lines = LINES.get_or_init(|| {
             let lines = Self::default();
-            tracing_subscriber::fmt()
-                .with_writer(lines.clone())
-                .with_ansi(false)
-                .init();
+            tracing_subscriber::fmt().with_writer(lines.clone()).with_ansi(false).init();
             lines
         });
         lines.clone()
@@ -50,10 +47,7 @@ impl Lines {
     /// The lines of a role.
     fn of(&self, role: &str) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
-        text.lines()
-            .filter(|line| line.contains(role))
-            .map(str::to_owned)
-            .collect()
+        text.lines().filter(|line| line.contains(role)).map(str::to_owned).collect()
     }
 }
 
@@ -93,9 +87,7 @@ fn the_states_are_logged_in_order_and_the_standby_line_again_and_again() {
         "is no longer ACTIVE",
         "has ended",
     ] {
-        let at = lines[from..]
-            .iter()
-            .position(|line| line.contains(expected));
+        let at = lines[from..].iter().position(|line| line.contains(expected));
         from += at.unwrap_or_else(|| panic!("no {expected:?} in {lines:#?}"));
     }
     assert!(lines.iter().all(|line| line.contains("INFO")));

@@ -45,39 +45,25 @@ fn waiting(session: &Session) -> Vec<Event> {
 }
 
 fn one_of_two_roles_stops(lab: &Lab) {
-    let (first, second) = (
-        lab.start(&shared(lab, "datacoord")),
-        lab.start(&shared(lab, "indexcoord")),
-    );
+    let (first, second) = (lab.start(&shared(lab, "datacoord")), lab.start(&shared(lab, "indexcoord")));
     let old = activate(&first);
     let token = activate(&second);
     assert!(first.server_id() > 0);
     assert_eq!(first.server_id(), second.server_id());
     let lease = lab.lease(&active_key("datacoord"));
     assert_ne!(lease, 0);
-    for key in [
-        active_key("indexcoord"),
-        member_key(&first),
-        member_key(&second),
-    ] {
+    for key in [active_key("indexcoord"), member_key(&first), member_key(&second)] {
         assert_eq!(lab.lease(&key), lease, "{key}");
     }
     stop(&first);
-    assert_eq!(
-        lab.keys(&active_key("datacoord")),
-        Vec::<String>::new(),
-        "what it had is gone"
-    );
+    assert_eq!(lab.keys(&active_key("datacoord")), Vec::<String>::new(), "what it had is gone");
     assert_eq!((lab.grants(), lab.revoked()), (1, vec![]));
     // Longer than the time to live: the other one's keepalives carry the lease.
     let term = "by-dev/meta/ha/indexcoord/term";
     let renewed = until("the term record", || lab.get(term)).version;
-    until("renewals for longer than the lease would last", || {
-        (lab.get(term)?.version > renewed + 14).then_some(())
-    });
+    until("renewals for longer than the lease would last", || (lab.get(term)?.version > renewed + 14).then_some(()));
     assert!(second.holds(token) && second.is_active());
-    let ended =
-        |event: &Event| matches!(event.kind(), EventKind::TermEnded | EventKind::Deactivate);
+    let ended = |event: &Event| matches!(event.kind(), EventKind::TermEnded | EventKind::Deactivate);
     let events = waiting(&second);
     assert!(!events.iter().any(ended), "{events:?}");
     let mut txn = second.txn(token);
@@ -111,9 +97,7 @@ fn f05_a_lease_of_two_roles_lives_until_the_last_one_has_left_on_etcd_too() {
 #[test]
 fn f05_a_hundred_roles_need_one_lease_and_one_server_id() {
     let (_directory, lab) = lab();
-    let sessions: Vec<_> = (0..100)
-        .map(|n| lab.start(&auto(&lab, &format!("role{n}"))))
-        .collect();
+    let sessions: Vec<_> = (0..100).map(|n| lab.start(&auto(&lab, &format!("role{n}")))).collect();
     for session in &sessions {
         session.wait(Until::Active, Some(PATIENCE)).unwrap();
         assert_eq!(session.server_id(), 1);
@@ -142,10 +126,7 @@ fn a_shared_lease_that_is_revoked_ends_all_terms_and_all_go_on_with_one_new_leas
     lab.revoke(old);
     for (session, token) in sessions.iter().zip(tokens) {
         let ended = expect(session, EventKind::TermEnded);
-        assert_eq!(
-            (ended.token(), ended.reason()),
-            (token, Some(Reason::LeaseLost))
-        );
+        assert_eq!((ended.token(), ended.reason()), (token, Some(Reason::LeaseLost)));
         assert!(!session.holds(token));
         session.deactivation_done(token).unwrap();
     }
@@ -164,15 +145,11 @@ fn a_shared_lease_that_is_revoked_ends_all_terms_and_all_go_on_with_one_new_leas
 fn the_next_session_takes_the_server_id_when_the_first_one_stops_before_it_has_it() {
     let (_directory, lab) = lab();
     lab.store.ids.send_replace(false);
-    let [first, second, third] =
-        ["datacoord", "indexcoord", "querycoord"].map(|role| lab.start(&shared(&lab, role)));
+    let [first, second, third] = ["datacoord", "indexcoord", "querycoord"].map(|role| lab.start(&shared(&lab, role)));
     // One that only waits for the others answers as any other does.
     second.pause().unwrap();
     second.resume().unwrap();
-    assert_eq!(
-        second.activation_done(1, Ok(())).unwrap_err().kind(),
-        ErrorKind::Fenced
-    );
+    assert_eq!(second.activation_done(1, Ok(())).unwrap_err().kind(), ErrorKind::Fenced);
     stop(&third);
     stop(&first);
     assert_eq!((second.role(), second.server_id()), (Role::Starting, 0));
@@ -229,9 +206,7 @@ fn a_role_whose_release_fails_leaves_no_active_key_on_the_lease_of_the_others() 
     first.request_stop();
     let ended = expect(&first, EventKind::Ended);
     assert_eq!(ended.error().unwrap().kind(), ErrorKind::Unavailable);
-    until("its keys are gone", || {
-        lab.keys(&active_key("datacoord")).is_empty().then_some(())
-    });
+    until("its keys are gone", || lab.keys(&active_key("datacoord")).is_empty().then_some(()));
     assert!(second.holds(token));
     assert!(lab.revoked().is_empty());
     stop(&second);
@@ -288,10 +263,8 @@ fn another_address_another_root_and_a_session_that_does_not_share_have_their_own
         activate(session);
     }
     assert_eq!(lab.grants(), 4);
-    let mut leases: Vec<_> = sessions
-        .iter()
-        .map(|session| lab.lease(&String::from_utf8_lossy(session.active_key())))
-        .collect();
+    let mut leases: Vec<_> =
+        sessions.iter().map(|session| lab.lease(&String::from_utf8_lossy(session.active_key()))).collect();
     leases.sort_unstable();
     leases.dedup();
     assert_eq!(leases.len(), 4);

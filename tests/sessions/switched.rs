@@ -6,9 +6,7 @@ use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use coordha::kv::{
-    KeyRange, LeaseId, LeaseReply, Op, RangeReply, Revision, StoreError, Txn, TxnReply,
-};
+use coordha::kv::{KeyRange, LeaseId, LeaseReply, Op, RangeReply, Revision, StoreError, Txn, TxnReply};
 use coordha::store::local::LocalStore;
 use coordha::store::{Health, Store, WatchStream};
 
@@ -63,18 +61,13 @@ impl Switched {
     fn hold_up(&self) {
         let mut blocked = self.blocked.lock().unwrap();
         blocked.threads += 1;
-        blocked = self
-            .changed
-            .wait_while(blocked, |blocked| blocked.on)
-            .unwrap();
+        blocked = self.changed.wait_while(blocked, |blocked| blocked.on).unwrap();
         blocked.threads -= 1;
     }
 }
 
 fn is_applications(txn: &Txn) -> bool {
-    txn.success
-        .iter()
-        .any(|op| matches!(op, Op::Put { key, .. } if key.starts_with(b"app/")))
+    txn.success.iter().any(|op| matches!(op, Op::Put { key, .. } if key.starts_with(b"app/")))
 }
 
 #[async_trait]
@@ -94,12 +87,7 @@ impl Store for Switched {
         self.inner.revoke(lease, limit).await
     }
 
-    async fn range(
-        &self,
-        range: KeyRange,
-        max: i64,
-        limit: Duration,
-    ) -> Result<RangeReply, StoreError> {
+    async fn range(&self, range: KeyRange, max: i64, limit: Duration) -> Result<RangeReply, StoreError> {
         self.hold_up();
         self.inner.range(range, max, limit).await
     }
@@ -117,12 +105,7 @@ impl Store for Switched {
         Err(StoreError::Unknown("the answer is lost".into()))
     }
 
-    async fn watch(
-        &self,
-        ranges: Vec<KeyRange>,
-        from: Revision,
-        limit: Duration,
-    ) -> Result<WatchStream, StoreError> {
+    async fn watch(&self, ranges: Vec<KeyRange>, from: Revision, limit: Duration) -> Result<WatchStream, StoreError> {
         self.inner.watch(ranges, from, limit).await
     }
 

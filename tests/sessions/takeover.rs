@@ -29,12 +29,7 @@ fn slow(url: &str, port: u16) -> coordha::config::Config {
 
 fn start_child(url: &str) -> (Child, i64) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "takeover::child",
-            "--nocapture",
-            "--test-threads=1",
-        ])
+        .args(["--exact", "takeover::child", "--nocapture", "--test-threads=1"])
         .env(URL, url)
         .stdout(Stdio::piped())
         .spawn()
@@ -42,8 +37,7 @@ fn start_child(url: &str) -> (Child, i64) {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let token = lines.find_map(|line| {
         let line = line.unwrap();
-        line.rsplit_once("token ")
-            .and_then(|(_, token)| token.parse().ok())
+        line.rsplit_once("token ").and_then(|(_, token)| token.parse().ok())
     });
     (child, token.unwrap())
 }

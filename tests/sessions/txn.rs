@@ -32,39 +32,20 @@ fn what_is_written_is_read_at_its_revision() {
         .unwrap();
     assert!(written.revision > token && written.kvs.is_empty());
     let mut txn = session.txn(token);
-    txn.get("app/a")
-        .get("app/none")
-        .get_prefix("app/", 1)
-        .get_prefix("app/", 0);
+    txn.get("app/a").get("app/none").get_prefix("app/", 1).get_prefix("app/", 0);
     let read = txn.commit(None).unwrap();
     let keys: Vec<_> = read.kvs.iter().map(|kv| kv.key.as_slice()).collect();
-    assert_eq!(
-        keys,
-        [b"app/a".as_slice(), b"app/\0b", b"app/\0b", b"app/a"]
-    );
-    assert!(
-        read.kvs
-            .iter()
-            .all(|kv| kv.mod_revision == written.revision)
-    );
+    assert_eq!(keys, [b"app/a".as_slice(), b"app/\0b", b"app/\0b", b"app/a"]);
+    assert!(read.kvs.iter().all(|kv| kv.mod_revision == written.revision));
     assert_eq!(txn.results(), &read);
     session.txn(token).delete("app/a").commit(None).unwrap();
     assert_eq!(value(&session, token, "app/a"), None);
-    session
-        .txn(token)
-        .delete_prefix("app/")
-        .put("other", "1")
-        .commit(None)
-        .unwrap();
+    session.txn(token).delete_prefix("app/").put("other", "1").commit(None).unwrap();
     assert_eq!(value(&session, token, "app/\0b"), None);
     // Nothing but the guard: it proves the term.
     assert!(session.txn(token).commit(None).unwrap().kvs.is_empty());
     // The library's own keys may be read with others, never written.
-    let all = session
-        .txn(token)
-        .get_prefix("by-dev/", 0)
-        .commit(None)
-        .unwrap();
+    let all = session.txn(token).get_prefix("by-dev/", 0).commit(None).unwrap();
     assert!(all.kvs.iter().any(|kv| kv.key == session.active_key()));
     stop(&session);
 }
@@ -75,18 +56,13 @@ fn a_failed_compare_writes_nothing_and_tells_the_present_values() {
     let (session, token) = place.active(1);
     let first = session.txn(token).put("app/a", "1").commit(None).unwrap();
     let mut txn = session.txn(token);
-    txn.if_value("app/a", "2")
-        .if_revision("app/a", 3)
-        .if_revision("app/none", 0);
+    txn.if_value("app/a", "2").if_revision("app/a", 3).if_revision("app/none", 0);
     txn.put("app/b", "1");
     assert_eq!(kind(txn.commit(None)), ErrorKind::CompareFailed);
     let [present] = txn.results().kvs.as_slice() else {
         panic!("{:?}", txn.results());
     };
-    assert_eq!(
-        (present.value.as_slice(), present.mod_revision),
-        (b"1".as_slice(), first.revision)
-    );
+    assert_eq!((present.value.as_slice(), present.mod_revision), (b"1".as_slice(), first.revision));
     assert_eq!(value(&session, token, "app/b"), None);
     assert_eq!(kind(txn.commit(None)), ErrorKind::State);
     stop(&session);
@@ -98,15 +74,9 @@ fn a_term_that_is_over_or_not_ones_own_is_fenced() {
     let (first, old) = place.active(1);
     let second = place.standby(2);
     for token in [0, old - 1, old + 1] {
-        assert_eq!(
-            kind(first.txn(token).put("app/a", "1").commit(None)),
-            ErrorKind::Fenced
-        );
+        assert_eq!(kind(first.txn(token).put("app/a", "1").commit(None)), ErrorKind::Fenced);
     }
-    assert_eq!(
-        kind(second.txn(old).put("app/a", "1").commit(None)),
-        ErrorKind::Fenced
-    );
+    assert_eq!(kind(second.txn(old).put("app/a", "1").commit(None)), ErrorKind::Fenced);
     first.request_stop();
     // Draining: the role is held.
     first.txn(old).put("app/a", "drained").commit(None).unwrap();
@@ -139,19 +109,11 @@ fn the_store_itself_refuses_a_term_whose_key_is_gone() {
             first.txn(token).put("app/a", "late").commit(limit)
         })
     };
-    until("the write is held up", || {
-        (store.held_up() > 0).then_some(())
-    });
+    until("the write is held up", || (store.held_up() > 0).then_some(()));
     let other = coordha::store::local::LocalStore::open(directory.path(), Duration::from_secs(30));
     let other = other.unwrap();
-    let delete = coordha::kv::Txn {
-        success: vec![coordha::kv::Op::delete(first.active_key())],
-        ..Default::default()
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let delete = coordha::kv::Txn { success: vec![coordha::kv::Op::delete(first.active_key())], ..Default::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         use coordha::store::Store as _;
         other.txn(delete, Duration::from_secs(30)).await.unwrap();
@@ -159,10 +121,7 @@ fn the_store_itself_refuses_a_term_whose_key_is_gone() {
     store.block(false);
     let outcome = writer.join().unwrap();
     // Fenced, where the answer came in time on a busy machine; written it is in no case.
-    assert!(matches!(
-        kind(outcome),
-        ErrorKind::Fenced | ErrorKind::UnknownOutcome
-    ));
+    assert!(matches!(kind(outcome), ErrorKind::Fenced | ErrorKind::UnknownOutcome));
     let next = activate_again(&first, token);
     assert_eq!(value(&first, next, "app/a"), None);
     stop(&first);
@@ -189,11 +148,7 @@ fn what_was_not_sent_and_what_is_not_known_are_told_apart() {
     let refused = session.txn(token).put("app/a", "1").commit(None);
     assert_eq!(kind(refused), ErrorKind::Unavailable);
     store.set(Fault::LoseReply);
-    let lost = session
-        .txn(token)
-        .if_revision("app/a", 0)
-        .put("app/a", "1")
-        .commit(None);
+    let lost = session.txn(token).if_revision("app/a", 0).put("app/a", "1").commit(None);
     assert_eq!(kind(lost), ErrorKind::UnknownOutcome);
     store.set(Fault::None);
     // Sent again with the same compare: it fails, so the first one did commit.
@@ -201,10 +156,7 @@ fn what_was_not_sent_and_what_is_not_known_are_told_apart() {
     again.if_revision("app/a", 0).put("app/a", "1");
     assert_eq!(kind(again.commit(None)), ErrorKind::CompareFailed);
     assert_eq!(again.results().kvs[0].value, b"1");
-    let no_time = session
-        .txn(token)
-        .put("app/b", "1")
-        .commit(Some(Duration::ZERO));
+    let no_time = session.txn(token).put("app/b", "1").commit(Some(Duration::ZERO));
     assert_eq!(kind(no_time), ErrorKind::Timeout);
     assert!(session.is_active());
     stop(&session);
@@ -216,10 +168,7 @@ fn a_leased_value_goes_with_the_session() {
     let (first, token) = place.active(1);
     let second = place.standby(2);
     let mut txn = first.txn(token);
-    txn.put_leased("app/leased", "1")
-        .put("app/kept", "1")
-        .commit(None)
-        .unwrap();
+    txn.put_leased("app/leased", "1").put("app/kept", "1").commit(None).unwrap();
     assert!(value(&first, token, "app/leased").is_some());
     stop(&first);
     let token = activate(&second);
@@ -302,17 +251,12 @@ fn the_largest_transaction_and_keys_beside_the_librarys_own_are_allowed() {
     let mut most = session.txn(token);
     most.put(vec![b'k'; 4096], vec![0; 1000]);
     for n in 0..49 {
-        most.if_revision(format!("app/{n}"), 0)
-            .put(format!("app/{n}"), "1");
+        most.if_revision(format!("app/{n}"), 0).put(format!("app/{n}"), "1");
     }
     most.get("app/0");
     most.commit(None).unwrap();
     // Keys beside the library's own are anybody's.
     let mut beside = session.txn(token);
-    beside
-        .put("by-dev/meta/sessions", "1")
-        .put("by-dev/meta/kv/a", "1")
-        .commit(None)
-        .unwrap();
+    beside.put("by-dev/meta/sessions", "1").put("by-dev/meta/kv/a", "1").commit(None).unwrap();
     stop(&session);
 }

@@ -38,10 +38,7 @@ async fn one_term(session: &Session) {
             EventKind::Active => {
                 session.wait_async(Until::Active, None).await.unwrap();
                 let mut txn = session.txn(event.token());
-                txn.put("app/key", "value")
-                    .commit_async(None)
-                    .await
-                    .unwrap();
+                txn.put("app/key", "value").commit_async(None).await.unwrap();
                 session.request_stop();
             }
             EventKind::Deactivate => session.deactivation_done(event.token()).unwrap(),
@@ -51,10 +48,7 @@ async fn one_term(session: &Session) {
     }
     assert_eq!(seen.last(), Some(&EventKind::Ended));
     assert_eq!(session.event().await.unwrap_err().kind(), ErrorKind::Ended);
-    session
-        .wait_async(Until::Ended, Some(PATIENCE))
-        .await
-        .unwrap();
+    session.wait_async(Until::Ended, Some(PATIENCE)).await.unwrap();
     session.stop_async(None).await.unwrap();
 }
 
@@ -68,9 +62,7 @@ fn async_code_works_without_any_runtime() {
 #[test]
 fn async_code_works_under_a_runtime_of_the_callers_that_also_drops_the_session() {
     let place = Place::new();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let session = place.start(1);
         one_term(&session).await;
@@ -116,11 +108,7 @@ fn a_dropped_wait_for_an_event_loses_none() {
 impl Place {
     /// A paused session that has told all it has to tell.
     fn standby_alone(&self) -> Session {
-        let config = crate::world::with(
-            self.config(1),
-            coordha::config::keys::ELECTION_PAUSED,
-            "true",
-        );
+        let config = crate::world::with(self.config(1), coordha::config::keys::ELECTION_PAUSED, "true");
         let session = Session::start(&config, None).unwrap();
         expect(&session, EventKind::Blocked);
         while session.next_event(Some(Duration::ZERO)).is_ok() {}
@@ -140,9 +128,7 @@ fn every_state_can_be_waited_for() {
     };
     let token = activate(&session);
     waiter.join().unwrap().unwrap();
-    let error = session
-        .wait(Until::TermEnding, Some(Duration::ZERO))
-        .unwrap_err();
+    let error = session.wait(Until::TermEnding, Some(Duration::ZERO)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     let waiter = {
         let session = session.clone();

@@ -18,9 +18,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self {
-            directory: tempfile::tempdir().unwrap(),
-        }
+        Self { directory: tempfile::tempdir().unwrap() }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -84,13 +82,7 @@ pub(crate) fn expect(session: &Session, kind: EventKind) -> Event {
         if event.kind() == kind {
             return event;
         }
-        assert_ne!(
-            event.kind(),
-            EventKind::Ended,
-            "before {}: {}",
-            kind.name(),
-            event.text()
-        );
+        assert_ne!(event.kind(), EventKind::Ended, "before {}: {}", kind.name(), event.text());
     }
 }
 

@@ -23,8 +23,7 @@ pub(crate) struct Args {
     pub(crate) seed: Option<u64>,
 }
 
-pub(crate) const USAGE: &str =
-    "usage: sim [--takeovers N] [--bad all|NAME] [--replay PLAN] [--seed S]";
+pub(crate) const USAGE: &str = "usage: sim [--takeovers N] [--bad all|NAME] [--replay PLAN] [--seed S]";
 
 impl Args {
     pub(crate) fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
@@ -34,9 +33,7 @@ impl Args {
         while let Some(word) = words.next() {
             let mut number = || {
                 let value = words.next().unwrap_or_default();
-                value
-                    .parse::<u64>()
-                    .map_err(|_| format!("{word} takes a number, not {value:?}\n{USAGE}"))
+                value.parse::<u64>().map_err(|_| format!("{word} takes a number, not {value:?}\n{USAGE}"))
             };
             match word.as_str() {
                 "--takeovers" => takeovers = Some(number()?),
@@ -69,10 +66,7 @@ fn flaws(name: &str) -> Result<Vec<Flaw>, String> {
         Some(flaw) => Ok(vec![*flaw]),
         None => {
             let names: Vec<_> = Flaw::ALL.iter().map(|flaw| flaw.name()).collect();
-            Err(format!(
-                "--bad takes all, or one of {}; not {name:?}",
-                names.join(", ")
-            ))
+            Err(format!("--bad takes all, or one of {}; not {name:?}", names.join(", ")))
         }
     }
 }

@@ -61,13 +61,7 @@ impl Dice<'_> {
     }
 
     fn one(&mut self) -> Injection {
-        Injection {
-            pause: self.pause(),
-            when: self.when(),
-            who: self.who(),
-            fault: self.fault(),
-            until: self.until(),
-        }
+        Injection { pause: self.pause(), when: self.when(), who: self.who(), fault: self.fault(), until: self.until() }
     }
 
     /// Two faults that begin at one instant, of different nodes more often than not.
@@ -80,11 +74,7 @@ impl Dice<'_> {
         let second = Injection {
             pause: 0,
             when: When::After(self.pick(&[0, 0, 1, MS])),
-            who: if self.rng.u8(0..4) == 0 {
-                first.who
-            } else {
-                other
-            },
+            who: if self.rng.u8(0..4) == 0 { first.who } else { other },
             ..self.one()
         };
         [first, second]
@@ -99,11 +89,7 @@ impl Dice<'_> {
     }
 
     fn who(&mut self) -> Who {
-        if self.rng.bool() {
-            Who::Holder
-        } else {
-            Who::Other(self.rng.usize(0..5))
-        }
+        if self.rng.bool() { Who::Holder } else { Who::Other(self.rng.usize(0..5)) }
     }
 
     fn pause(&mut self) -> Ns {
@@ -120,19 +106,7 @@ impl Dice<'_> {
     fn offset(&mut self) -> i64 {
         let hold = self.hold() as i64;
         let ms = MS as i64;
-        let off = self.pick(&[
-            0,
-            0,
-            1,
-            1,
-            1000,
-            ms,
-            hold / 100,
-            hold / 8,
-            hold / 4,
-            hold / 2,
-            hold,
-        ]);
+        let off = self.pick(&[0, 0, 1, 1, 1000, ms, hold / 100, hold / 8, hold / 4, hold / 2, hold]);
         if self.rng.bool() { off } else { -off }
     }
 
@@ -149,14 +123,7 @@ impl Dice<'_> {
 
     fn until(&mut self) -> When {
         let hold = self.hold();
-        let spans = [
-            hold / 4,
-            hold / 2,
-            hold,
-            hold * 5 / 4,
-            hold * 3 / 2,
-            2 * hold,
-        ];
+        let spans = [hold / 4, hold / 2, hold, hold * 5 / 4, hold * 3 / 2, 2 * hold];
         match self.rng.u8(0..10) {
             0..2 => When::After(self.pick(&spans)),
             2..4 => When::After(self.rng.u64(0..3 * hold)),
@@ -174,36 +141,19 @@ impl Dice<'_> {
             36..40 => Fault::Deposed(NODE),
             40..46 => Fault::Freeze(NODE),
             46..48 => Fault::Suspend(NODE),
-            48..58 => Fault::Kill {
-                node: NODE,
-                restart: Some(self.restart()),
-            },
-            58..62 => Fault::Stop {
-                node: NODE,
-                restart: Some(SECOND + self.restart()),
-            },
-            62..67 => Fault::Resign {
-                node: NODE,
-                standby: self.pick(&[0, 0, 100 * MS, SECOND]),
-            },
+            48..58 => Fault::Kill { node: NODE, restart: Some(self.restart()) },
+            58..62 => Fault::Stop { node: NODE, restart: Some(SECOND + self.restart()) },
+            62..67 => Fault::Resign { node: NODE, standby: self.pick(&[0, 0, 100 * MS, SECOND]) },
             67 => Fault::Pause(NODE),
             68..72 => Fault::RevokeLease(NODE),
             72..78 => self.of_the_store(),
             78..85 => Fault::Delete(self.which()),
             85..89 => self.put(),
             89 => Fault::Storm,
-            90 => Fault::Milvus {
-                ttl_ms: self.pick(&[1000, 3000]),
-            },
+            90 => Fault::Milvus { ttl_ms: self.pick(&[1000, 3000]) },
             91..95 => self.of_the_watch(),
-            95..98 => Fault::WatchLate {
-                node: NODE,
-                by: self.hold() / self.pick(&[1, 2, 4, 8]),
-            },
-            _ => Fault::App {
-                node: NODE,
-                app: app(self.rng),
-            },
+            95..98 => Fault::WatchLate { node: NODE, by: self.hold() / self.pick(&[1, 2, 4, 8]) },
+            _ => Fault::App { node: NODE, app: app(self.rng) },
         }
     }
 
@@ -237,11 +187,7 @@ impl Dice<'_> {
             Which::Id | Which::Everything => Which::Active,
             which => which,
         };
-        Fault::Put {
-            which,
-            text: self.pick(&TEXTS),
-            ttl_ms: self.pick(&[0, 0, 1000]),
-        }
+        Fault::Put { which, text: self.pick(&TEXTS), ttl_ms: self.pick(&[0, 0, 1000]) }
     }
 
     fn restart(&mut self) -> Ns {
@@ -275,25 +221,12 @@ impl Dice<'_> {
                 (way, way)
             }
         };
-        Fault::Cut {
-            node: NODE,
-            up,
-            down,
-        }
+        Fault::Cut { node: NODE, up, down }
     }
 
     fn filter(&mut self) -> Fault {
         let hold = self.hold();
-        let by = self.pick(&[
-            hold / 8,
-            hold / 4 - 1,
-            hold / 4,
-            hold / 4 + 1,
-            hold / 2,
-            hold,
-            hold * 5 / 4,
-            2 * hold,
-        ]);
+        let by = self.pick(&[hold / 8, hold / 4 - 1, hold / 4, hold / 4 + 1, hold / 2, hold, hold * 5 / 4, 2 * hold]);
         Fault::Filter(Filter {
             node: (self.rng.u8(0..4) > 0).then_some(NODE),
             requests: self.rng.bool(),

@@ -1,10 +1,7 @@
 //! The simulation: many real election cores against one simulated store, in virtual time, with faults whose instants
 //! lean towards deadlines. `make sim` runs it; see `args` for the command line.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "this is a program whose results are read by people"
-)]
+#![expect(clippy::print_stdout, reason = "this is a program whose results are read by people")]
 
 #[path = "../support/world/mod.rs"]
 mod world;
@@ -46,13 +43,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let test = matches!(args.job, Job::Test);
-    let seed = args.seed.unwrap_or_else(|| {
-        if test {
-            QUICK_SEED
-        } else {
-            fastrand::u64(0..1 << 32)
-        }
-    });
+    let seed = args.seed.unwrap_or_else(|| if test { QUICK_SEED } else { fastrand::u64(0..1 << 32) });
     println!("seed={seed}");
     let passed = match args.job {
         Job::Takeovers(count) => takeovers(seed, count),
@@ -61,24 +52,13 @@ fn main() -> ExitCode {
         Job::Test => {
             let results = [takeovers(seed, QUICK), bad(seed, Flaw::ALL, BOUND)];
             let passed = results.iter().filter(|passed| **passed).count();
-            let verdict = if passed == results.len() {
-                "ok"
-            } else {
-                "FAILED"
-            };
-            println!(
-                "test result: {verdict}. {passed} passed; {} failed",
-                results.len() - passed
-            );
+            let verdict = if passed == results.len() { "ok" } else { "FAILED" };
+            println!("test result: {verdict}. {passed} passed; {} failed", results.len() - passed);
             passed == results.len()
         }
         Job::Nothing => true,
     };
-    if passed {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// The seed of the `run`-th plan.
@@ -107,11 +87,7 @@ fn takeovers(seed: u64, count: u64) -> bool {
     let (takeovers, violation) = run_many(seed, count, None);
     let seconds = began.elapsed().as_secs_f64();
     if let Some((plan, violation)) = &violation {
-        println!(
-            "violated {}: {}",
-            violation.invariant.name(),
-            violation.what
-        );
+        println!("violated {}: {}", violation.invariant.name(), violation.what);
         println!("seed={seed} plan={plan}; the whole run: sim --replay {plan}");
         let (shortest, outcome) = shrink::shrink(&Plan::random(*plan), violation.invariant, None);
         println!("the shortest trace found:");
@@ -133,9 +109,7 @@ fn bad(seed: u64, flaws: &[Flaw], bound: u64) -> bool {
                     show_shortest(plan, &violation, Some(*flaw));
                 }
                 let violated = violation.invariant.name();
-                println!(
-                    "bad variant={name} caught_after_takeovers={takeovers} seed={seed} violated={violated}"
-                );
+                println!("bad variant={name} caught_after_takeovers={takeovers} seed={seed} violated={violated}");
                 caught += 1;
             }
             (takeovers, None) => {
@@ -173,10 +147,6 @@ fn show(plan: &Plan, outcome: &Outcome) {
         println!("{line}");
     }
     if let Some(violation) = &outcome.violation {
-        println!(
-            "violated {}: {}",
-            violation.invariant.name(),
-            violation.what
-        );
+        println!("violated {}: {}", violation.invariant.name(), violation.what);
     }
 }

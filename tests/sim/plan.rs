@@ -81,15 +81,7 @@ impl Plan {
 
 fn nodes(rng: &mut Rng, equal: bool) -> Vec<NodeConfig> {
     let count = pick(rng, &[2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 6]);
-    let holds = [
-        SECOND / 2,
-        SECOND / 2,
-        720 * MS,
-        SECOND,
-        SECOND,
-        2 * SECOND,
-        5 * SECOND,
-    ];
+    let holds = [SECOND / 2, SECOND / 2, 720 * MS, SECOND, SECOND, 2 * SECOND, 5 * SECOND];
     let common_hold = pick(rng, &holds);
     let same_hold = equal || rng.bool();
     let exclusive = rng.u8(0..8) == 0;
@@ -99,22 +91,8 @@ fn nodes(rng: &mut Rng, equal: bool) -> Vec<NodeConfig> {
     let unruly = rng.u8(0..3) == 0;
     (0..count)
         .map(|at| {
-            let hold = if same_hold {
-                common_hold
-            } else {
-                pick(rng, &holds)
-            };
-            let ttl = pick(
-                rng,
-                &[
-                    SECOND,
-                    2 * SECOND,
-                    hold * 5 / 4,
-                    3 * hold,
-                    5 * SECOND,
-                    10 * SECOND,
-                ],
-            );
+            let hold = if same_hold { common_hold } else { pick(rng, &holds) };
+            let ttl = pick(rng, &[SECOND, 2 * SECOND, hold * 5 / 4, 3 * hold, 5 * SECOND, 10 * SECOND]);
             NodeConfig {
                 hold,
                 ttl: if equal { ttl.max(hold * 5 / 4) } else { ttl },
@@ -139,11 +117,7 @@ fn nodes(rng: &mut Rng, equal: bool) -> Vec<NodeConfig> {
                     _ => Rate::FASTEST,
                 },
                 offset: rng.u64(1..1 << 50),
-                app: if unruly {
-                    app(rng)
-                } else {
-                    AppConfig::default()
-                },
+                app: if unruly { app(rng) } else { AppConfig::default() },
                 ..NodeConfig::default()
             }
         })
@@ -174,11 +148,7 @@ fn net(rng: &mut Rng, holds: &[Ns]) -> NetConfig {
     let rough = rng.u8(0..3) == 0;
     let lag = pick(rng, holds) / 8;
     let mut often = |most: u32| {
-        if rough && rng.bool() {
-            rng.u32(0..most)
-        } else {
-            0
-        }
+        if rough && rng.bool() { rng.u32(0..most) } else { 0 }
     };
     NetConfig {
         base,
@@ -187,10 +157,6 @@ fn net(rng: &mut Rng, holds: &[Ns]) -> NetConfig {
         twice: often(60),
         edge: often(100),
         late_replies: pick(rng, &[0, 500, 1000]),
-        timer_lag: if rng.u8(0..4) == 0 {
-            rng.u64(0..lag)
-        } else {
-            0
-        },
+        timer_lag: if rng.u8(0..4) == 0 { rng.u64(0..lag) } else { 0 },
     }
 }

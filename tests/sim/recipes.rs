@@ -10,13 +10,7 @@ use crate::world::network::{Act, Filter, Way};
 const OTHER: Who = Who::Other(0);
 
 fn begin(when: When, who: Who, fault: Fault, until: When) -> Injection {
-    Injection {
-        pause: 0,
-        when,
-        who,
-        fault,
-        until,
-    }
+    Injection { pause: 0, when, who, fault, until }
 }
 
 /// Begins with the one before.
@@ -25,20 +19,11 @@ fn also(who: Who, fault: Fault, until: When) -> Injection {
 }
 
 fn cut_off() -> Fault {
-    Fault::Cut {
-        node: NODE,
-        up: Way::Lost,
-        down: Way::Lost,
-    }
+    Fault::Cut { node: NODE, up: Way::Lost, down: Way::Lost }
 }
 
 fn filter(requests: bool, kind: Kind, act: Act) -> Fault {
-    Fault::Filter(Filter {
-        node: Some(NODE),
-        requests,
-        kind: Some(kind),
-        act,
-    })
+    Fault::Filter(Filter { node: Some(NODE), requests, kind: Some(kind), act })
 }
 
 impl Dice<'_> {
@@ -47,12 +32,7 @@ impl Dice<'_> {
         let hold = self.hold();
         let long = When::After(3 * hold);
         match self.rng.u8(0..10) {
-            0 => vec![begin(
-                When::Commit(Kind::Renew),
-                Who::Holder,
-                cut_off(),
-                long,
-            )],
+            0 => vec![begin(When::Commit(Kind::Renew), Who::Holder, cut_off(), long)],
             1 | 8 => self.read_overtaken_by_a_renewal(hold),
             2 | 9 => self.replies_almost_too_late(hold),
             3 => self.deaf_until_the_wait_is_over(),
@@ -67,10 +47,7 @@ impl Dice<'_> {
     fn read_overtaken_by_a_renewal(&mut self, hold: Ns) -> Vec<Injection> {
         let long = When::After(4 * hold);
         let delay = self.pick(&[hold / 16, hold / 8, hold / 5, hold / 4 - 1]);
-        let late = Fault::WatchLate {
-            node: NODE,
-            by: 3 * hold,
-        };
+        let late = Fault::WatchLate { node: NODE, by: 3 * hold };
         let mut sent = begin(When::Sent(OTHER, Kind::Read), OTHER, late.clone(), long);
         sent.pause = self.rng.u64(0..hold);
         vec![
@@ -88,22 +65,11 @@ impl Dice<'_> {
         let mut lost = begin(
             When::Commit(Kind::Renew),
             Who::Holder,
-            Fault::Cut {
-                node: NODE,
-                up: Way::Lost,
-                down: Way::Open,
-            },
+            Fault::Cut { node: NODE, up: Way::Lost, down: Way::Open },
             long,
         );
         lost.pause = self.rng.u64(0..hold);
-        vec![
-            also(
-                Who::Holder,
-                filter(false, Kind::Renew, Act::Delay(delay)),
-                long,
-            ),
-            lost,
-        ]
+        vec![also(Who::Holder, filter(false, Kind::Renew, Act::Delay(delay)), long), lost]
     }
 
     /// A standby hears of no renewal until its wait is about to end.
@@ -120,17 +86,10 @@ impl Dice<'_> {
         let gone = match self.rng.u8(0..3) {
             0 => Fault::Delete(Which::Active),
             1 => Fault::RevokeLease(NODE),
-            _ => Fault::Resign {
-                node: NODE,
-                standby: hold,
-            },
+            _ => Fault::Resign { node: NODE, standby: hold },
         };
-        let campaigns = Fault::Filter(Filter {
-            node: None,
-            requests: true,
-            kind: Some(Kind::Campaign),
-            act: Act::Delay(delay),
-        });
+        let campaigns =
+            Fault::Filter(Filter { node: None, requests: true, kind: Some(Kind::Campaign), act: Act::Delay(delay) });
         let contends = Fault::Milvus { ttl_ms: 1000 };
         vec![
             also(OTHER, campaigns, long),
@@ -157,25 +116,12 @@ impl Dice<'_> {
     /// The holder leaves, and what ends its term is late.
     fn ending_under_way(&mut self, hold: Ns) -> Vec<Injection> {
         let long = When::After(4 * hold);
-        let delay = self.pick(&[
-            hold / 8,
-            hold / 4 - 1,
-            hold / 4 + 1,
-            hold / 2,
-            hold,
-            hold * 5 / 4,
-        ]);
+        let delay = self.pick(&[hold / 8, hold / 4 - 1, hold / 4 + 1, hold / 2, hold, hold * 5 / 4]);
         let kind = self.pick(&[Kind::Release, Kind::Release, Kind::Mark, Kind::Revoke]);
         let requests = self.rng.bool();
         let leave = match self.rng.u8(0..3) {
-            0 => Fault::Stop {
-                node: NODE,
-                restart: Some(3 * hold),
-            },
-            _ => Fault::Resign {
-                node: NODE,
-                standby: self.pick(&[0, MS]),
-            },
+            0 => Fault::Stop { node: NODE, restart: Some(3 * hold) },
+            _ => Fault::Resign { node: NODE, standby: self.pick(&[0, MS]) },
         };
         vec![
             also(Who::Holder, filter(requests, kind, Act::Delay(delay)), long),
@@ -187,11 +133,6 @@ impl Dice<'_> {
     fn rereads_alone(&mut self, hold: Ns) -> Vec<Injection> {
         let long = When::After(3 * hold);
         let requests = self.rng.bool();
-        vec![begin(
-            When::Commit(Kind::Renew),
-            Who::Holder,
-            filter(requests, Kind::Renew, Act::Lose),
-            long,
-        )]
+        vec![begin(When::Commit(Kind::Renew), Who::Holder, filter(requests, Kind::Renew, Act::Lose), long)]
     }
 }

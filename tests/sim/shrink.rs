@@ -25,12 +25,7 @@ struct Search {
 
 /// The shortest plan found that breaks the invariant, and its run with a trace.
 pub(crate) fn shrink(plan: &Plan, invariant: Invariant, flaw: Option<Flaw>) -> (Plan, Outcome) {
-    let mut search = Search {
-        plan: plan.clone(),
-        invariant,
-        flaw,
-        end: Instant::now() + PATIENCE,
-    };
+    let mut search = Search { plan: plan.clone(), invariant, flaw, end: Instant::now() + PATIENCE };
     while search.fewer_faults() | search.fewer_nodes() | search.simpler() {}
     search.earlier();
     let outcome = search.plan.run(flaw, true);
@@ -106,20 +101,14 @@ impl Search {
             |plan| plan.world.net.edge = 0,
             |plan| plan.world.net.late_replies = 0,
             |plan| plan.world.net.timer_lag = 0,
-            |plan| {
-                plan.world.net = NetConfig {
-                    base: MS / 2,
-                    ..NetConfig::default()
-                }
-            },
+            |plan| plan.world.net = NetConfig { base: MS / 2, ..NetConfig::default() },
             |plan| plan.world.scan = 1,
             |plan| each(plan, |node| node.app = AppConfig::default()),
             |plan| each(plan, |node| node.rate = Rate::TRUE),
             |plan| each(plan, |node| node.host = None),
             |plan| {
                 each(plan, |node| {
-                    (node.priority, node.paused, node.active_standby, node.offset) =
-                        (0, false, true, 1);
+                    (node.priority, node.paused, node.active_standby, node.offset) = (0, false, true, 1);
                 });
             },
         ];
@@ -143,9 +132,7 @@ impl Search {
             let mut plan = self.plan.clone();
             plan.world.seed = plan.world.seed.wrapping_add(seed * 1000);
             let outcome = plan.run(self.flaw, false);
-            let same = outcome
-                .violation
-                .is_some_and(|v| v.invariant == self.invariant);
+            let same = outcome.violation.is_some_and(|v| v.invariant == self.invariant);
             if same && outcome.lasted < best {
                 (best, self.plan) = (outcome.lasted, plan);
             }

@@ -18,9 +18,7 @@ fn f08_standby_whose_lease_is_revoked_registers_again() {
         let (lease, times) = (world.nodes[1].lease, world.times(1, registered));
         let token = world.token(0);
         world.inject(Fault::RevokeLease(1));
-        world.wait("it has registered again", |world| {
-            world.times(1, registered) > times
-        });
+        world.wait("it has registered again", |world| world.times(1, registered) > times);
         assert_ne!(world.nodes[1].lease, lease);
         let key = world.member_key(1);
         let found = world.store.get(&key).map(|kv| kv.lease);
@@ -48,25 +46,14 @@ fn f10_lease_that_ends_during_a_campaign_wins_nothing() {
             act: Act::Delay(150 * MS),
         }));
         world.kill(0);
-        world.wait("the campaign is under way", |world| {
-            world.is_under_way(1, Kind::Campaign)
-        });
+        world.wait("the campaign is under way", |world| world.is_under_way(1, Kind::Campaign));
         let lease = world.nodes[1].lease;
         world.inject(Fault::RevokeLease(1));
-        world.wait("the campaign has arrived", |world| {
-            !world.is_under_way(1, Kind::Campaign)
-        });
+        world.wait("the campaign has arrived", |world| !world.is_under_way(1, Kind::Campaign));
         assert_eq!(world.token(1), 0);
-        assert!(
-            world
-                .store
-                .get(&world.roles[0].keys.active.clone())
-                .is_none_or(|kv| kv.lease != lease)
-        );
+        assert!(world.store.get(&world.roles[0].keys.active.clone()).is_none_or(|kv| kv.lease != lease));
         world.undo(fault);
-        world.wait_for("it wins with a new lease", 8 * SECOND, |world| {
-            world.is_active(1)
-        });
+        world.wait_for("it wins with a new lease", 8 * SECOND, |world| world.is_active(1));
         assert_ne!(world.nodes[1].lease, lease);
         let active = world.store.get(&world.roles[0].keys.active);
         assert_eq!(active.map(|kv| kv.lease), Some(world.nodes[1].lease));
@@ -78,13 +65,8 @@ fn f32_deposed_leader_that_answers_keepalives_keeps_nobody_active() {
     in_many_worlds(sessions(3), |world| {
         let token = world.token(0);
         world.inject(Fault::Deposed(0));
-        world.wait("another is active", |world| {
-            world.active(0).is_some_and(|at| at != 0)
-        });
-        let ended = world.said(
-            0,
-            |event| matches!(event, Event::TermEnded { token: of, .. } if *of == token),
-        );
+        world.wait("another is active", |world| world.active(0).is_some_and(|at| at != 0));
+        let ended = world.said(0, |event| matches!(event, Event::TermEnded { token: of, .. } if *of == token));
         assert!(ended.is_some(), "the old term ended first{}", world.story());
         assert_eq!(world.end_of_term(0), Some(Reason::Expired));
         world.stays("it stays out", 9 * SECOND, |world| !world.is_active(0));
@@ -131,11 +113,7 @@ fn f67_holder_whose_lease_is_revoked_marks_its_term_released() {
         world.inject(Fault::RevokeLease(0));
         world.wait("the term has ended", |world| world.end_of_term(0).is_some());
         world.wait("a new term has begun", |world| world.active(0).is_some());
-        assert!(
-            world.now - revoked < 500 * MS,
-            "nobody waited for the hold time{}",
-            world.story()
-        );
+        assert!(world.now - revoked < 500 * MS, "nobody waited for the hold time{}", world.story());
     });
 }
 

@@ -29,21 +29,14 @@ fn first_difference(found: &str, expected: &str) -> Option<String> {
     (1..).find_map(|line| match (found_lines.next(), expected_lines.next()) {
         (None, None) => Some(String::new()),
         (a, b) if a == b => None,
-        (a, b) => Some(format!(
-            "line {line} is {a:?}, must be {b:?} (None: no line)"
-        )),
+        (a, b) => Some(format!("line {line} is {a:?}, must be {b:?} (None: no line)")),
     })
 }
 
 #[test]
 fn a_generated_file_differs_by_one_character() {
     assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
-    let cases = [
-        ("a\nb\n", "a\nc\n"),
-        ("a\nb", "a\nb\n"),
-        ("a\nb\nc", "a\nb"),
-        ("a\r\nb", "a\nb"),
-    ];
+    let cases = [("a\nb\n", "a\nc\n"), ("a\nb", "a\nb\n"), ("a\nb\nc", "a\nb"), ("a\r\nb", "a\nb")];
     for (found, expected) in cases {
         let words = first_difference(found, expected).expect("a difference");
         assert!(words.starts_with("line "), "{words}");

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
 };
 use tempfile::TempDir;
 
@@ -31,29 +31,20 @@ impl Authority {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder for certificates");
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "coordha test authority");
+        params.distinguished_name.push(DnType::CommonName, "coordha test authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().expect("a key");
         let issuer = CertifiedIssuer::self_signed(params, key).expect("a certificate");
         let cert = write(folder.path(), "ca.pem", &issuer.pem());
-        Self {
-            folder,
-            issuer,
-            cert,
-        }
+        Self { folder, issuer, cert }
     }
 
     /// A certificate for a server that is reached under these host names and addresses.
     pub fn server(&self, hosts: &[&str]) -> Pair {
         let names: Vec<String> = hosts.iter().map(ToString::to_string).collect();
         // etcd's gateway is a client of its own server, with the server's certificate.
-        let usages = [
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
+        let usages = [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         self.sign("server", names, "etcd", &usages)
     }
 
@@ -63,17 +54,9 @@ impl Authority {
         self.sign(common_name, Vec::new(), common_name, &usages)
     }
 
-    fn sign(
-        &self,
-        file: &str,
-        names: Vec<String>,
-        common_name: &str,
-        usages: &[ExtendedKeyUsagePurpose],
-    ) -> Pair {
+    fn sign(&self, file: &str, names: Vec<String>, common_name: &str, usages: &[ExtendedKeyUsagePurpose]) -> Pair {
         let mut params = CertificateParams::new(names).expect("host names");
-        params
-            .distinguished_name
-            .push(DnType::CommonName, common_name);
+        params.distinguished_name.push(DnType::CommonName, common_name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = usages.to_vec();
         let key = KeyPair::generate().expect("a key");

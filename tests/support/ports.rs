@@ -27,15 +27,10 @@ impl Port {
             let turn = NEXT.fetch_add(1, Ordering::Relaxed);
             let spread = std::process::id().wrapping_mul(977).wrapping_add(turn);
             let number = FIRST + (spread % u32::from(COUNT)) as u16;
-            let taken =
-                File::create(folder.join(number.to_string())).expect("a lock file can be made");
-            let is_free = taken.try_lock().is_ok()
-                && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok();
+            let taken = File::create(folder.join(number.to_string())).expect("a lock file can be made");
+            let is_free = taken.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok();
             if is_free {
-                return Self {
-                    number,
-                    _taken: taken,
-                };
+                return Self { number, _taken: taken };
             }
         }
         panic!("no loopback port is free");

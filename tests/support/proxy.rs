@@ -91,18 +91,10 @@ impl Proxy {
         let counters = Arc::new(Counters::default());
         let shared = counters.clone();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(serve(listener, target, changes, shared));
         });
-        Self {
-            address,
-            switches,
-            counters,
-            thread: Some(thread),
-        }
+        Self { address, switches, counters, thread: Some(thread) }
     }
 
     /// Where clients connect, `127.0.0.1:port`.
@@ -201,12 +193,7 @@ async fn serve(
         let Ok((client, _)) = client else { continue };
         counters.accepted.fetch_add(1, Ordering::SeqCst);
         let _ = client.set_nodelay(true);
-        tokio::spawn(carry(
-            client,
-            target.clone(),
-            changes.clone(),
-            counters.clone(),
-        ));
+        tokio::spawn(carry(client, target.clone(), changes.clone(), counters.clone()));
     }
 }
 
@@ -216,12 +203,7 @@ async fn closed(changes: &mut watch::Receiver<Switches>) {
 }
 
 /// Carries one connection until either side ends it, the proxy does, or a switch resets it.
-async fn carry(
-    mut client: TcpStream,
-    target: String,
-    mut changes: watch::Receiver<Switches>,
-    counters: Arc<Counters>,
-) {
+async fn carry(mut client: TcpStream, target: String, mut changes: watch::Receiver<Switches>, counters: Arc<Counters>) {
     if changes.borrow().cut {
         let _ = client.set_zero_linger();
         return;
@@ -263,16 +245,8 @@ struct Pump<'a> {
 }
 
 impl<'a> Pump<'a> {
-    fn new(
-        direction: Direction,
-        changes: &watch::Receiver<Switches>,
-        counters: &'a Counters,
-    ) -> Self {
-        Self {
-            direction,
-            changes: changes.clone(),
-            counters,
-        }
+    fn new(direction: Direction, changes: &watch::Receiver<Switches>, counters: &'a Counters) -> Self {
+        Self { direction, changes: changes.clone(), counters }
     }
 
     async fn run(&self, from: impl AsyncRead + Unpin, to: impl AsyncWrite + Unpin) -> End {
@@ -287,11 +261,7 @@ impl<'a> Pump<'a> {
         self.changes.clone().wait_for(is_open).await.map(|_| ())
     }
 
-    async fn read(
-        &self,
-        mut from: impl AsyncRead + Unpin,
-        queue: mpsc::UnboundedSender<(Instant, Vec<u8>)>,
-    ) -> End {
+    async fn read(&self, mut from: impl AsyncRead + Unpin, queue: mpsc::UnboundedSender<(Instant, Vec<u8>)>) -> End {
         let mut changes = self.changes.clone();
         let mut buffer = vec![0; 64 * 1024];
         let mut has_lost = false;
@@ -314,9 +284,7 @@ impl<'a> Pump<'a> {
                 (Ok(count), Flow::Vanish) => {
                     has_lost = true;
                     if self.direction == Direction::Replies {
-                        self.counters
-                            .vanished_replies
-                            .fetch_add(count as u64, Ordering::SeqCst);
+                        self.counters.vanished_replies.fetch_add(count as u64, Ordering::SeqCst);
                     }
                 }
                 // What comes after a gap makes no sense to the other side.
@@ -342,9 +310,7 @@ impl<'a> Pump<'a> {
                 return End::Reset;
             }
             if self.direction == Direction::Requests {
-                self.counters
-                    .requests
-                    .fetch_add(bytes.len() as u64, Ordering::SeqCst);
+                self.counters.requests.fetch_add(bytes.len() as u64, Ordering::SeqCst);
             }
         }
         End::Closed

@@ -19,10 +19,7 @@ fn rows(page: &str) -> Rows {
         };
         for name in names.split('·') {
             let name = name.split('(').next().unwrap().trim().to_owned();
-            assert!(
-                rows.insert(name.clone(), row).is_none(),
-                "{name} stands twice in the picture"
-            );
+            assert!(rows.insert(name.clone(), row).is_none(), "{name} stands twice in the picture");
         }
     }
     rows
@@ -37,27 +34,14 @@ fn module(name: &str) -> Vec<&str> {
 fn breaches(source: &Source, rows: &Rows) -> Vec<String> {
     let module = module(&source.name);
     let Some(row) = rows.get(module[0]) else {
-        return vec![source.breach(
-            1,
-            &format!(
-                "`{}` is missing in the picture of ARCHITECTURE.md",
-                module[0]
-            ),
-        )];
+        return vec![source.breach(1, &format!("`{}` is missing in the picture of ARCHITECTURE.md", module[0]))];
     };
     let mut breaches = Vec::new();
     for path in source.paths() {
-        let ups = path
-            .parts
-            .iter()
-            .take_while(|part| *part == "super")
-            .count();
+        let ups = path.parts.iter().take_while(|part| *part == "super").count();
         // One more: the tests of a file may stand in a module of their own.
         if ups > module.len() {
-            breaches.push(source.breach(
-                path.line,
-                "climbs out of its module by `super`; say `crate::`",
-            ));
+            breaches.push(source.breach(path.line, "climbs out of its module by `super`; say `crate::`"));
         }
         if path.parts[0] != "crate" || path.parts.len() < 2 {
             continue;
@@ -65,10 +49,7 @@ fn breaches(source: &Source, rows: &Rows) -> Vec<String> {
         let used = &path.parts[1];
         let below = rows.get(used).is_some_and(|used| used < row);
         if used != module[0] && !below {
-            breaches.push(source.breach(
-                path.line,
-                &format!("`{}` may not use `crate::{used}`", module[0]),
-            ));
+            breaches.push(source.breach(path.line, &format!("`{}` may not use `crate::{used}`", module[0])));
         }
     }
     breaches
@@ -95,30 +76,13 @@ fn the_picture_shows_no_module_that_is_not_there() {
 
 #[test]
 fn a_breach_of_the_layers_is_seen() {
-    let rows =
-        rows("```\n  3     driver\n  2   election (no I/O)  ·  store\n  1    kv · error\n```");
+    let rows = rows("```\n  3     driver\n  2   election (no I/O)  ·  store\n  1    kv · error\n```");
     let seen = |name, code| breaches(&Source::parse(name, code), &rows).len();
-    assert_eq!(
-        seen("src/driver/mod.rs", "use crate::{election, store::Store};"),
-        0
-    );
+    assert_eq!(seen("src/driver/mod.rs", "use crate::{election, store::Store};"), 0);
     assert_eq!(seen("src/election/mod.rs", "use crate::kv::Key;"), 0);
     assert_eq!(seen("src/store/mod.rs", "use crate::store::etcd;"), 0);
-    assert_eq!(
-        seen("src/election/mod.rs", "use crate::store::Store;"),
-        1,
-        "the same row"
-    );
-    assert_eq!(
-        seen(
-            "src/kv.rs",
-            "fn f() -> crate::error::Error { crate::driver::x() }"
-        ),
-        2
-    );
-    assert_eq!(
-        seen("src/store/sim/mod.rs", "use super::super::super::election;"),
-        1
-    );
+    assert_eq!(seen("src/election/mod.rs", "use crate::store::Store;"), 1, "the same row");
+    assert_eq!(seen("src/kv.rs", "fn f() -> crate::error::Error { crate::driver::x() }"), 2);
+    assert_eq!(seen("src/store/sim/mod.rs", "use super::super::super::election;"), 1);
     assert_eq!(seen("src/clock.rs", ""), 1, "not in the picture");
 }

@@ -27,15 +27,10 @@ impl Source {
     }
 
     pub(crate) fn parse(name: &str, text: &str) -> Self {
-        let stream: TokenStream = text
-            .parse()
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let stream: TokenStream = text.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
         let mut tokens = Vec::new();
         flatten(stream, &mut tokens);
-        Self {
-            name: name.to_owned(),
-            tokens,
-        }
+        Self { name: name.to_owned(), tokens }
     }
 
     /// All Rust files below the folders.
@@ -53,12 +48,7 @@ impl Source {
     pub(crate) fn lines_with(&self, texts: &[&str]) -> Vec<usize> {
         let windows = self.tokens.windows(texts.len());
         windows
-            .filter(|window| {
-                window
-                    .iter()
-                    .map(|token| token.text.as_str())
-                    .eq(texts.iter().copied())
-            })
+            .filter(|window| window.iter().map(|token| token.text.as_str()).eq(texts.iter().copied()))
             .map(|window| window[0].line)
             .collect()
     }
@@ -66,10 +56,7 @@ impl Source {
     /// The tokens that come right after each `first`, with their lines.
     pub(crate) fn after(&self, first: &str) -> Vec<(&str, usize)> {
         let pairs = self.tokens.windows(2);
-        pairs
-            .filter(|pair| pair[0].text == first)
-            .map(|pair| (pair[1].text.as_str(), pair[1].line))
-            .collect()
+        pairs.filter(|pair| pair[0].text == first).map(|pair| (pair[1].text.as_str(), pair[1].line)).collect()
     }
 
     /// Every path, in `use` and elsewhere.
@@ -144,10 +131,7 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
                 };
                 push(open.to_owned(), line);
                 flatten(group.stream(), tokens);
-                tokens.push(Token {
-                    text: close.to_owned(),
-                    line: group.span_close().start().line,
-                });
+                tokens.push(Token { text: close.to_owned(), line: group.span_close().start().line });
             }
             TokenTree::Punct(punct) if punct.as_char() == ':' && colon => {
                 tokens.last_mut().unwrap().text = "::".to_owned();
@@ -175,20 +159,8 @@ fn paths_are_found_in_trees_of_use_and_in_code() {
     );
     let paths = source.paths();
     let found: Vec<(String, usize)> = paths.iter().map(|p| (p.parts.join("::"), p.line)).collect();
-    for expected in [
-        ("crate::kv::Key", 1),
-        ("crate::kv::Txn", 1),
-        ("crate::error::*", 1),
-        ("crate::store::open", 3),
-    ] {
-        assert!(
-            found.contains(&(expected.0.to_owned(), expected.1)),
-            "{expected:?} in {found:?}"
-        );
+    for expected in [("crate::kv::Key", 1), ("crate::kv::Txn", 1), ("crate::error::*", 1), ("crate::store::open", 3)] {
+        assert!(found.contains(&(expected.0.to_owned(), expected.1)), "{expected:?} in {found:?}");
     }
-    assert!(
-        found
-            .iter()
-            .all(|(p, _)| !p.contains("comment") && !p.contains("text"))
-    );
+    assert!(found.iter().all(|(p, _)| !p.contains("comment") && !p.contains("text")));
 }

@@ -6,13 +6,9 @@ use crate::{assert_none, tree};
 const MAX_LINES: usize = 500;
 /// Written by a program, so nobody reads it from top to bottom.
 const GENERATED: &[&str] = &["include/coordha.h"];
-const CODE: &[&str] = &[
-    ".rs", ".c", ".h", ".cc", ".cpp", ".hpp", ".go", ".py", ".sh", "Makefile",
-];
-const TEXT: &[&str] = &[
-    ".rs", ".c", ".h", ".cc", ".cpp", ".hpp", ".go", ".py", ".sh", "Makefile", ".md", ".toml",
-    ".in",
-];
+const CODE: &[&str] = &[".rs", ".c", ".h", ".cc", ".cpp", ".hpp", ".go", ".py", ".sh", "Makefile"];
+const TEXT: &[&str] =
+    &[".rs", ".c", ".h", ".cc", ".cpp", ".hpp", ".go", ".py", ".sh", "Makefile", ".md", ".toml", ".in"];
 
 /// Words of work that was left undone.
 const UNDONE: &[&str] = &[
@@ -46,8 +42,7 @@ const NOT_IN_THE_CORE: &[&str] = &[
     "async",
     "await",
 ];
-const NOT_IN_THE_CORE_OF_STD: &[&str] =
-    &["fs", "io", "net", "thread", "process", "env", "sync", "os"];
+const NOT_IN_THE_CORE_OF_STD: &[&str] = &["fs", "io", "net", "thread", "process", "env", "sync", "os"];
 const MAX_LINES_OF_THE_CORE: usize = 2000;
 
 /// Where symbols are exported or imported.
@@ -63,25 +58,16 @@ fn lines(name: &str) -> usize {
 #[test]
 fn no_file_is_longer_than_500_lines() {
     let files = tree::files("", CODE);
-    let written = files
-        .iter()
-        .filter(|name| !GENERATED.contains(&name.as_str()));
+    let written = files.iter().filter(|name| !GENERATED.contains(&name.as_str()));
     let long = written.filter(|name| lines(name) > MAX_LINES);
-    assert_none(
-        &long
-            .map(|name| format!("{name}: {} lines", lines(name)))
-            .collect::<Vec<_>>(),
-    );
+    assert_none(&long.map(|name| format!("{name}: {} lines", lines(name))).collect::<Vec<_>>());
 }
 
 #[test]
 fn no_work_is_left_undone() {
     let mut found = Vec::new();
     // This folder names the words.
-    for name in tree::files("", TEXT)
-        .iter()
-        .filter(|name| !name.starts_with("tests/tidy/"))
-    {
+    for name in tree::files("", TEXT).iter().filter(|name| !name.starts_with("tests/tidy/")) {
         for (number, line) in tree::read(name).lines().enumerate() {
             let words = UNDONE.iter().filter(|word| has_word(line, word));
             found.extend(words.map(|word| format!("{name}:{}: `{word}`", number + 1)));
@@ -93,17 +79,14 @@ fn no_work_is_left_undone() {
 /// Whether the word stands in the line, on its own.
 fn has_word(line: &str, word: &str) -> bool {
     let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-    line.match_indices(word).any(|(at, _)| {
-        !is_part(line[..at].chars().next_back()) && !is_part(line[at + word.len()..].chars().next())
-    })
+    line.match_indices(word)
+        .any(|(at, _)| !is_part(line[..at].chars().next_back()) && !is_part(line[at + word.len()..].chars().next()))
 }
 
 #[test]
 fn unsafe_stands_in_the_ffi_alone() {
     let sources = Source::all(&["src", "tests", "examples", "benches"]);
-    let others = sources
-        .iter()
-        .filter(|source| !UNSAFE.iter().any(|folder| source.name.starts_with(folder)));
+    let others = sources.iter().filter(|source| !UNSAFE.iter().any(|folder| source.name.starts_with(folder)));
     let found = others.flat_map(|source| {
         let lines = source.lines_with(&["unsafe"]).into_iter();
         lines.map(|line| source.breach(line, "`unsafe` outside the ffi"))
@@ -125,18 +108,11 @@ fn impurities(source: &Source) -> Vec<String> {
         let lines = source.lines_with(&[word]).into_iter();
         found.extend(lines.map(|line| source.breach(line, &format!("`{word}` in the core"))));
     }
-    for path in source
-        .paths()
-        .iter()
-        .filter(|path| path.parts.len() > 1 && path.parts[0] == "std")
-    {
+    for path in source.paths().iter().filter(|path| path.parts.len() > 1 && path.parts[0] == "std") {
         // What is shared and never written is plain data.
         let shared = path.parts[1..] == ["sync", "Arc"];
         if !shared && NOT_IN_THE_CORE_OF_STD.contains(&path.parts[1].as_str()) {
-            found.push(source.breach(
-                path.line,
-                &format!("`{}` in the core", path.parts.join("::")),
-            ));
+            found.push(source.breach(path.line, &format!("`{}` in the core", path.parts.join("::"))));
         }
     }
     found
@@ -147,8 +123,7 @@ fn impurities(source: &Source) -> Vec<String> {
 #[test]
 fn the_core_is_short_enough_to_be_read() {
     let beside = ["io.rs", "flaw.rs", "normal.rs"];
-    let decides =
-        |name: &&String| !is_test(name) && !beside.iter().any(|file| name.ends_with(file));
+    let decides = |name: &&String| !is_test(name) && !beside.iter().any(|file| name.ends_with(file));
     let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
     let files = tree::files("src/election", &[".rs"]);
     let code = |name: &String| tree::read(name).lines().filter(is_code).count();
@@ -165,9 +140,8 @@ fn the_core_denies_the_methods_that_clippy_toml_names() {
     let head = tree::read("src/election/mod.rs");
     for lint in ["clippy::disallowed_methods", "clippy::disallowed_types"] {
         assert!(
-            head.lines().any(|line| (line.starts_with("#![deny(")
-                || line.starts_with("#![forbid("))
-                && line.contains(lint)),
+            head.lines()
+                .any(|line| (line.starts_with("#![deny(") || line.starts_with("#![forbid(")) && line.contains(lint)),
             "src/election/mod.rs does not deny {lint}"
         );
     }
@@ -179,36 +153,22 @@ fn the_core_denies_the_methods_that_clippy_toml_names() {
         ("disallowed-types", "std::collections::HashSet"),
     ] {
         let entries = clippy[list].as_array().unwrap();
-        let entry = entries
-            .iter()
-            .find(|entry| entry["path"].as_str() == Some(path));
-        assert!(
-            entry.is_some_and(|entry| entry.get("reason").is_some()),
-            "clippy.toml: {list}: {path}, with a reason"
-        );
+        let entry = entries.iter().find(|entry| entry["path"].as_str() == Some(path));
+        assert!(entry.is_some_and(|entry| entry.get("reason").is_some()), "clippy.toml: {list}: {path}, with a reason");
     }
 }
 
 #[test]
 fn every_file_of_the_library_is_a_module_of_it() {
     let mut dead = Vec::new();
-    for name in tree::files("src", &[".rs"])
-        .iter()
-        .filter(|name| *name != "src/lib.rs")
-    {
+    for name in tree::files("src", &[".rs"]).iter().filter(|name| *name != "src/lib.rs") {
         let path = name.trim_end_matches(".rs").trim_end_matches("/mod");
         let (folder, module) = path.rsplit_once('/').unwrap();
-        let parent = if folder == "src" {
-            "src/lib.rs".to_owned()
-        } else {
-            format!("{folder}/mod.rs")
-        };
+        let parent = if folder == "src" { "src/lib.rs".to_owned() } else { format!("{folder}/mod.rs") };
         let source = Source::read(&parent);
         // A module that looks otherwise without a feature has a second file, named by `path`.
         let file = format!("\"\"{module}.rs\"");
-        if source.lines_with(&["mod", module, ";"]).is_empty()
-            && source.lines_with(&["path", "=", &file]).is_empty()
-        {
+        if source.lines_with(&["mod", module, ";"]).is_empty() && source.lines_with(&["path", "=", &file]).is_empty() {
             dead.push(format!("{name}: {parent} has no `mod {module};`"));
         }
     }
@@ -219,16 +179,8 @@ fn every_file_of_the_library_is_a_module_of_it() {
 fn tests_are_named_by_what_they_show() {
     let sources = Source::all(&["src", "tests"]);
     let found = sources.iter().flat_map(|source| {
-        let names = source
-            .after("fn")
-            .into_iter()
-            .filter(|(name, _)| name.starts_with("test_"));
-        names.map(|(name, line)| {
-            source.breach(
-                line,
-                &format!("`{name}`: name what is shown, without `test_`"),
-            )
-        })
+        let names = source.after("fn").into_iter().filter(|(name, _)| name.starts_with("test_"));
+        names.map(|(name, line)| source.breach(line, &format!("`{name}`: name what is shown, without `test_`")))
     });
     assert_none(&found.collect::<Vec<_>>());
 }
@@ -236,17 +188,10 @@ fn tests_are_named_by_what_they_show() {
 #[test]
 fn tests_wait_for_events() {
     let sources = Source::all(&["tests"]);
-    let others = sources
-        .iter()
-        .filter(|source| !source.name.starts_with(POLLS));
+    let others = sources.iter().filter(|source| !source.name.starts_with(POLLS));
     let found = others.flat_map(|source| {
         let lines = source.lines_with(&["sleep", "("]).into_iter();
-        lines.map(|line| {
-            source.breach(
-                line,
-                &format!("`sleep` in a test: wait for an event, or poll by {POLLS}"),
-            )
-        })
+        lines.map(|line| source.breach(line, &format!("`sleep` in a test: wait for an event, or poll by {POLLS}")))
     });
     assert_none(&found.collect::<Vec<_>>());
 }

@@ -6,8 +6,8 @@ use svg::node::element::{Group, Title};
 use super::lane::{Wish, place};
 use super::panel::{Panel, Row, Span};
 use super::shape::{
-    ACTIVE, BAR, FAINT, GRID, INK, LEAVING, LOST, PAPER, SERVED, STANDBY, bar, colour, line, mark,
-    name, px, rectangle, text, width,
+    ACTIVE, BAR, FAINT, GRID, INK, LEAVING, LOST, PAPER, SERVED, STANDBY, bar, colour, line, mark, name, px, rectangle,
+    text, width,
 };
 use crate::record::{FaultKind, State};
 
@@ -27,8 +27,7 @@ const FOOT: f64 = 50.0;
 const TICK: f64 = 52.0;
 const SMALL: f64 = 11.0;
 const NORMAL: f64 = 13.0;
-const FONTS: &str =
-    "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', Arial, sans-serif";
+const FONTS: &str = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', Arial, sans-serif";
 
 pub(super) fn document(panels: &[Panel]) -> Document {
     let height = HEADER + panels.iter().map(height).sum::<f64>();
@@ -38,7 +37,9 @@ pub(super) fn document(panels: &[Panel]) -> Document {
         .set("height", height)
         .set("role", "img")
         .set("font-family", FONTS)
-        .add(Title::new("Three coordinators in one election: who is active, what is done to them, and how long each takeover takes"))
+        .add(Title::new(
+            "Three coordinators in one election: who is active, what is done to them, and how long each takeover takes",
+        ))
         .add(rectangle(0.0, 0.0, WIDTH, height, PAPER))
         .add(header());
     let mut top = HEADER;
@@ -125,11 +126,7 @@ impl Drawing<'_> {
         for (index, (at, words)) in self.panel.phases.iter().enumerate() {
             let x = self.x(*at);
             let fits = x + 4.0 + width(words, NORMAL) <= RIGHT;
-            let (at, anchor) = if fits {
-                (x + 4.0, "start")
-            } else {
-                (RIGHT, "end")
-            };
+            let (at, anchor) = if fits { (x + 4.0, "start") } else { (RIGHT, "end") };
             let words = text(words, at, self.top + 44.0, NORMAL, FAINT);
             let words = words.set("text-anchor", anchor);
             group = group.add(words.set("font-style", "italic"));
@@ -190,20 +187,11 @@ impl Drawing<'_> {
             };
             group = group.add(bar(self.x(span.from), self.x(span.to), middle, fill));
         }
-        let wish = |(at, kind): &(f64, FaultKind)| Wish {
-            centre: self.x(*at),
-            width: width(name(*kind), SMALL),
-        };
+        let wish = |(at, kind): &(f64, FaultKind)| Wish { centre: self.x(*at), width: width(name(*kind), SMALL) };
         let wishes: Vec<Wish> = row.marks.iter().map(wish).collect();
         for ((at, kind), edge) in row.marks.iter().zip(place(&wishes, LEFT - 12.0, RIGHT)) {
             let middle_of_label = edge + width(name(*kind), SMALL) / 2.0;
-            let words = text(
-                name(*kind),
-                middle_of_label,
-                top + 15.0,
-                SMALL,
-                colour(*kind),
-            );
+            let words = text(name(*kind), middle_of_label, top + 15.0, SMALL, colour(*kind));
             let words = words.set("text-anchor", "middle");
             group = group.add(words.set("font-weight", "bold"));
             for path in mark(*kind, self.x(*at), middle) {
@@ -227,9 +215,7 @@ impl Drawing<'_> {
             let pill = pill.set("rx", 10).set("stroke", LOST);
             let middle = edge + wish.width / 2.0;
             let words = text(&gap.label, middle, bottom - 5.5, NORMAL, LOST);
-            let words = words
-                .set("text-anchor", "middle")
-                .set("font-weight", "bold");
+            let words = words.set("text-anchor", "middle").set("font-weight", "bold");
             let pointer = line((middle, bottom), (px(wish.centre), self.rows_top()), LOST);
             group = group.add(pointer).add(pill).add(words);
         }

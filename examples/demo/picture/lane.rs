@@ -32,13 +32,7 @@ mod tests {
     use super::*;
 
     fn placed(centres: &[f64]) -> Vec<f64> {
-        let wishes: Vec<Wish> = centres
-            .iter()
-            .map(|centre| Wish {
-                centre: *centre,
-                width: 20.0,
-            })
-            .collect();
+        let wishes: Vec<Wish> = centres.iter().map(|centre| Wish { centre: *centre, width: 20.0 }).collect();
         place(&wishes, 0.0, 200.0)
     }
 
@@ -50,10 +44,7 @@ mod tests {
     #[test]
     fn labels_that_are_near_each_other_are_moved_apart() {
         let edges = placed(&[50.0, 55.0, 60.0]);
-        assert!(
-            edges.windows(2).all(|pair| pair[0] + 20.0 <= pair[1]),
-            "{edges:?}"
-        );
+        assert!(edges.windows(2).all(|pair| pair[0] + 20.0 <= pair[1]), "{edges:?}");
     }
 
     #[test]

@@ -40,10 +40,7 @@ pub(super) struct Span {
 impl Panel {
     pub(crate) fn new(title: &str, record: &Record) -> Self {
         let seconds = |at_ms: i64| (at_ms - record.started_ms) as f64 / 1000.0;
-        let span = |from: i64, to: i64| Span {
-            from: seconds(from),
-            to: seconds(to.max(from)),
-        };
+        let span = |from: i64, to: i64| Span { from: seconds(from), to: seconds(to.max(from)) };
         let row = |name| {
             let lives = record.lives.iter().filter(|life| life.name == name);
             let bars = lives.flat_map(bars);
@@ -51,12 +48,8 @@ impl Panel {
             Row {
                 name,
                 language: language(name),
-                bars: bars
-                    .map(|(from, to, state)| (span(from, to), state))
-                    .collect(),
-                marks: faults
-                    .map(|fault| (seconds(fault.at_ms), fault.kind))
-                    .collect(),
+                bars: bars.map(|(from, to, state)| (span(from, to), state)).collect(),
+                marks: faults.map(|fault| (seconds(fault.at_ms), fault.kind)).collect(),
             }
         };
         let ends = record.lives.iter().filter_map(|life| life.ended_ms);
@@ -71,14 +64,8 @@ impl Panel {
             ids: record.ids.count(),
             rows: NAMES.map(row).into(),
             gaps: gaps.collect(),
-            phases: phases
-                .map(|(at, words)| (seconds(*at), words.clone()))
-                .collect(),
-            served: record
-                .served
-                .iter()
-                .map(|(from, to)| span(*from, *to))
-                .collect(),
+            phases: phases.map(|(at, words)| (seconds(*at), words.clone())).collect(),
+            served: record.served.iter().map(|(from, to)| span(*from, *to)).collect(),
         }
     }
 }
@@ -86,10 +73,6 @@ impl Panel {
 /// Its states that are shown, each with its begin and its end.
 fn bars(life: &Life) -> Vec<(i64, i64, State)> {
     let states = life.states();
-    let pairs = states
-        .windows(2)
-        .map(|pair| (pair[0].0, pair[1].0, pair[0].1));
-    pairs
-        .filter(|(_, _, state)| matches!(state, State::Standby | State::Active | State::Leaving))
-        .collect()
+    let pairs = states.windows(2).map(|pair| (pair[0].0, pair[1].0, pair[0].1));
+    pairs.filter(|(_, _, state)| matches!(state, State::Standby | State::Active | State::Leaving)).collect()
 }

@@ -53,11 +53,7 @@ pub(super) fn line(from: (f64, f64), to: (f64, f64), colour: &str) -> Line {
 }
 
 pub(super) fn text(words: &str, x: f64, y: f64, size: f64, colour: &str) -> Text {
-    Text::new(words)
-        .set("x", px(x))
-        .set("y", px(y))
-        .set("font-size", size)
-        .set("fill", colour)
+    Text::new(words).set("x", px(x)).set("y", px(y)).set("font-size", size).set("fill", colour)
 }
 
 /// What a mark is called.
@@ -87,20 +83,10 @@ pub(super) fn mark(kind: FaultKind, x: f64, y: f64) -> [Path; 2] {
     };
     let path = |colour: &str, width: f64| {
         let path = Path::new().set("d", shape.clone()).set("stroke", colour);
-        let path = path
-            .set("stroke-width", width)
-            .set("stroke-linecap", "round");
-        let filled = if kind == FaultKind::Kill {
-            "none"
-        } else {
-            colour
-        };
+        let path = path.set("stroke-width", width).set("stroke-linecap", "round");
+        let filled = if kind == FaultKind::Kill { "none" } else { colour };
         path.set("fill", filled)
     };
-    let (edge, own) = if kind == FaultKind::Kill {
-        (6.5, 3.0)
-    } else {
-        (4.0, 1.0)
-    };
+    let (edge, own) = if kind == FaultKind::Kill { (6.5, 3.0) } else { (4.0, 1.0) };
     [path(PAPER, edge), path(colour(kind), own)]
 }

@@ -71,11 +71,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for ToQueue {
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Map::new();
-        for span in context
-            .event_scope(event)
-            .into_iter()
-            .flat_map(|scope| scope.from_root())
-        {
+        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
             if let Some(known) = span.extensions().get::<Fields>() {
                 fields.extend(known.0.clone());
             }

@@ -15,9 +15,7 @@ use super::{Receiver, Record};
 use crate::driver::spawn_thread;
 use crate::error::ErrorKind;
 use crate::ffi::boundary::{plain, pointer};
-use crate::ffi::log::{
-    HA_LOG_DEBUG, HA_LOG_ERROR, HA_LOG_INFO, HA_LOG_OFF, HA_LOG_TRACE, HA_LOG_WARN, LogRecordValue,
-};
+use crate::ffi::log::{HA_LOG_DEBUG, HA_LOG_ERROR, HA_LOG_INFO, HA_LOG_OFF, HA_LOG_TRACE, HA_LOG_WARN, LogRecordValue};
 use crate::ffi::process;
 use crate::ffi::types::HaLogRecord;
 
@@ -68,11 +66,8 @@ fn queue() -> Option<&'static Queue> {
     {
         return Some(queue);
     }
-    let new = Box::into_raw(Box::new(Queue {
-        process: process::claim()?,
-        state: Mutex::default(),
-        changed: Condvar::new(),
-    }));
+    let new =
+        Box::into_raw(Box::new(Queue { process: process::claim()?, state: Mutex::default(), changed: Condvar::new() }));
     match QUEUE.compare_exchange(known, new, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {
             // Without a receiver, whatever that of the parent wanted.
@@ -117,9 +112,7 @@ pub(super) fn set_receiver(receiver: Option<Receiver>) -> Result<(), ErrorKind> 
         return Err(ErrorKind::Unsupported);
     }
     let queue = queue().ok_or(ErrorKind::Forked)?;
-    let level = receiver
-        .as_ref()
-        .map_or_else(stderr_level, |receiver| receiver.level);
+    let level = receiver.as_ref().map_or_else(stderr_level, |receiver| receiver.level);
     let here = DELIVERS.get();
     let mut state = queue.lock();
     let until = state.pushed;
@@ -167,9 +160,7 @@ impl Queue {
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed
-            .wait(state)
-            .unwrap_or_else(PoisonError::into_inner)
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The thread: delivers what there is, waits a while for more, ends.
@@ -188,10 +179,7 @@ impl Queue {
                 self.changed.notify_all();
                 continue;
             }
-            let (guard, waited) = self
-                .changed
-                .wait_timeout(state, LINGER)
-                .unwrap_or_else(PoisonError::into_inner);
+            let (guard, waited) = self.changed.wait_timeout(state, LINGER).unwrap_or_else(PoisonError::into_inner);
             state = guard;
             if waited.timed_out() && state.waiting.is_empty() {
                 state.has_thread = false;
@@ -240,10 +228,6 @@ fn line(record: &Record) -> String {
         HA_LOG_DEBUG => "DEBUG",
         _ => "TRACE",
     };
-    let fields = if record.fields.is_empty() {
-        String::new()
-    } else {
-        format!(" {}", record.fields_json())
-    };
+    let fields = if record.fields.is_empty() { String::new() } else { format!(" {}", record.fields_json()) };
     format!("{level} {}: {}{fields}\n", record.target, record.message)
 }

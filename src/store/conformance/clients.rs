@@ -14,9 +14,7 @@ pub async fn answered_write_is_read_by_another_client(lab: &dyn Lab) {
     for n in 0..20 {
         let value = n.to_string();
         let written = put(&*a, "k", &value).await;
-        let kv = key(&*b, "k")
-            .await
-            .expect("it was answered, so it is there");
+        let kv = key(&*b, "k").await.expect("it was answered, so it is there");
         assert_eq!((kv.mod_revision, kv.value), (written, value.into_bytes()));
         let guarded = Txn {
             compares: vec![Compare::mod_revision("k", written)],
@@ -33,9 +31,7 @@ async fn increment(store: Arc<dyn Store>, times: u64) {
     let mut done = 0;
     while done < times {
         let seen = key(&*store, "counter").await.expect("the counter is there");
-        let number: u64 = String::from_utf8_lossy(&seen.value)
-            .parse()
-            .expect("a number");
+        let number: u64 = String::from_utf8_lossy(&seen.value).parse().expect("a number");
         let swap = Txn {
             compares: vec![Compare::mod_revision("counter", seen.mod_revision)],
             success: vec![Op::put("counter", (number + 1).to_string(), 0)],
@@ -58,11 +54,7 @@ pub async fn racing_increments_are_all_counted(lab: &dyn Lab) {
     racers.join_all().await;
     let counter = key(&*store, "counter").await.expect("the counter is there");
     assert_eq!(counter.value, (4 * TIMES).to_string().into_bytes());
-    assert_eq!(
-        counter.mod_revision,
-        first + 4 * TIMES as i64,
-        "one revision each"
-    );
+    assert_eq!(counter.mod_revision, first + 4 * TIMES as i64, "one revision each");
 }
 
 /// Of many that create a key where it is absent, one succeeds, and the others are shown its key.
@@ -81,10 +73,7 @@ pub async fn one_of_many_creates_a_key(lab: &dyn Lab) {
             });
         }
         let replies = racers.join_all().await;
-        let (winner, won) = replies
-            .iter()
-            .find(|(_, reply)| reply.succeeded)
-            .expect("one succeeds");
+        let (winner, won) = replies.iter().find(|(_, reply)| reply.succeeded).expect("one succeeds");
         for (n, reply) in &replies {
             if n != winner {
                 assert!(!reply.succeeded, "two have created it");
@@ -102,17 +91,11 @@ pub async fn lease_of_one_client_is_known_to_another(lab: &dyn Lab) {
     let (a, b) = (lab.client(), lab.client());
     let lease = grant(&*a, lab.min_ttl().max(Duration::from_secs(20))).await;
     put_leased(&*b, "k", "x", lease).await;
-    let kept = b
-        .keepalive(lease, LIMIT)
-        .await
-        .expect("the keepalive is answered");
+    let kept = b.keepalive(lease, LIMIT).await.expect("the keepalive is answered");
     assert_ne!(kept.ttl_ms, 0);
     b.revoke(lease, LIMIT).await.expect("the lease is revoked");
     assert_eq!(key(&*a, "k").await, None);
-    assert_eq!(
-        a.keepalive(lease, LIMIT).await.map(|reply| reply.ttl_ms),
-        Ok(0)
-    );
+    assert_eq!(a.keepalive(lease, LIMIT).await.map(|reply| reply.ttl_ms), Ok(0));
 }
 
 /// Where requests are answered, the health names what answered.

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    LIMIT, Lab, Store, Watched, apply, changes, grant, key, put, put_leased, read, refused,
-    revision,
-};
+use super::{LIMIT, Lab, Store, Watched, apply, changes, grant, key, put, put_leased, read, refused, revision};
 use crate::kv::{KeyRange, LeaseId, Op, StoreError, Txn, WatchEvent, WatchItem};
 
 /// A time to live that a slow machine does not overrun while the lease is in use.
@@ -17,10 +14,7 @@ fn ttl(lab: &dyn Lab) -> Duration {
 const NO_LEASE: LeaseId = 0x7ead_beef;
 
 async fn keepalive(store: &dyn Store, lease: LeaseId) -> u64 {
-    let reply = store
-        .keepalive(lease, LIMIT)
-        .await
-        .expect("the keepalive is answered");
+    let reply = store.keepalive(lease, LIMIT).await.expect("the keepalive is answered");
     assert_eq!(reply.lease, lease);
     reply.ttl_ms
 }
@@ -30,15 +24,9 @@ pub async fn granted_time_is_at_least_what_was_asked(lab: &dyn Lab) {
     let store = &*lab.client();
     let min_ms = lab.min_ttl().as_millis() as u64;
     for asked_ms in [1, 999, 1_000, 1_500, 7_001, 60_000] {
-        let reply = store
-            .grant(Duration::from_millis(asked_ms), LIMIT)
-            .await
-            .expect("the lease is granted");
+        let reply = store.grant(Duration::from_millis(asked_ms), LIMIT).await.expect("the lease is granted");
         assert!(reply.ttl_ms >= asked_ms, "{asked_ms} ms asked, {reply:?}");
-        assert!(
-            reply.ttl_ms >= min_ms,
-            "smaller than the smallest: {reply:?}"
-        );
+        assert!(reply.ttl_ms >= min_ms, "smaller than the smallest: {reply:?}");
     }
 }
 
@@ -61,10 +49,7 @@ pub async fn leases_add_no_revision(lab: &dyn Lab) {
     let before = put(store, "k", "x").await;
     let lease = grant(store, ttl(lab)).await;
     assert_ne!(keepalive(store, lease).await, 0);
-    store
-        .revoke(lease, LIMIT)
-        .await
-        .expect("the lease is revoked");
+    store.revoke(lease, LIMIT).await.expect("the lease is revoked");
     assert_eq!(revision(store).await, before);
 }
 
@@ -87,17 +72,11 @@ pub async fn kept_lease_outlives_an_unkept_one(lab: &dyn Lab) {
     let WatchItem::Events(events) = ended else {
         panic!("events were due, not {ended:?}");
     };
-    assert!(
-        matches!(&events[..], [WatchEvent::Delete { key, .. }] if key == b"unkept"),
-        "{events:?}"
-    );
+    assert!(matches!(&events[..], [WatchEvent::Delete { key, .. }] if key == b"unkept"), "{events:?}");
     assert!(key(store, "kept").await.is_some());
 
     let events = watch.events().await;
-    assert!(
-        matches!(&events[..], [WatchEvent::Delete { key, .. }] if key == b"kept"),
-        "{events:?}"
-    );
+    assert!(matches!(&events[..], [WatchEvent::Delete { key, .. }] if key == b"kept"), "{events:?}");
     assert_eq!(keepalive(store, kept).await, 0, "it has ended");
 }
 
@@ -105,16 +84,8 @@ pub async fn kept_lease_outlives_an_unkept_one(lab: &dyn Lab) {
 pub async fn unkept_lease_ends_with_all_its_keys(lab: &dyn Lab) {
     let (a, b) = (lab.client(), lab.client());
     let lease = grant(&*a, ttl(lab)).await;
-    let last = apply(
-        &*a,
-        vec![
-            Op::put("m/1", "x", lease),
-            Op::put("m/2", "x", lease),
-            Op::put("n", "x", 0),
-        ],
-    )
-    .await
-    .revision;
+    let last =
+        apply(&*a, vec![Op::put("m/1", "x", lease), Op::put("m/2", "x", lease), Op::put("n", "x", 0)]).await.revision;
     drop(a);
     let mut watch = Watched::prefix(lab, &*b, "", last + 1).await;
     let events = watch.events().await;
@@ -128,10 +99,7 @@ pub async fn unkept_lease_ends_with_all_its_keys(lab: &dyn Lab) {
 /// A keepalive is for the full time that was granted.
 pub async fn keepalive_answers_the_granted_time(lab: &dyn Lab) {
     let store = &*lab.client();
-    let granted = store
-        .grant(ttl(lab), LIMIT)
-        .await
-        .expect("the lease is granted");
+    let granted = store.grant(ttl(lab), LIMIT).await.expect("the lease is granted");
     for _ in 0..3 {
         assert_eq!(keepalive(store, granted.lease).await, granted.ttl_ms);
     }
@@ -143,10 +111,7 @@ pub async fn keepalive_of_a_lease_that_is_gone_answers_zero(lab: &dyn Lab) {
     assert_eq!(keepalive(store, NO_LEASE).await, 0);
     let lease = grant(store, ttl(lab)).await;
     assert_ne!(keepalive(store, lease).await, 0);
-    store
-        .revoke(lease, LIMIT)
-        .await
-        .expect("the lease is revoked");
+    store.revoke(lease, LIMIT).await.expect("the lease is revoked");
     assert_eq!(keepalive(store, lease).await, 0);
 }
 
@@ -159,14 +124,8 @@ pub async fn revoke_deletes_all_keys_in_one_revision(lab: &dyn Lab) {
     put_leased(store, "k/3", "x", lease).await;
     let last = put(store, "k/4", "x").await;
     let mut watch = Watched::prefix(lab, store, "k/", last + 1).await;
-    store
-        .revoke(lease, LIMIT)
-        .await
-        .expect("the lease is revoked");
-    assert_eq!(
-        super::names(&read(store, KeyRange::prefix("k/")).await),
-        ["k/2", "k/4"]
-    );
+    store.revoke(lease, LIMIT).await.expect("the lease is revoked");
+    assert_eq!(super::names(&read(store, KeyRange::prefix("k/")).await), ["k/2", "k/4"]);
     assert_eq!(revision(store).await, last + 1);
     let mut seen = changes(&watch.events().await);
     seen.sort();
@@ -187,18 +146,11 @@ pub async fn unknown_lease_fails_the_whole_transaction(lab: &dyn Lab) {
     let store = &*lab.client();
     let before = put(store, "old", "x").await;
     let request = Txn {
-        success: vec![
-            Op::put("first", "x", 0),
-            Op::put("leased", "x", NO_LEASE),
-            Op::delete("old"),
-        ],
+        success: vec![Op::put("first", "x", 0), Op::put("leased", "x", NO_LEASE), Op::delete("old")],
         ..Txn::default()
     };
     assert_eq!(refused(store, request).await, StoreError::LeaseNotFound);
-    assert_eq!(
-        super::names(&read(store, KeyRange::prefix("")).await),
-        ["old"]
-    );
+    assert_eq!(super::names(&read(store, KeyRange::prefix("")).await), ["old"]);
     assert_eq!(revision(store).await, before);
 }
 
@@ -207,14 +159,8 @@ pub async fn revoked_lease_takes_no_key(lab: &dyn Lab) {
     let store = &*lab.client();
     let lease = grant(store, ttl(lab)).await;
     put_leased(store, "k", "x", lease).await;
-    store
-        .revoke(lease, LIMIT)
-        .await
-        .expect("the lease is revoked");
-    let request = Txn {
-        success: vec![Op::put("k", "y", lease)],
-        ..Txn::default()
-    };
+    store.revoke(lease, LIMIT).await.expect("the lease is revoked");
+    let request = Txn { success: vec![Op::put("k", "y", lease)], ..Txn::default() };
     assert_eq!(refused(store, request).await, StoreError::LeaseNotFound);
     assert_eq!(key(store, "k").await, None);
 }
@@ -227,10 +173,7 @@ pub async fn put_without_lease_frees_the_key(lab: &dyn Lab) {
     assert_eq!(key(store, "k").await.map(|kv| kv.lease), Some(lease));
     put(store, "k", "y").await;
     assert_eq!(key(store, "k").await.map(|kv| kv.lease), Some(0));
-    store
-        .revoke(lease, LIMIT)
-        .await
-        .expect("the lease is revoked");
+    store.revoke(lease, LIMIT).await.expect("the lease is revoked");
     assert!(key(store, "k").await.is_some());
 }
 
@@ -240,14 +183,8 @@ pub async fn put_with_another_lease_moves_the_key(lab: &dyn Lab) {
     let (first, second) = (grant(store, ttl(lab)).await, grant(store, ttl(lab)).await);
     put_leased(store, "k", "x", first).await;
     put_leased(store, "k", "y", second).await;
-    store
-        .revoke(first, LIMIT)
-        .await
-        .expect("the lease is revoked");
+    store.revoke(first, LIMIT).await.expect("the lease is revoked");
     assert_eq!(key(store, "k").await.map(|kv| kv.lease), Some(second));
-    store
-        .revoke(second, LIMIT)
-        .await
-        .expect("the lease is revoked");
+    store.revoke(second, LIMIT).await.expect("the lease is revoked");
     assert_eq!(key(store, "k").await, None);
 }

@@ -23,8 +23,7 @@ use async_trait::async_trait;
 
 use super::{Store, WatchStream};
 use crate::kv::{
-    Compare, KeyRange, KeyValue, LeaseId, Op, OpReply, Revision, StoreError, Txn, TxnReply,
-    WatchEvent, WatchItem,
+    Compare, KeyRange, KeyValue, LeaseId, Op, OpReply, Revision, StoreError, Txn, TxnReply, WatchEvent, WatchItem,
 };
 
 /// Limit of one request.
@@ -144,22 +143,12 @@ macro_rules! conformance {
 }
 
 async fn txn(store: &dyn Store, txn: Txn) -> TxnReply {
-    store
-        .txn(txn, LIMIT)
-        .await
-        .expect("the transaction is done")
+    store.txn(txn, LIMIT).await.expect("the transaction is done")
 }
 
 /// An unconditional transaction.
 async fn apply(store: &dyn Store, success: Vec<Op>) -> TxnReply {
-    let reply = txn(
-        store,
-        Txn {
-            success,
-            ..Txn::default()
-        },
-    )
-    .await;
+    let reply = txn(store, Txn { success, ..Txn::default() }).await;
     assert!(reply.succeeded, "no compare, so it holds");
     reply
 }
@@ -179,10 +168,7 @@ async fn delete(store: &dyn Store, key: &str) -> Revision {
 }
 
 async fn read(store: &dyn Store, range: KeyRange) -> Vec<KeyValue> {
-    let reply = store
-        .range(range, 0, LIMIT)
-        .await
-        .expect("the read is answered");
+    let reply = store.range(range, 0, LIMIT).await.expect("the read is answered");
     assert!(!reply.more, "without a limit nothing is left out");
     reply.kvs
 }
@@ -192,11 +178,7 @@ async fn key(store: &dyn Store, key: &str) -> Option<KeyValue> {
 }
 
 async fn revision(store: &dyn Store) -> Revision {
-    store
-        .range(KeyRange::key("no such key"), 0, LIMIT)
-        .await
-        .expect("the read is answered")
-        .revision
+    store.range(KeyRange::key("no such key"), 0, LIMIT).await.expect("the read is answered").revision
 }
 
 async fn grant(store: &dyn Store, ttl: Duration) -> LeaseId {
@@ -223,16 +205,11 @@ async fn refused(store: &dyn Store, request: Txn) -> StoreError {
 }
 
 fn names(kvs: &[KeyValue]) -> Vec<String> {
-    kvs.iter()
-        .map(|kv| kv.key.escape_ascii().to_string())
-        .collect()
+    kvs.iter().map(|kv| kv.key.escape_ascii().to_string()).collect()
 }
 
 fn changes(events: &[WatchEvent]) -> Vec<(String, Revision)> {
-    events
-        .iter()
-        .map(|event| (event.key().escape_ascii().to_string(), event.revision()))
-        .collect()
+    events.iter().map(|event| (event.key().escape_ascii().to_string(), event.revision())).collect()
 }
 
 /// A watch, and the lab in which it is awaited.
@@ -243,26 +220,13 @@ struct Watched<'a> {
 
 impl<'a> Watched<'a> {
     /// A watch whose first item is not read yet.
-    async fn open(
-        lab: &'a dyn Lab,
-        store: &dyn Store,
-        ranges: Vec<KeyRange>,
-        from: Revision,
-    ) -> Self {
-        let stream = store
-            .watch(ranges, from, LIMIT)
-            .await
-            .expect("the watch is under way");
+    async fn open(lab: &'a dyn Lab, store: &dyn Store, ranges: Vec<KeyRange>, from: Revision) -> Self {
+        let stream = store.watch(ranges, from, LIMIT).await.expect("the watch is under way");
         Self { lab, stream }
     }
 
     /// A watch that stands.
-    async fn start(
-        lab: &'a dyn Lab,
-        store: &dyn Store,
-        ranges: Vec<KeyRange>,
-        from: Revision,
-    ) -> Self {
+    async fn start(lab: &'a dyn Lab, store: &dyn Store, ranges: Vec<KeyRange>, from: Revision) -> Self {
         let mut watch = Self::open(lab, store, ranges, from).await;
         assert_eq!(watch.item().await, WatchItem::Started);
         watch

@@ -19,69 +19,34 @@ pub async fn limit_cuts_the_range_and_says_so(lab: &dyn Lab) {
     for name in ["k/1", "k/2", "k/3", "l"] {
         put(store, name, "x").await;
     }
-    for (limit, count, more) in [
-        (1, 1, true),
-        (2, 2, true),
-        (3, 3, false),
-        (4, 3, false),
-        (0, 3, false),
-    ] {
-        let reply = store
-            .range(KeyRange::prefix("k/"), limit, LIMIT)
-            .await
-            .expect("the read is answered");
-        assert_eq!(
-            (reply.kvs.len(), reply.more),
-            (count, more),
-            "limit {limit}"
-        );
+    for (limit, count, more) in [(1, 1, true), (2, 2, true), (3, 3, false), (4, 3, false), (0, 3, false)] {
+        let reply = store.range(KeyRange::prefix("k/"), limit, LIMIT).await.expect("the read is answered");
+        assert_eq!((reply.kvs.len(), reply.more), (count, more), "limit {limit}");
         assert_eq!(names(&reply.kvs), ["k/1", "k/2", "k/3"][..count]);
         let range = KeyRange::prefix("k/");
         let in_txn = apply(store, vec![Op::Range { range, limit }]).await;
         let kvs = reply.kvs;
-        assert_eq!(
-            in_txn.replies,
-            [OpReply::Range { kvs, more }],
-            "limit {limit}"
-        );
+        assert_eq!(in_txn.replies, [OpReply::Range { kvs, more }], "limit {limit}");
     }
 }
 
 /// `data` and `datacoord`, `a` and `a\xff`: a prefix or range has its own keys and no others.
 pub async fn prefix_reads_that_prefix_alone(lab: &dyn Lab) {
     let store = &*lab.client();
-    let keys: [&[u8]; 7] = [
-        b"data",
-        b"data-1",
-        b"data.",
-        b"datacoord",
-        b"datb",
-        b"\xff\xff",
-        b"\xff\xffz",
-    ];
+    let keys: [&[u8]; 7] = [b"data", b"data-1", b"data.", b"datacoord", b"datb", b"\xff\xff", b"\xff\xffz"];
     for name in keys {
         apply(store, vec![Op::put(name, "x", 0)]).await;
     }
     let rows: [(KeyRange, &[&str]); 6] = [
         (KeyRange::key("data"), &["data"]),
         (KeyRange::range("data", "data."), &["data", "data-1"]),
-        (
-            KeyRange::prefix("data"),
-            &["data", "data-1", "data.", "datacoord"],
-        ),
+        (KeyRange::prefix("data"), &["data", "data-1", "data.", "datacoord"]),
         (KeyRange::prefix("data-"), &["data-1"]),
-        (
-            KeyRange::prefix(b"\xff\xff".to_vec()),
-            &[r"\xff\xff", r"\xff\xffz"],
-        ),
+        (KeyRange::prefix(b"\xff\xff".to_vec()), &[r"\xff\xff", r"\xff\xffz"]),
         (KeyRange::range("data", "data"), &[]),
     ];
     for (range, expected) in rows {
-        assert_eq!(
-            names(&read(store, range.clone()).await),
-            expected,
-            "{range:?}"
-        );
+        assert_eq!(names(&read(store, range.clone()).await), expected, "{range:?}");
     }
 }
 
@@ -93,10 +58,7 @@ pub async fn range_without_end_reads_to_the_last_key(lab: &dyn Lab) {
     }
     let to_the_end = KeyRange::range("b", b"\0".to_vec());
     assert_eq!(names(&read(store, to_the_end).await), ["b", "c"]);
-    assert_eq!(
-        names(&read(store, KeyRange::prefix("")).await),
-        ["a", "b", "c"]
-    );
+    assert_eq!(names(&read(store, KeyRange::prefix("")).await), ["a", "b", "c"]);
 }
 
 /// What is absent, or was deleted, is not returned.
@@ -125,11 +87,7 @@ pub async fn big_range_comes_whole(lab: &dyn Lab) {
     let store = &*lab.client();
     let value = vec![b'v'; 250_000];
     for n in 0..24 {
-        apply(
-            store,
-            vec![Op::put(format!("big/{n:02}"), value.clone(), 0)],
-        )
-        .await;
+        apply(store, vec![Op::put(format!("big/{n:02}"), value.clone(), 0)]).await;
     }
     let kvs = read(store, KeyRange::prefix("big/")).await;
     assert_eq!(kvs.len(), 24);
@@ -141,10 +99,7 @@ pub async fn read_carries_the_revision_of_the_store(lab: &dyn Lab) {
     let store = &*lab.client();
     put(store, "k", "x").await;
     let last = put(store, "other", "x").await;
-    let reply = store
-        .range(KeyRange::key("k"), 0, LIMIT)
-        .await
-        .expect("the read is answered");
+    let reply = store.range(KeyRange::key("k"), 0, LIMIT).await.expect("the read is answered");
     assert_eq!(reply.revision, last);
     assert_eq!(reply.kvs[0].mod_revision, last - 1);
     assert_eq!(revision(store).await, last);

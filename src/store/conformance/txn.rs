@@ -77,55 +77,31 @@ pub async fn failing_branch_writes_and_answers(lab: &dyn Lab) {
     let request = Txn {
         compares: vec![Compare::create_revision("holder", 0)],
         success: vec![Op::put("holder", "b", 0)],
-        failure: vec![
-            Op::put("loser", "b", 0),
-            Op::read(KeyRange::key("holder")),
-            Op::delete("nothing"),
-        ],
+        failure: vec![Op::put("loser", "b", 0), Op::read(KeyRange::key("holder")), Op::delete("nothing")],
     };
     let reply = txn(store, request).await;
     assert!(!reply.succeeded);
-    assert_eq!(
-        reply.revision,
-        before + 1,
-        "the branch that was done has written"
-    );
-    let [
-        OpReply::Put,
-        OpReply::Range { kvs, more: false },
-        OpReply::Delete { deleted: 0 },
-    ] = reply.replies.as_slice()
+    assert_eq!(reply.revision, before + 1, "the branch that was done has written");
+    let [OpReply::Put, OpReply::Range { kvs, more: false }, OpReply::Delete { deleted: 0 }] = reply.replies.as_slice()
     else {
         panic!("one reply for each operation, in order: {reply:?}");
     };
     assert_eq!(kvs[0].value, b"a");
     assert_eq!(reply.kvs().count(), 1);
-    assert_eq!(
-        key(store, "loser").await.map(|kv| kv.mod_revision),
-        Some(before + 1)
-    );
+    assert_eq!(key(store, "loser").await.map(|kv| kv.mod_revision), Some(before + 1));
 }
 
 /// All writes of a transaction carry its one revision.
 pub async fn writes_of_one_transaction_share_one_revision(lab: &dyn Lab) {
     let store = &*lab.client();
     let before = put(store, "old", "x").await;
-    let writes = vec![
-        Op::put("a", "1", 0),
-        Op::delete("old"),
-        Op::put("b", "2", 0),
-        Op::put("c", "3", 0),
-    ];
+    let writes = vec![Op::put("a", "1", 0), Op::delete("old"), Op::put("b", "2", 0), Op::put("c", "3", 0)];
     let reply = apply(store, writes).await;
     assert_eq!(reply.revision, before + 1);
     let kvs = read(store, KeyRange::prefix("")).await;
     assert_eq!(kvs.len(), 3);
     for kv in kvs {
-        assert_eq!(
-            (kv.create_revision, kv.mod_revision),
-            (before + 1, before + 1),
-            "{kv:?}"
-        );
+        assert_eq!((kv.create_revision, kv.mod_revision), (before + 1, before + 1), "{kv:?}");
     }
     assert_eq!(revision(store).await, before + 1);
 }
@@ -135,17 +111,7 @@ pub async fn operations_of_a_branch_are_done_in_order(lab: &dyn Lab) {
     let store = &*lab.client();
     put(store, "k/old", "x").await;
     let all = || Op::read(KeyRange::prefix("k/"));
-    let reply = apply(
-        store,
-        vec![
-            all(),
-            Op::put("k/new", "y", 0),
-            all(),
-            Op::delete("k/old"),
-            all(),
-        ],
-    )
-    .await;
+    let reply = apply(store, vec![all(), Op::put("k/new", "y", 0), all(), Op::delete("k/old"), all()]).await;
     let seen: Vec<_> = reply
         .replies
         .iter()
@@ -195,19 +161,13 @@ pub async fn key_may_be_written_in_either_branch(lab: &dyn Lab) {
     };
     assert!(txn(store, request.clone()).await.succeeded);
     assert!(!txn(store, request).await.succeeded);
-    assert_eq!(
-        key(store, "k").await.map(|kv| kv.value),
-        Some(b"again".to_vec())
-    );
+    assert_eq!(key(store, "k").await.map(|kv| kv.value), Some(b"again".to_vec()));
 }
 
 /// One with compares alone could be answered from a stale member, so it is refused.
 pub async fn transaction_without_operation_is_refused(lab: &dyn Lab) {
     let store = &*lab.client();
-    let bare = Txn {
-        compares: vec![Compare::version("k", 0)],
-        ..Txn::default()
-    };
+    let bare = Txn { compares: vec![Compare::version("k", 0)], ..Txn::default() };
     for request in [bare, Txn::default()] {
         let error = refused(store, request).await;
         assert!(matches!(error, StoreError::Invalid(_)), "{error:?}");
@@ -218,10 +178,7 @@ pub async fn transaction_without_operation_is_refused(lab: &dyn Lab) {
 pub async fn empty_key_is_refused(lab: &dyn Lab) {
     let store = &*lab.client();
     let before = revision(store).await;
-    let request = Txn {
-        success: vec![Op::put("", "value", 0)],
-        ..Txn::default()
-    };
+    let request = Txn { success: vec![Op::put("", "value", 0)], ..Txn::default() };
     let error = refused(store, request).await;
     assert!(matches!(error, StoreError::Invalid(_)), "{error:?}");
     assert_eq!(revision(store).await, before);
@@ -242,10 +199,7 @@ pub async fn deleted_keys_are_counted(lab: &dyn Lab) {
     let reply = apply(store, deletes).await;
     let expected = [1, 2, 0, 0].map(|deleted| OpReply::Delete { deleted });
     assert_eq!(reply.replies, expected);
-    assert_eq!(
-        super::names(&read(store, KeyRange::prefix("")).await),
-        ["e"]
-    );
+    assert_eq!(super::names(&read(store, KeyRange::prefix("")).await), ["e"]);
 }
 
 /// A further write changes `mod_revision` and `version`, not `create_revision`.
@@ -270,10 +224,7 @@ pub async fn deleted_key_begins_anew(lab: &dyn Lab) {
     let created = put(store, "k", "three").await;
     assert_eq!(created, deleted + 1);
     let kv = key(store, "k").await.expect("it is there");
-    assert_eq!(
-        (kv.create_revision, kv.mod_revision, kv.version),
-        (created, created, 1)
-    );
+    assert_eq!((kv.create_revision, kv.mod_revision, kv.version), (created, created, 1));
 }
 
 /// A write makes one revision, whatever it writes: the same value again, a deletion, or many keys.
@@ -307,11 +258,8 @@ pub async fn reads_and_vain_deletes_add_no_revision(lab: &dyn Lab) {
     for ops in vain {
         assert_eq!(apply(store, ops.clone()).await.revision, last, "{ops:?}");
     }
-    let failing = Txn {
-        compares: vec![Compare::version("a", 7)],
-        success: vec![Op::put("a", "2", 0)],
-        failure: vec![],
-    };
+    let failing =
+        Txn { compares: vec![Compare::version("a", 7)], success: vec![Op::put("a", "2", 0)], failure: vec![] };
     assert_eq!(txn(store, failing).await.revision, last);
     assert_eq!(revision(store).await, last);
 }

@@ -35,13 +35,7 @@ pub async fn future_revision_shows_nothing_earlier(lab: &dyn Lab) {
 /// All changes of one revision come in one item, in the order of the operations; both from the past and live.
 pub async fn changes_of_one_revision_come_together(lab: &dyn Lab) {
     let store = &*lab.client();
-    let writes = || {
-        vec![
-            Op::put("k/b", "x", 0),
-            Op::put("k/a", "x", 0),
-            Op::put("k/c", "x", 0),
-        ]
-    };
+    let writes = || vec![Op::put("k/b", "x", 0), Op::put("k/a", "x", 0), Op::put("k/c", "x", 0)];
     let first = apply(store, writes()).await.revision;
     let mut watch = Watched::prefix(lab, store, "k/", first).await;
     let expected = |revision: Revision| ["k/b", "k/a", "k/c"].map(|key| (key.to_owned(), revision));
@@ -61,10 +55,7 @@ pub async fn big_revision_comes_in_one_item(lab: &dyn Lab) {
         apply(store, puts.collect()).await;
     }
     let mut watch = Watched::prefix(lab, store, "k/", before + 1).await;
-    store
-        .revoke(lease, LIMIT)
-        .await
-        .expect("the lease is revoked");
+    store.revoke(lease, LIMIT).await.expect("the lease is revoked");
 
     let mut seen = 0;
     while seen < 200 {
@@ -88,26 +79,12 @@ pub async fn only_the_ranges_are_shown(lab: &dyn Lab) {
     let mut one_key = Watched::start(lab, store, vec![KeyRange::key("data")], from).await;
     let range = KeyRange::range("data", "data.");
     let mut role = Watched::start(lab, store, vec![range], from).await;
-    for name in [
-        "dat",
-        "data.",
-        "datacoord",
-        "data",
-        "data-1",
-        "datb",
-        "data",
-    ] {
+    for name in ["dat", "data.", "datacoord", "data", "data-1", "datb", "data"] {
         put(store, name, "x").await;
     }
-    assert_eq!(
-        one_key.changes(2).await,
-        [("data".into(), from + 3), ("data".into(), from + 6)]
-    );
+    assert_eq!(one_key.changes(2).await, [("data".into(), from + 3), ("data".into(), from + 6)]);
     let expected = [("data", 3), ("data-1", 4), ("data", 6)];
-    assert_eq!(
-        role.changes(3).await,
-        expected.map(|(key, n)| (key.to_owned(), from + n))
-    );
+    assert_eq!(role.changes(3).await, expected.map(|(key, n)| (key.to_owned(), from + n)));
 }
 
 /// One watch may have several ranges; each is shown in order, and between them there is none.
@@ -117,25 +94,16 @@ pub async fn two_ranges_are_both_shown(lab: &dyn Lab) {
     put(store, "b/0", "x").await;
     let ranges = vec![KeyRange::prefix("a/"), KeyRange::key("b/0")];
     let mut watch = Watched::start(lab, store, ranges, from).await;
-    let both = vec![
-        Op::put("a/1", "x", 0),
-        Op::put("a/2", "x", 0),
-        Op::put("b/0", "y", 0),
-    ];
+    let both = vec![Op::put("a/1", "x", 0), Op::put("a/2", "x", 0), Op::put("b/0", "y", 0)];
     let third = apply(store, both).await.revision;
     put(store, "b/1", "x").await;
     let last = put(store, "a/3", "x").await;
     let seen = watch.changes(6).await;
     let of = |prefix: &str| -> Vec<_> {
         let matching = seen.iter().filter(|(key, _)| key.starts_with(prefix));
-        matching
-            .map(|(key, revision)| (key.as_str(), *revision))
-            .collect()
+        matching.map(|(key, revision)| (key.as_str(), *revision)).collect()
     };
-    assert_eq!(
-        of("a/"),
-        [("a/0", from), ("a/1", third), ("a/2", third), ("a/3", last)]
-    );
+    assert_eq!(of("a/"), [("a/0", from), ("a/1", third), ("a/2", third), ("a/3", last)]);
     assert_eq!(of("b/"), [("b/0", from + 1), ("b/0", third)]);
 }
 
@@ -159,10 +127,7 @@ pub async fn deletes_are_shown_with_their_revision(lab: &dyn Lab) {
             version: 2,
             lease: 0,
         }),
-        WatchEvent::Delete {
-            key: b"k".to_vec(),
-            revision: deleted,
-        },
+        WatchEvent::Delete { key: b"k".to_vec(), revision: deleted },
     ];
     assert_eq!(seen, expected);
 }
@@ -175,10 +140,7 @@ pub async fn change_between_a_read_and_its_watch_is_not_missed(lab: &dyn Lab) {
     let missed = put(&*b, "k", "1").await;
     let mut watch = Watched::prefix(lab, &*a, "k", read_at + 1).await;
     let live = put(&*b, "k", "2").await;
-    assert_eq!(
-        watch.changes(2).await,
-        [("k".into(), missed), ("k".into(), live)]
-    );
+    assert_eq!(watch.changes(2).await, [("k".into(), missed), ("k".into(), live)]);
 }
 
 /// A watch from a revision that was compacted ends, and names the lowest one that is left.
@@ -197,11 +159,7 @@ pub async fn compacted_revision_is_refused_with_the_lowest_left(lab: &dyn Lab) {
         if item == WatchItem::Started {
             item = watch.item().await;
         }
-        assert_eq!(
-            item,
-            WatchItem::Compacted { revision: lowest },
-            "from {from}"
-        );
+        assert_eq!(item, WatchItem::Compacted { revision: lowest }, "from {from}");
         assert_eq!(watch.stream.recv().await, None, "that was the last item");
     }
 }
@@ -215,10 +173,7 @@ pub async fn lowest_revision_left_can_be_watched(lab: &dyn Lab) {
     }
     lab.compact(first + 2).await;
     let mut watch = Watched::prefix(lab, store, "k", first + 2).await;
-    assert_eq!(
-        watch.changes(2).await,
-        [("k".into(), first + 2), ("k".into(), first + 3)]
-    );
+    assert_eq!(watch.changes(2).await, [("k".into(), first + 2), ("k".into(), first + 3)]);
 }
 
 /// A watch that has kept up is not disturbed by a compaction.

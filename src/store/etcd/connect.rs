@@ -86,10 +86,7 @@ impl Pool {
             .map(|step| (index + step) % count)
             .min_by_key(|other| self.endpoints[*other].fault.load(Ordering::Relaxed));
         let Some(next) = next else { return };
-        let moved = self
-            .current
-            .compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok();
+        let moved = self.current.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         let (from, to) = (&self.endpoints[index].name, &self.endpoints[next].name);
         if moved && next != index {
             warn!(from, to, ?why, "endpoint failed, moving to the next one");
@@ -122,11 +119,7 @@ impl Pool {
         }
     }
 
-    async fn try_all<T, F, R>(
-        self: &Arc<Self>,
-        used: &AtomicUsize,
-        request: &F,
-    ) -> std::result::Result<T, StoreError>
+    async fn try_all<T, F, R>(self: &Arc<Self>, used: &AtomicUsize, request: &F) -> std::result::Result<T, StoreError>
     where
         F: Fn(Access) -> R + Sync,
         R: Future<Output = std::result::Result<T, Failure>> + Send,
@@ -155,11 +148,7 @@ impl Pool {
             }
         }
         let message = messages.join("; ");
-        Err(if is_tls {
-            StoreError::Tls(message)
-        } else {
-            StoreError::Unavailable(message)
-        })
+        Err(if is_tls { StoreError::Tls(message) } else { StoreError::Unavailable(message) })
     }
 
     async fn try_one<T, F, R>(
@@ -172,11 +161,7 @@ impl Pool {
         R: Future<Output = std::result::Result<T, Failure>> + Send,
     {
         let login = endpoint.login(0).await?;
-        let access = |login| Access {
-            pool: self.clone(),
-            endpoint: endpoint.clone(),
-            login,
-        };
+        let access = |login| Access { pool: self.clone(), endpoint: endpoint.clone(), login };
         let stale = login.generation;
         match request(access(login)).await {
             Err(failure) if failure.is_login_stale && endpoint.has_credentials() => {
@@ -200,11 +185,7 @@ impl Pool {
             };
             match timeout(endpoint.request_timeout, status).await {
                 Ok(Some(status)) => {
-                    info!(
-                        endpoint = endpoint.name,
-                        version = status.version(),
-                        "connected to etcd"
-                    );
+                    info!(endpoint = endpoint.name, version = status.version(), "connected to etcd");
                     let _ = endpoint.version.set(status.version().to_owned());
                 }
                 _ => endpoint.is_version_asked.store(false, Ordering::Relaxed),
@@ -271,12 +252,7 @@ impl Endpoint {
         Self {
             index,
             name: address.name,
-            connector: Connector {
-                host: address.host,
-                port: address.port,
-                limit: options.connect_timeout,
-                tls,
-            },
+            connector: Connector { host: address.host, port: address.port, limit: options.connect_timeout, tls },
             origin: address.origin,
             options: options.clone(),
             request_timeout: options.request_timeout,
@@ -310,10 +286,7 @@ impl Endpoint {
 
     /// The login in use, if it is newer than `stale`, or else a new one. Whoever asks meanwhile shares it, and it goes
     /// on where one of them gives up: a password is checked slowly, on purpose.
-    pub(super) async fn login(
-        self: &Arc<Self>,
-        stale: u64,
-    ) -> std::result::Result<Arc<Login>, Failure> {
+    pub(super) async fn login(self: &Arc<Self>, stale: u64) -> std::result::Result<Arc<Login>, Failure> {
         let mut running = {
             let mut state = lock(&self.login);
             match &state.current {
@@ -332,12 +305,7 @@ impl Endpoint {
         };
         let result = running.wait_for(Option::is_some).await;
         let result = result.ok().and_then(|result| result.clone());
-        let gone = || {
-            Err(StoreError::Unavailable(format!(
-                "{}: the login was given up",
-                self.name
-            )))
-        };
+        let gone = || Err(StoreError::Unavailable(format!("{}: the login was given up", self.name)));
         result.unwrap_or_else(gone).map_err(|error| match error {
             StoreError::Auth(_) | StoreError::Permission(_) => Failure::refused(error),
             // Nothing of the request itself was sent.
@@ -351,10 +319,7 @@ impl Endpoint {
             Ok(client) => client.map_err(|error| Failure::new(&self.name, error).error),
             Err(_) => {
                 let limit = self.request_timeout;
-                Err(StoreError::Unavailable(format!(
-                    "{}: no login within {limit:?}",
-                    self.name
-                )))
+                Err(StoreError::Unavailable(format!("{}: no login within {limit:?}", self.name)))
             }
         };
         let mut state = lock(&self.login);
@@ -370,11 +335,7 @@ impl Endpoint {
             })
         });
         if let Ok(login) = &login {
-            debug!(
-                endpoint = self.name,
-                generation = login.generation,
-                "logged in to etcd"
-            );
+            debug!(endpoint = self.name, generation = login.generation, "logged in to etcd");
             state.current = Some(login.clone());
         }
         drop(state);
@@ -392,10 +353,7 @@ impl Endpoint {
                 Err(etcd_client::Error::GRpcStatus(status))
                     if status.message() == "etcdserver: authentication is not enabled" =>
                 {
-                    warn!(
-                        endpoint = self.name,
-                        user, "etcd does not ask for users: going without"
-                    );
+                    warn!(endpoint = self.name, user, "etcd does not ask for users: going without");
                 }
                 result => return result,
             }
@@ -406,11 +364,7 @@ impl Endpoint {
     /// Has the next request log in anew, where this login is still in use.
     pub(super) fn forget_login(&self, generation: u64) {
         let mut state = lock(&self.login);
-        if state
-            .current
-            .as_ref()
-            .is_some_and(|login| login.generation == generation)
-        {
+        if state.current.as_ref().is_some_and(|login| login.generation == generation) {
             state.current = None;
         }
     }

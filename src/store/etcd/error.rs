@@ -42,26 +42,17 @@ pub(super) struct Failure {
 impl Failure {
     /// The endpoint did not do it, whatever it was.
     pub(super) fn unreachable(error: StoreError) -> Self {
-        Self {
-            error,
-            is_endpoint_fault: true,
-            is_login_stale: false,
-        }
+        Self { error, is_endpoint_fault: true, is_login_stale: false }
     }
 
     /// Any endpoint would say the same.
     pub(super) fn refused(error: StoreError) -> Self {
-        Self {
-            error,
-            is_endpoint_fault: false,
-            is_login_stale: false,
-        }
+        Self { error, is_endpoint_fault: false, is_login_stale: false }
     }
 
     /// Another endpoint may be tried with the same request: this one certainly has not done it.
     pub(super) fn may_try_another(&self) -> bool {
-        self.is_endpoint_fault
-            && matches!(self.error, StoreError::Unavailable(_) | StoreError::Tls(_))
+        self.is_endpoint_fault && matches!(self.error, StoreError::Unavailable(_) | StoreError::Tls(_))
     }
 
     /// Reads the client's error; `endpoint` goes into the message.
@@ -93,9 +84,7 @@ impl Failure {
         while let Some(error) = next {
             match error.downcast_ref() {
                 Some(ConnectFailure::Unreachable(why)) => {
-                    return Self::unreachable(StoreError::Unavailable(format!(
-                        "{endpoint}: {why}"
-                    )));
+                    return Self::unreachable(StoreError::Unavailable(format!("{endpoint}: {why}")));
                 }
                 Some(ConnectFailure::Tls(why)) => {
                     return Self::unreachable(StoreError::Tls(format!("{endpoint}: {why}")));
@@ -128,10 +117,7 @@ impl Failure {
             "requested lease not found" => return Self::refused(StoreError::LeaseNotFound),
             "mvcc: database space exceeded" => return Self::refused(StoreError::NoSpace(text)),
             "invalid auth token" | "revision of auth store is old" | "user name is empty" => {
-                return Self {
-                    is_login_stale: true,
-                    ..Self::refused(StoreError::Auth(text))
-                };
+                return Self { is_login_stale: true, ..Self::refused(StoreError::Auth(text)) };
             }
             "permission denied" => return Self::refused(StoreError::Permission(text)),
             "root user does not have root role"
@@ -145,10 +131,7 @@ impl Failure {
             return Self::unreachable(StoreError::Unavailable(text));
         }
         match code {
-            Code::Unauthenticated => Self {
-                is_login_stale: true,
-                ..Self::refused(StoreError::Auth(text))
-            },
+            Code::Unauthenticated => Self { is_login_stale: true, ..Self::refused(StoreError::Auth(text)) },
             Code::PermissionDenied => Self::refused(StoreError::Permission(text)),
             Code::Unimplemented => Self::refused(StoreError::Invalid(text)),
             Code::InvalidArgument
@@ -185,10 +168,7 @@ mod tests {
             (Code::Unknown, "raft proposal dropped"),
         ] {
             let failure = reply(code, message);
-            assert!(
-                matches!(failure.error, StoreError::Unavailable(_)),
-                "{failure:?}"
-            );
+            assert!(matches!(failure.error, StoreError::Unavailable(_)), "{failure:?}");
             assert!(failure.may_try_another());
         }
     }
@@ -197,16 +177,10 @@ mod tests {
     fn what_may_have_been_proposed_is_unknown_and_not_repeated() {
         for (code, message) in [
             (Code::Unavailable, "etcdserver: request timed out"),
-            (
-                Code::Unavailable,
-                "etcdserver: request timed out, possibly due to previous leader failure",
-            ),
+            (Code::Unavailable, "etcdserver: request timed out, possibly due to previous leader failure"),
             (Code::Unavailable, "etcdserver: server stopped"),
             (Code::Unavailable, "etcdserver: leader changed"),
-            (
-                Code::Unavailable,
-                "grpc-status header missing, mapped from HTTP status code 503",
-            ),
+            (Code::Unavailable, "grpc-status header missing, mapped from HTTP status code 503"),
             (Code::Unknown, "context canceled"),
             (Code::DeadlineExceeded, "context deadline exceeded"),
             (Code::Internal, "h2 protocol error"),
@@ -214,10 +188,7 @@ mod tests {
             (Code::OutOfRange, "decoded message length too large"),
         ] {
             let failure = reply(code, message);
-            assert!(
-                matches!(failure.error, StoreError::Unknown(_)),
-                "{failure:?}"
-            );
+            assert!(matches!(failure.error, StoreError::Unknown(_)), "{failure:?}");
             assert!(failure.is_endpoint_fault && !failure.may_try_another());
         }
     }
@@ -226,17 +197,11 @@ mod tests {
     fn tokens_that_died_ask_for_a_new_login() {
         for (code, message) in [
             (Code::Unauthenticated, "etcdserver: invalid auth token"),
-            (
-                Code::InvalidArgument,
-                "etcdserver: revision of auth store is old",
-            ),
+            (Code::InvalidArgument, "etcdserver: revision of auth store is old"),
             (Code::InvalidArgument, "etcdserver: user name is empty"),
         ] {
             let failure = reply(code, message);
-            assert!(
-                failure.is_login_stale && !failure.is_endpoint_fault,
-                "{failure:?}"
-            );
+            assert!(failure.is_login_stale && !failure.is_endpoint_fault, "{failure:?}");
             assert!(matches!(failure.error, StoreError::Auth(_)));
         }
         let wrong = "etcdserver: authentication failed, invalid user ID or password";
@@ -247,19 +212,11 @@ mod tests {
     fn refusals_say_what_they_are() {
         let denied = reply(Code::PermissionDenied, "etcdserver: permission denied").error;
         assert!(matches!(denied, StoreError::Permission(_)));
-        let full = reply(
-            Code::ResourceExhausted,
-            "etcdserver: mvcc: database space exceeded",
-        )
-        .error;
+        let full = reply(Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded").error;
         assert!(matches!(full, StoreError::NoSpace(_)));
         let gone = reply(Code::NotFound, "etcdserver: requested lease not found").error;
         assert_eq!(gone, StoreError::LeaseNotFound);
-        let twice = reply(
-            Code::InvalidArgument,
-            "etcdserver: duplicate key given in txn request",
-        )
-        .error;
+        let twice = reply(Code::InvalidArgument, "etcdserver: duplicate key given in txn request").error;
         assert!(matches!(twice, StoreError::Invalid(_)));
     }
 }

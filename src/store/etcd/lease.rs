@@ -14,28 +14,17 @@ use crate::kv::{LeaseId, LeaseReply, StoreError};
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Grants for whole seconds, as etcd counts in these; it may raise them further.
-pub(super) async fn grant(
-    pool: &Arc<Pool>,
-    ttl: Duration,
-    limit: Duration,
-) -> Result<LeaseReply, StoreError> {
+pub(super) async fn grant(pool: &Arc<Pool>, ttl: Duration, limit: Duration) -> Result<LeaseReply, StoreError> {
     let seconds = ttl.as_millis().div_ceil(1000).max(1);
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
     pool.call(limit, |access: Access| async move {
         let granted = access.login.lease.clone().grant(seconds, None).await;
         let granted = granted.map_err(|error| access.failure(error))?;
         if granted.id() == 0 || granted.ttl() <= 0 {
-            let message = format!(
-                "{}: a grant without a lease: {}",
-                access.endpoint.name,
-                granted.error()
-            );
+            let message = format!("{}: a grant without a lease: {}", access.endpoint.name, granted.error());
             return Err(Failure::refused(StoreError::Invalid(message)));
         }
-        Ok(LeaseReply {
-            lease: granted.id(),
-            ttl_ms: milliseconds(granted.ttl()),
-        })
+        Ok(LeaseReply { lease: granted.id(), ttl_ms: milliseconds(granted.ttl()) })
     })
     .await
 }
@@ -43,17 +32,10 @@ pub(super) async fn grant(
 /// Each keepalive has a stream of its own, so that a late reply to an earlier one can never be taken for its answer,
 /// and a member that has stalled holds back nothing but it. etcd also limits the streams of a connection (to 250 with TLS, before
 /// 3.4.28 and 3.5.10), so none is kept open for each lease.
-pub(super) async fn keepalive(
-    pool: &Arc<Pool>,
-    lease: LeaseId,
-    limit: Duration,
-) -> Result<LeaseReply, StoreError> {
+pub(super) async fn keepalive(pool: &Arc<Pool>, lease: LeaseId, limit: Duration) -> Result<LeaseReply, StoreError> {
     pool.call(limit, |access: Access| async move {
         let ttl = renew(&access, lease).await?;
-        Ok(LeaseReply {
-            lease,
-            ttl_ms: milliseconds(ttl),
-        })
+        Ok(LeaseReply { lease, ttl_ms: milliseconds(ttl) })
     })
     .await
 }
@@ -75,10 +57,7 @@ async fn renew(access: &Access, lease: LeaseId) -> Result<i64, Failure> {
     match reply {
         Some(reply) if reply.id() == lease => Ok(reply.ttl()),
         other => {
-            let message = format!(
-                "{}: {other:?} in place of a keepalive's answer",
-                access.endpoint.name
-            );
+            let message = format!("{}: {other:?} in place of a keepalive's answer", access.endpoint.name);
             Err(Failure::unreachable(StoreError::Unknown(message)))
         }
     }
@@ -91,11 +70,7 @@ async fn close(mut stream: LeaseKeepAliveStream) {
 }
 
 /// Revokes; that it is gone already is as good.
-pub(super) async fn revoke(
-    pool: &Arc<Pool>,
-    lease: LeaseId,
-    limit: Duration,
-) -> Result<(), StoreError> {
+pub(super) async fn revoke(pool: &Arc<Pool>, lease: LeaseId, limit: Duration) -> Result<(), StoreError> {
     let revoked = pool.call(limit, |access: Access| async move {
         let revoked = access.login.lease.clone().revoke(lease).await;
         revoked.map(|_| ()).map_err(|error| access.failure(error))

@@ -58,19 +58,11 @@ impl EtcdStore {
 
 #[async_trait]
 impl Store for EtcdStore {
-    async fn grant(
-        &self,
-        ttl: Duration,
-        limit: Duration,
-    ) -> std::result::Result<LeaseReply, StoreError> {
+    async fn grant(&self, ttl: Duration, limit: Duration) -> std::result::Result<LeaseReply, StoreError> {
         lease::grant(&self.pool, ttl, limit).await
     }
 
-    async fn keepalive(
-        &self,
-        lease: LeaseId,
-        limit: Duration,
-    ) -> std::result::Result<LeaseReply, StoreError> {
+    async fn keepalive(&self, lease: LeaseId, limit: Duration) -> std::result::Result<LeaseReply, StoreError> {
         lease::keepalive(&self.pool, lease, limit).await
     }
 
@@ -78,12 +70,7 @@ impl Store for EtcdStore {
         lease::revoke(&self.pool, lease, limit).await
     }
 
-    async fn range(
-        &self,
-        range: KeyRange,
-        max: i64,
-        limit: Duration,
-    ) -> std::result::Result<RangeReply, StoreError> {
+    async fn range(&self, range: KeyRange, max: i64, limit: Duration) -> std::result::Result<RangeReply, StoreError> {
         txn::range(&self.pool, range, max, limit).await
     }
 
@@ -102,9 +89,6 @@ impl Store for EtcdStore {
 
     fn health(&self) -> Health {
         let endpoint = self.pool.current();
-        Health {
-            endpoint: endpoint.name.clone(),
-            version: endpoint.version.get().cloned(),
-        }
+        Health { endpoint: endpoint.name.clone(), version: endpoint.version.get().cloned() }
     }
 }

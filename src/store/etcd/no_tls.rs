@@ -10,10 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) enum Tls {}
 
 impl Tls {
-    pub(super) fn load<'a>(
-        _options: &TlsOptions,
-        _hosts: impl Iterator<Item = &'a str>,
-    ) -> Result<Vec<Self>> {
+    pub(super) fn load<'a>(_options: &TlsOptions, _hosts: impl Iterator<Item = &'a str>) -> Result<Vec<Self>> {
         let message = "store.etcd.tls.enabled = true: this build has no TLS; allowed: false";
         Err(Error::new(ErrorKind::Unsupported, message).with("key", "store.etcd.tls.enabled"))
     }

@@ -102,31 +102,21 @@ pub(super) fn addresses(options: &EtcdOptions) -> Result<Vec<Address>> {
     if options.endpoints.is_empty() {
         return Err(wrong(KEY, "", ALLOWED, "no endpoint is named"));
     }
-    let scheme = if options.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
     options
         .endpoints
         .iter()
         .map(|name| {
             let refuse = |why| wrong(KEY, name, ALLOWED, why);
-            let (host, port) = name
-                .rsplit_once(':')
-                .ok_or_else(|| refuse("a port is missing"))?;
+            let (host, port) = name.rsplit_once(':').ok_or_else(|| refuse("a port is missing"))?;
             let port = port
                 .parse()
                 .ok()
                 .filter(|port| *port != 0)
                 .ok_or_else(|| refuse("the port is no number from 1 to 65535"))?;
-            let bare = host
-                .strip_prefix('[')
-                .and_then(|host| host.strip_suffix(']'));
+            let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
             if bare.is_none() && host.contains(':') {
-                return Err(refuse(
-                    "an IPv6 address needs brackets, and a scheme is not allowed",
-                ));
+                return Err(refuse("an IPv6 address needs brackets, and a scheme is not allowed"));
             }
             let origin = Uri::builder()
                 .scheme(scheme)
@@ -138,12 +128,7 @@ pub(super) fn addresses(options: &EtcdOptions) -> Result<Vec<Address>> {
             if host.is_empty() || host.contains('@') {
                 return Err(refuse("that is no host"));
             }
-            Ok(Address {
-                name: name.clone(),
-                host: bare.unwrap_or(host).to_owned(),
-                port,
-                origin,
-            })
+            Ok(Address { name: name.clone(), host: bare.unwrap_or(host).to_owned(), port, origin })
         })
         .collect()
 }
@@ -173,10 +158,7 @@ pub(super) fn check_values(options: &EtcdOptions) -> Result<()> {
 /// An error that names key, value and what is allowed.
 pub(super) fn wrong(key: &'static str, value: &str, allowed: &str, why: &str) -> Error {
     let message = format!("{key} = \"{value}\": {why}; allowed: {allowed}");
-    Error::new(ErrorKind::ConfigValue, message)
-        .with("key", key)
-        .with("value", value)
-        .with("allowed", allowed)
+    Error::new(ErrorKind::ConfigValue, message).with("key", key).with("value", value).with("allowed", allowed)
 }
 
 #[cfg(test)]
@@ -227,10 +209,7 @@ mod tests {
 
     #[test]
     fn password_is_never_shown() {
-        let credentials = Credentials {
-            user: "root".into(),
-            password: "secret".into(),
-        };
+        let credentials = Credentials { user: "root".into(), password: "secret".into() };
         assert_eq!(format!("{credentials:?}"), "root:***");
     }
 }

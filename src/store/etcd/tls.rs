@@ -34,27 +34,16 @@ pub(super) struct Tls {
 
 impl Tls {
     /// Reads the files. `hosts` are those of the endpoints, one result each.
-    pub(super) fn load<'a>(
-        options: &TlsOptions,
-        hosts: impl Iterator<Item = &'a str>,
-    ) -> Result<Vec<Self>> {
+    pub(super) fn load<'a>(options: &TlsOptions, hosts: impl Iterator<Item = &'a str>) -> Result<Vec<Self>> {
         let config = Arc::new(config(options)?);
         hosts
             .map(|host| {
                 let name = options.server_name.as_deref().unwrap_or(host);
                 let server_name = ServerName::try_from(name.to_owned()).map_err(|error| {
                     let why = error.to_string();
-                    wrong(
-                        "store.etcd.tls.server_name",
-                        name,
-                        "a host name or an address",
-                        &why,
-                    )
+                    wrong("store.etcd.tls.server_name", name, "a host name or an address", &why)
                 })?;
-                Ok(Self {
-                    connector: config.clone().into(),
-                    server_name,
-                })
+                Ok(Self { connector: config.clone().into(), server_name })
             })
             .collect()
     }
@@ -80,9 +69,7 @@ fn config(options: &TlsOptions) -> Result<ClientConfig> {
     };
     let mut roots = RootCertStore::empty();
     for cert in certificates(CA, &options.ca)? {
-        roots
-            .add(cert)
-            .map_err(|error| bad_file(CA, &options.ca, &error))?;
+        roots.add(cert).map_err(|error| bad_file(CA, &options.ca, &error))?;
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(versions)
@@ -92,8 +79,8 @@ fn config(options: &TlsOptions) -> Result<ClientConfig> {
         (None, None) => builder.with_no_client_auth(),
         (Some(cert), Some(key)) => {
             let chain = certificates(CERT, cert)?;
-            let private = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| bad_pem(KEY, key, "private key", &error))?;
+            let private =
+                PrivateKeyDer::from_pem_file(key).map_err(|error| bad_pem(KEY, key, "private key", &error))?;
             builder
                 .with_client_auth_cert(chain, private)
                 .map_err(|error| bad_file(KEY, key, &error).with("cert", cert.display()))?
@@ -106,12 +93,9 @@ fn config(options: &TlsOptions) -> Result<ClientConfig> {
 }
 
 fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let all: std::result::Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let all: std::result::Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     match all {
-        Ok(all) if all.is_empty() => {
-            Err(bad_pem(key, path, "certificate", &pem::Error::NoItemsFound))
-        }
+        Ok(all) if all.is_empty() => Err(bad_pem(key, path, "certificate", &pem::Error::NoItemsFound)),
         Ok(all) => Ok(all),
         Err(error) => Err(bad_pem(key, path, "certificate", &error)),
     }
@@ -132,19 +116,11 @@ fn bad_file(key: &'static str, path: &Path, error: &tokio_rustls::rustls::Error)
         KEY => "a PEM file with the private key of store.etcd.tls.cert",
         _ => "a PEM file with a certificate",
     };
-    wrong(
-        key,
-        &path.display().to_string(),
-        allowed,
-        &error.to_string(),
-    )
+    wrong(key, &path.display().to_string(), allowed, &error.to_string())
 }
 
 fn alone(given: &'static str, missing: &'static str) -> Error {
-    Error::new(
-        ErrorKind::ConfigMissing,
-        format!("{given} is set and {missing} is not: allowed are both or neither"),
-    )
-    .with("key", missing)
-    .with("allowed", "the path of a PEM file")
+    Error::new(ErrorKind::ConfigMissing, format!("{given} is set and {missing} is not: allowed are both or neither"))
+        .with("key", missing)
+        .with("allowed", "the path of a PEM file")
 }

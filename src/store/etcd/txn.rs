@@ -6,16 +6,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use etcd_client::{
-    AlarmAction, AlarmType, CompareOp, DeleteOptions, GetOptions, GetResponse, PutOptions,
-    ResponseHeader, TxnOp, TxnOpResponse, TxnResponse,
+    AlarmAction, AlarmType, CompareOp, DeleteOptions, GetOptions, GetResponse, PutOptions, ResponseHeader, TxnOp,
+    TxnOpResponse, TxnResponse,
 };
 
 use super::connect::{Access, Pool};
 use super::error::Failure;
-use crate::kv::{
-    Compare, KeyRange, KeyValue, Op, OpReply, RangeReply, Revision, StoreError, Target, Txn,
-    TxnReply,
-};
+use crate::kv::{Compare, KeyRange, KeyValue, Op, OpReply, RangeReply, Revision, StoreError, Target, Txn, TxnReply};
 
 /// Reads, linearizable.
 pub(super) async fn range(
@@ -32,27 +29,16 @@ pub(super) async fn range(
             let mut reply = reply.map_err(|error| access.failure(error))?;
             let revision = revision(&access, reply.header())?;
             let more = reply.more();
-            Ok(RangeReply {
-                revision,
-                kvs: key_values(&mut reply),
-                more,
-            })
+            Ok(RangeReply { revision, kvs: key_values(&mut reply), more })
         }
     })
     .await
 }
 
 /// Does a transaction.
-pub(super) async fn txn(
-    pool: &Arc<Pool>,
-    txn: Txn,
-    limit: Duration,
-) -> Result<TxnReply, StoreError> {
+pub(super) async fn txn(pool: &Arc<Pool>, txn: Txn, limit: Duration) -> Result<TxnReply, StoreError> {
     let request = request(&txn)?;
-    let puts = [&txn.success, &txn.failure]
-        .into_iter()
-        .flatten()
-        .any(|op| matches!(op, Op::Put { .. }));
+    let puts = [&txn.success, &txn.failure].into_iter().flatten().any(|op| matches!(op, Op::Put { .. }));
     pool.call(limit, |access: Access| {
         let request = request.clone();
         async move {
@@ -65,10 +51,9 @@ pub(super) async fn txn(
                     read_reply(&access, &reply)
                 }
                 Err(error) => match access.failure(error) {
-                    Failure {
-                        error: StoreError::NoSpace(why),
-                        ..
-                    } if !was_full => Err(first_no_space(&access, why).await),
+                    Failure { error: StoreError::NoSpace(why), .. } if !was_full => {
+                        Err(first_no_space(&access, why).await)
+                    }
                     failure => Err(failure),
                 },
             }
@@ -81,9 +66,7 @@ pub(super) async fn txn(
 /// on before the request was sent, nothing of it was done.
 async fn first_no_space(access: &Access, why: String) -> Failure {
     let mut maintenance = access.login.maintenance.clone();
-    let alarms = maintenance
-        .alarm(AlarmAction::Get, AlarmType::Nospace, None)
-        .await;
+    let alarms = maintenance.alarm(AlarmAction::Get, AlarmType::Nospace, None).await;
     if alarms.is_ok_and(|alarms| !alarms.alarms().is_empty()) {
         access.pool.is_full.store(true, Ordering::Relaxed);
     }
@@ -99,10 +82,7 @@ fn request(txn: &Txn) -> Result<etcd_client::Txn, StoreError> {
     }
     let branch = |ops: &[Op]| ops.iter().map(op).collect::<Result<Vec<_>, _>>();
     let compares: Vec<_> = txn.compares.iter().map(compare).collect();
-    Ok(etcd_client::Txn::new()
-        .when(compares)
-        .and_then(branch(&txn.success)?)
-        .or_else(branch(&txn.failure)?))
+    Ok(etcd_client::Txn::new().when(compares).and_then(branch(&txn.success)?).or_else(branch(&txn.failure)?))
 }
 
 fn compare(compare: &Compare) -> etcd_client::Compare {
@@ -145,9 +125,7 @@ fn get_options(end: Option<Vec<u8>>, limit: i64) -> GetOptions {
 /// Key and end of a range in etcd's way, where no key is empty and an empty end would mean a single key.
 pub(super) fn bounds(range: &KeyRange) -> Result<(Vec<u8>, Option<Vec<u8>>), StoreError> {
     match &range.end {
-        Some(end) if end.is_empty() => Err(StoreError::Invalid(format!(
-            "a range with an empty end: {range:?}"
-        ))),
+        Some(end) if end.is_empty() => Err(StoreError::Invalid(format!("a range with an empty end: {range:?}"))),
         Some(end) if range.start.is_empty() => Ok((b"\0".to_vec(), Some(end.clone()))),
         end => Ok((range.start.clone(), end.clone())),
     }
@@ -156,29 +134,18 @@ pub(super) fn bounds(range: &KeyRange) -> Result<(Vec<u8>, Option<Vec<u8>>), Sto
 fn read_reply(access: &Access, reply: &TxnResponse) -> Result<TxnReply, Failure> {
     // The client panics where an answer is empty, which no etcd sends.
     let answers = catch_unwind(AssertUnwindSafe(|| reply.op_responses()));
-    let replies = answers
-        .ok()
-        .and_then(|answers| answers.into_iter().map(op_reply).collect::<Option<_>>());
+    let replies = answers.ok().and_then(|answers| answers.into_iter().map(op_reply).collect::<Option<_>>());
     let Some(replies) = replies else {
         return Err(nonsense(access, "an answer to no operation"));
     };
-    Ok(TxnReply {
-        revision: revision(access, reply.header())?,
-        succeeded: reply.succeeded(),
-        replies,
-    })
+    Ok(TxnReply { revision: revision(access, reply.header())?, succeeded: reply.succeeded(), replies })
 }
 
 fn op_reply(answer: TxnOpResponse) -> Option<OpReply> {
     Some(match answer {
         TxnOpResponse::Put(_) => OpReply::Put,
-        TxnOpResponse::Delete(reply) => OpReply::Delete {
-            deleted: reply.deleted(),
-        },
-        TxnOpResponse::Get(mut reply) => OpReply::Range {
-            more: reply.more(),
-            kvs: key_values(&mut reply),
-        },
+        TxnOpResponse::Delete(reply) => OpReply::Delete { deleted: reply.deleted() },
+        TxnOpResponse::Get(mut reply) => OpReply::Range { more: reply.more(), kvs: key_values(&mut reply) },
         TxnOpResponse::Txn(_) => return None,
     })
 }
@@ -191,14 +158,7 @@ pub(super) fn key_value(kv: etcd_client::KeyValue) -> KeyValue {
     let (create_revision, mod_revision) = (kv.create_revision(), kv.mod_revision());
     let (version, lease) = (kv.version(), kv.lease());
     let (key, value) = kv.into_key_value();
-    KeyValue {
-        key,
-        value,
-        create_revision,
-        mod_revision,
-        version,
-        lease,
-    }
+    KeyValue { key, value, create_revision, mod_revision, version, lease }
 }
 
 fn revision(access: &Access, header: Option<&ResponseHeader>) -> Result<Revision, Failure> {

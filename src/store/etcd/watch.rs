@@ -58,9 +58,7 @@ type Create = (Vec<u8>, WatchOptions);
 async fn join(access: Access, creates: Vec<Create>) -> Result<WatchStream, Failure> {
     let mut current = access.endpoint.hub.lock().await;
     // A stream keeps the token it was opened with.
-    let usable = current
-        .as_ref()
-        .filter(|hub| hub.generation == access.login.generation);
+    let usable = current.as_ref().filter(|hub| hub.generation == access.login.generation);
     if let Some(stream) = usable.and_then(|hub| hub.add(&creates)) {
         return Ok(stream);
     }
@@ -78,14 +76,8 @@ pub(super) struct Hub {
 impl Hub {
     async fn open(access: &Access, creates: Vec<Create>) -> Result<(Self, WatchStream), Failure> {
         let (requests, inbox) = mpsc::unbounded_channel();
-        let table = Arc::new(Mutex::new(Table {
-            requests: Some(requests),
-            ..Table::default()
-        }));
-        let hub = Self {
-            generation: access.login.generation,
-            table,
-        };
+        let table = Arc::new(Mutex::new(Table { requests: Some(requests), ..Table::default() }));
+        let hub = Self { generation: access.login.generation, table };
         let mut creates = creates.into_iter();
         let Some((key, options)) = creates.next() else {
             let error = StoreError::Invalid("a watch of nothing".into());
@@ -185,14 +177,8 @@ impl Table {
         let missing = asked + creates.len();
         table.creating.extend(std::iter::repeat_n(number, missing));
         let listener = tokio::spawn(Self::listen(shared.clone(), number, items.clone()));
-        let watch = Watch {
-            items,
-            last,
-            listener: listener.abort_handle(),
-            ids: Vec::new(),
-            missing,
-            waiting: Vec::new(),
-        };
+        let watch =
+            Watch { items, last, listener: listener.abort_handle(), ids: Vec::new(), missing, waiting: Vec::new() };
         table.watches.insert(number, watch);
         Some(stream)
     }
@@ -324,11 +310,8 @@ impl Reader {
             table.created(response.watch_id());
         } else if response.canceled() {
             // One that could not be created has no name.
-            let number = if response.created() {
-                table.creating.pop_front()
-            } else {
-                table.routes.remove(&response.watch_id())
-            };
+            let number =
+                if response.created() { table.creating.pop_front() } else { table.routes.remove(&response.watch_id()) };
             if let Some(number) = number {
                 table.finish(number, self.canceled(response));
             }
@@ -342,9 +325,7 @@ impl Reader {
 
     fn canceled(&self, response: &WatchResponse) -> WatchItem {
         if response.compact_revision() > 0 {
-            return WatchItem::Compacted {
-                revision: response.compact_revision(),
-            };
+            return WatchItem::Compacted { revision: response.compact_revision() };
         }
         let endpoint = &self.pool.endpoints[self.index];
         let reason = match response.cancel_reason() {
@@ -365,10 +346,7 @@ impl Reader {
 fn event(event: &Event) -> Option<WatchEvent> {
     let kv = event.kv()?;
     Some(match kv.version() {
-        0 => WatchEvent::Delete {
-            key: kv.key().to_vec(),
-            revision: kv.mod_revision(),
-        },
+        0 => WatchEvent::Delete { key: kv.key().to_vec(), revision: kv.mod_revision() },
         _ => WatchEvent::Put(key_value(kv.clone())),
     })
 }

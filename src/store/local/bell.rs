@@ -22,20 +22,12 @@ pub(super) struct Bell {
 
 impl Bell {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         // Only a read that brings a byte is an event.
         if file.metadata()?.len() == 0 {
             file.write_all(b"\n")?;
         }
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-        })
+        Ok(Self { path: path.to_owned(), file })
     }
 
     /// Wakes all who listen, in this process too. Where it fails, they notice at their next look.
@@ -48,8 +40,7 @@ impl Bell {
 
     /// A descriptor that becomes readable at each ring.
     pub(super) fn listen(&self) -> io::Result<OwnedFd> {
-        let listener =
-            inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+        let listener = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
         inotify::add_watch(&listener, &self.path, inotify::WatchFlags::ACCESS)?;
         Ok(listener)
     }
@@ -59,11 +50,7 @@ impl Bell {
     /// SQLite polls for that lock, so whoever writes without a pause would keep it for ever; it asks
     /// [`Bell::others_wait`] and makes a pause. A lock on the file says it, since that ends with its process.
     pub(super) fn wait_for_lock(&self, wait: bool) {
-        let operation = if wait {
-            FlockOperation::NonBlockingLockShared
-        } else {
-            FlockOperation::NonBlockingUnlock
-        };
+        let operation = if wait { FlockOperation::NonBlockingLockShared } else { FlockOperation::NonBlockingUnlock };
         // One that fails costs fairness, nothing else.
         let _ = flock(&self.file, operation);
     }

@@ -62,8 +62,7 @@ const SCHEMA: &str = "
 ";
 
 /// What a user may put behind `local:`.
-const ALLOWED: &str =
-    "a directory on a file system of this host that this process may write, or may create";
+const ALLOWED: &str = "a directory on a file system of this host that this process may write, or may create";
 
 /// File systems that several hosts share. SQLite's log needs shared memory, so hosts would ruin it together.
 const SHARED_FILE_SYSTEMS: [(u32, &str); 8] = [
@@ -94,17 +93,15 @@ impl Place {
         let connections = loop {
             match place.open_database(give_up) {
                 // Some steps of a first opening fail at once where another process is at the same.
-                Err(error)
-                    if error.kind() == ErrorKind::Unavailable && Instant::now() < give_up =>
-                {
+                Err(error) if error.kind() == ErrorKind::Unavailable && Instant::now() < give_up => {
                     thread::sleep(Duration::from_millis(2));
                 }
                 other => break other?,
             }
         };
-        place.file = place.identity().map_err(|error| {
-            place.refusal(ErrorKind::ConfigValue, "the database is not there", &error)
-        })?;
+        place.file = place
+            .identity()
+            .map_err(|error| place.refusal(ErrorKind::ConfigValue, "the database is not there", &error))?;
         Ok((place, connections))
     }
 
@@ -122,18 +119,14 @@ impl Place {
             place(given).refusal(kind, what, error)
         };
         if given.as_os_str().is_empty() {
-            return Err(refuse(
-                "no directory is named",
-                &io::ErrorKind::InvalidInput.into(),
-            ));
+            return Err(refuse("no directory is named", &io::ErrorKind::InvalidInput.into()));
         }
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(given)
             .map_err(|error| refuse("cannot create the directory", &error))?;
-        let directory = fs::canonicalize(given)
-            .map_err(|error| refuse("cannot resolve the directory", &error))?;
+        let directory = fs::canonicalize(given).map_err(|error| refuse("cannot resolve the directory", &error))?;
         let kind = rustix::fs::statfs(&directory)
             .map_err(|error| refuse("cannot examine the directory", &error.into()))?
             .f_type;
@@ -150,9 +143,7 @@ impl Place {
         let first = self.connect(OpenFlags::SQLITE_OPEN_CREATE, give_up);
         let mut first = first.map_err(|error| self.open_error(&error))?;
         self.make_tables(&mut first)?;
-        let second = self
-            .connect(OpenFlags::empty(), give_up)
-            .map_err(|error| self.open_error(&error))?;
+        let second = self.connect(OpenFlags::empty(), give_up).map_err(|error| self.open_error(&error))?;
         Ok([first, second])
     }
 
@@ -167,15 +158,11 @@ impl Place {
             )
         };
         if made(connection).map_err(sql)? == (0, 0, 0) {
-            let transaction = connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)
-                .map_err(sql)?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
             if made(&transaction).map_err(sql)? == (0, 0, 0) {
                 transaction
                     .execute_batch(SCHEMA)
-                    .and_then(|()| {
-                        transaction.pragma_update(None, "application_id", APPLICATION_ID)
-                    })
+                    .and_then(|()| transaction.pragma_update(None, "application_id", APPLICATION_ID))
                     .and_then(|()| transaction.pragma_update(None, "user_version", SCHEMA_VERSION))
                     .and_then(|()| transaction.commit())
                     .map_err(sql)?;
@@ -212,9 +199,7 @@ impl Place {
         connection.set_prepared_statement_cache_capacity(64);
         let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
         if mode != "wal" {
-            connection.pragma_update_and_check(None, "journal_mode", "wal", |row| {
-                row.get::<_, String>(0)
-            })?;
+            connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
         }
         // Every commit reaches the disk before it is answered: what was acknowledged outlives a power cut. (It would
         // outlive the death of all processes without.) The writer lowers it for what a power cut ends anyway.
@@ -227,8 +212,7 @@ impl Place {
     pub(super) fn reconnect(&self) -> std::result::Result<Connection, StoreError> {
         self.check()?;
         let give_up = Instant::now() + Duration::from_millis(500);
-        self.connect(OpenFlags::empty(), give_up)
-            .map_err(|error| self.store_error(&error))
+        self.connect(OpenFlags::empty(), give_up).map_err(|error| self.store_error(&error))
     }
 
     /// The directory, with links resolved.
@@ -263,20 +247,12 @@ impl Place {
     }
 
     /// What went wrong in `step` with the value of `store.url`.
-    pub(super) fn refusal(
-        &self,
-        kind: ErrorKind,
-        step: &str,
-        error: &dyn std::error::Error,
-    ) -> Error {
+    pub(super) fn refusal(&self, kind: ErrorKind, step: &str, error: &dyn std::error::Error) -> Error {
         let value = format!("local:{}", self.directory.display());
-        Error::new(
-            kind,
-            format!("store.url: {value}: {step}: {error}; allowed is {ALLOWED}"),
-        )
-        .with("key", "store.url")
-        .with("value", value)
-        .with("allowed", ALLOWED)
+        Error::new(kind, format!("store.url: {value}: {step}: {error}; allowed is {ALLOWED}"))
+            .with("key", "store.url")
+            .with("value", value)
+            .with("allowed", ALLOWED)
     }
 
     /// What an error of SQLite's means to one who opens the store.
@@ -286,11 +262,9 @@ impl Place {
             StoreError::NoSpace(_) => ErrorKind::NoSpace,
             _ => match error.sqlite_error_code() {
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => ErrorKind::Corrupt,
-                Some(
-                    ErrorCode::DatabaseBusy
-                    | ErrorCode::DatabaseLocked
-                    | ErrorCode::FileLockingProtocolFailed,
-                ) => ErrorKind::Unavailable,
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
+                    ErrorKind::Unavailable
+                }
                 _ => ErrorKind::ConfigValue,
             },
         };
@@ -302,9 +276,7 @@ impl Place {
         let directory = self.directory.display();
         let database = self.database.display();
         match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => {
-                StoreError::NoSpace(format!("no space is left in {directory}: {error}"))
-            }
+            Some(ErrorCode::DiskFull) => StoreError::NoSpace(format!("no space is left in {directory}: {error}")),
             // Not every write of SQLite's says why it failed.
             Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) if self.is_full() => {
                 StoreError::NoSpace(format!("no space is left in {directory}: {error}"))
@@ -312,11 +284,9 @@ impl Place {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 StoreError::Invalid(format!("the database {database} is damaged: {error}"))
             }
-            Some(
-                ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::FileLockingProtocolFailed,
-            ) => StoreError::Unavailable(format!("{database} is locked by another process")),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
+                StoreError::Unavailable(format!("{database} is locked by another process"))
+            }
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 StoreError::Permission(format!("cannot write {database}: {error}"))
             }
@@ -328,7 +298,6 @@ impl Place {
     }
 
     fn is_full(&self) -> bool {
-        rustix::fs::statvfs(&self.directory)
-            .is_ok_and(|fs| fs.f_bavail == 0 || (fs.f_files > 0 && fs.f_favail == 0))
+        rustix::fs::statvfs(&self.directory).is_ok_and(|fs| fs.f_bavail == 0 || (fs.f_files > 0 && fs.f_favail == 0))
     }
 }

@@ -33,9 +33,7 @@ pub(super) struct State {
 impl State {
     pub(super) fn load(connection: &Connection) -> Result<Self> {
         connection
-            .prepare_cached(
-                "SELECT revision, compacted, history_bytes, lease_changes, boot FROM meta",
-            )?
+            .prepare_cached("SELECT revision, compacted, history_bytes, lease_changes, boot FROM meta")?
             .query_row([], |row| {
                 Ok(Self {
                     revision: row.get(0)?,
@@ -52,13 +50,7 @@ impl State {
             .prepare_cached(
                 "UPDATE meta SET revision = ?1, compacted = ?2, history_bytes = ?3, lease_changes = ?4, boot = ?5",
             )?
-            .execute(params![
-                self.revision,
-                self.compacted,
-                self.history_bytes,
-                self.lease_changes,
-                self.boot
-            ])?;
+            .execute(params![self.revision, self.compacted, self.history_bytes, self.lease_changes, self.boot])?;
         Ok(())
     }
 }
@@ -73,12 +65,7 @@ pub(super) struct Change<'a> {
 
 impl<'a> Change<'a> {
     pub(super) fn begin(connection: &'a Connection, state: &'a mut State) -> Self {
-        Self {
-            connection,
-            revision: state.revision + 1,
-            state,
-            events: 0,
-        }
+        Self { connection, revision: state.revision + 1, state, events: 0 }
     }
 
     pub(super) fn put(&mut self, key: &[u8], value: &[u8], lease: i64) -> Result<()> {
@@ -91,38 +78,25 @@ impl<'a> Change<'a> {
                      version = version + 1, lease = excluded.lease
                  RETURNING create_revision, version",
             )?
-            .query_row(params![key, value, self.revision, lease], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
+            .query_row(params![key, value, self.revision, lease], |row| Ok((row.get(0)?, row.get(1)?)))?;
         self.log(key, Some(value), created, version, lease)
     }
 
     pub(super) fn delete(&mut self, key: &[u8]) -> Result<()> {
-        self.connection
-            .prepare_cached("DELETE FROM kv WHERE key = ?1")?
-            .execute([key])?;
+        self.connection.prepare_cached("DELETE FROM kv WHERE key = ?1")?.execute([key])?;
         self.log(key, None, 0, 0, 0)
     }
 
-    fn log(
-        &mut self,
-        key: &[u8],
-        value: Option<&[u8]>,
-        created: Revision,
-        version: i64,
-        lease: i64,
-    ) -> Result<()> {
-        self.connection
-            .prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-            .execute(params![
-                self.revision,
-                self.events,
-                key,
-                value,
-                created,
-                version,
-                lease
-            ])?;
+    fn log(&mut self, key: &[u8], value: Option<&[u8]>, created: Revision, version: i64, lease: i64) -> Result<()> {
+        self.connection.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(params![
+            self.revision,
+            self.events,
+            key,
+            value,
+            created,
+            version,
+            lease
+        ])?;
         self.events += 1;
         self.state.revision = self.revision;
         self.state.history_bytes += (key.len() + value.map_or(0, <[u8]>::len)) as i64;
@@ -131,11 +105,7 @@ impl<'a> Change<'a> {
 }
 
 /// Drops the history before `revision`, which must not be past the newest.
-pub(super) fn compact(
-    connection: &Connection,
-    state: &mut State,
-    revision: Revision,
-) -> Result<()> {
+pub(super) fn compact(connection: &Connection, state: &mut State, revision: Revision) -> Result<()> {
     if revision <= state.compacted {
         return Ok(());
     }
@@ -144,9 +114,7 @@ pub(super) fn compact(
             "SELECT coalesce(sum(length(key) + coalesce(length(value), 0)), 0) FROM event WHERE revision < ?1",
         )?
         .query_row([revision], |row| row.get(0))?;
-    connection
-        .prepare_cached("DELETE FROM event WHERE revision < ?1")?
-        .execute([revision])?;
+    connection.prepare_cached("DELETE FROM event WHERE revision < ?1")?.execute([revision])?;
     state.history_bytes -= dropped;
     state.compacted = revision;
     Ok(())

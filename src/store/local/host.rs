@@ -59,9 +59,7 @@ impl Host {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(|error| {
             Error::new(
                 ErrorKind::Unsupported,
-                format!(
-                    "the local store tells boots apart by /proc/sys/kernel/random/boot_id: {error}"
-                ),
+                format!("the local store tells boots apart by /proc/sys/kernel/random/boot_id: {error}"),
             )
         })?;
         Ok(Self {
@@ -73,8 +71,7 @@ impl Host {
                 time_ns: namespace("time"),
             },
             clock_offset_ms: clock_offset_ms()?,
-            proc_is_ours: fs::read_link("/proc/self")
-                .is_ok_and(|link| link.as_os_str() == pid.to_string().as_str()),
+            proc_is_ours: fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str() == pid.to_string().as_str()),
         })
     }
 
@@ -206,17 +203,13 @@ pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<
         body();
     };
     // A new thread inherits the mask of the one that starts it.
-    let before = blocked
-        .thread_swap_mask(SigmaskHow::SIG_BLOCK)
-        .map_err(io::Error::from);
+    let before = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(io::Error::from);
     let started = thread::Builder::new().name(name.to_owned()).spawn(body);
     let restored = before.and_then(|mask| mask.thread_set_mask().map_err(io::Error::from));
-    started.map(drop).and(restored).map_err(|error| {
-        Error::new(
-            ErrorKind::Resources,
-            format!("cannot start thread {name}: {error}"),
-        )
-    })
+    started
+        .map(drop)
+        .and(restored)
+        .map_err(|error| Error::new(ErrorKind::Resources, format!("cannot start thread {name}: {error}")))
 }
 
 #[cfg(test)]
@@ -231,11 +224,7 @@ mod tests {
         let child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let host = Host::look().unwrap();
         let pid = child.id();
-        let holder = Holder {
-            pid: pid.into(),
-            start: start_time(&pid.to_string()).unwrap(),
-            ..host.me
-        };
+        let holder = Holder { pid: pid.into(), start: start_time(&pid.to_string()).unwrap(), ..host.me };
         (child, holder)
     }
 
@@ -248,10 +237,7 @@ mod tests {
         };
         child.kill().unwrap();
         let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
-        let patience = Timespec {
-            tv_sec: 30,
-            tv_nsec: 0,
-        };
+        let patience = Timespec { tv_sec: 30, tv_nsec: 0 };
         assert_eq!(poll(&mut fds, Some(&patience)).unwrap(), 1);
         child.wait().unwrap();
         assert!(matches!(host.life(&holder), Life::Dead), "its PID is free");
@@ -261,21 +247,9 @@ mod tests {
     fn pid_of_another_start_time_proves_the_death() {
         let host = Host::look().unwrap();
         let (mut child, holder) = child();
-        let earlier = Holder {
-            start: holder.start - 1,
-            ..holder
-        };
+        let earlier = Holder { start: holder.start - 1, ..holder };
         assert!(matches!(host.life(&earlier), Life::Dead));
-        for unproven in [
-            Holder {
-                start: 0,
-                ..earlier
-            },
-            Holder {
-                time_ns: holder.time_ns + 1,
-                ..earlier
-            },
-        ] {
+        for unproven in [Holder { start: 0, ..earlier }, Holder { time_ns: holder.time_ns + 1, ..earlier }] {
             assert!(matches!(host.life(&unproven), Life::Alive(_)));
         }
         child.kill().unwrap();
@@ -303,20 +277,10 @@ mod tests {
         })
         .unwrap();
         let mask = receiver.recv().unwrap();
-        for blocked in [
-            Signal::SIGTERM,
-            Signal::SIGINT,
-            Signal::SIGUSR1,
-            Signal::SIGCHLD,
-        ] {
+        for blocked in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGCHLD] {
             assert!(mask.contains(blocked), "{blocked}");
         }
-        for open in [
-            Signal::SIGSEGV,
-            Signal::SIGBUS,
-            Signal::SIGABRT,
-            Signal::SIGPROF,
-        ] {
+        for open in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGABRT, Signal::SIGPROF] {
             assert!(!mask.contains(open), "{open}");
         }
         assert_eq!(SigSet::thread_get_mask().unwrap(), before);

@@ -14,37 +14,23 @@ pub(super) const LARGEST_TTL_MS: u64 = 9_000_000_000_000;
 
 /// A new lease's name, which no other has had.
 pub(super) fn new_id() -> std::result::Result<LeaseId, StoreError> {
-    let random = getrandom::u64()
-        .map_err(|error| StoreError::Unavailable(format!("no random number: {error}")))?;
+    let random = getrandom::u64().map_err(|error| StoreError::Unavailable(format!("no random number: {error}")))?;
     Ok(((random >> 1) | 1).cast_signed())
 }
 
 /// Grants a lease to this process.
-pub(super) fn grant(
-    connection: &Connection,
-    state: &mut State,
-    host: &Host,
-    id: LeaseId,
-    ttl_ms: u64,
-) -> Result<()> {
+pub(super) fn grant(connection: &Connection, state: &mut State, host: &Host, id: LeaseId, ttl_ms: u64) -> Result<()> {
     let ttl_ms = ttl_ms.cast_signed();
-    let Holder {
+    let Holder { pid, start, pid_ns, time_ns } = host.me;
+    connection.prepare_cached("INSERT INTO lease VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(params![
+        id,
+        ttl_ms,
+        host.now_ms() + ttl_ms,
         pid,
         start,
         pid_ns,
-        time_ns,
-    } = host.me;
-    connection
-        .prepare_cached("INSERT INTO lease VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-        .execute(params![
-            id,
-            ttl_ms,
-            host.now_ms() + ttl_ms,
-            pid,
-            start,
-            pid_ns,
-            time_ns
-        ])?;
+        time_ns
+    ])?;
     state.lease_changes += 1;
     Ok(())
 }
@@ -60,9 +46,7 @@ pub(super) fn keepalive(connection: &Connection, now_ms: i64, id: LeaseId) -> Re
 
 /// Ends a lease, if it is there, and deletes its keys in one revision.
 pub(super) fn end(connection: &Connection, state: &mut State, id: LeaseId) -> Result<()> {
-    let ended = connection
-        .prepare_cached("DELETE FROM lease WHERE id = ?1")?
-        .execute([id])?;
+    let ended = connection.prepare_cached("DELETE FROM lease WHERE id = ?1")?.execute([id])?;
     if ended == 0 {
         return Ok(());
     }
@@ -80,9 +64,7 @@ pub(super) fn end(connection: &Connection, state: &mut State, id: LeaseId) -> Re
 
 /// When the first lease ends, on the host's clock in ms.
 pub(super) fn next_end(connection: &Connection) -> Result<Option<i64>> {
-    connection
-        .prepare_cached("SELECT min(ends_ms) FROM lease")?
-        .query_row([], |row| row.get(0))
+    connection.prepare_cached("SELECT min(ends_ms) FROM lease")?.query_row([], |row| row.get(0))
 }
 
 /// Ends the leases whose time is over.
@@ -99,12 +81,7 @@ pub(super) fn end_expired(connection: &Connection, state: &mut State, now_ms: i6
 
 /// Ends the leases of a process that is dead.
 pub(super) fn end_of(connection: &Connection, state: &mut State, holder: &Holder) -> Result<()> {
-    let Holder {
-        pid,
-        start,
-        pid_ns,
-        time_ns,
-    } = holder;
+    let Holder { pid, start, pid_ns, time_ns } = holder;
     let left = ids(connection
         .prepare_cached(
             "SELECT id FROM lease WHERE pid = ?1 AND start = ?2 AND pid_ns = ?3 AND time_ns = ?4 ORDER BY id",
@@ -122,9 +99,7 @@ pub(super) fn begin_boot(connection: &Connection, state: &mut State, host: &Host
     if state.boot == host.boot {
         return Ok(());
     }
-    let left = ids(connection
-        .prepare_cached("SELECT id FROM lease ORDER BY id")?
-        .query_map([], |row| row.get(0))?)?;
+    let left = ids(connection.prepare_cached("SELECT id FROM lease ORDER BY id")?.query_map([], |row| row.get(0))?)?;
     for id in left {
         end(connection, state, id)?;
     }
@@ -137,12 +112,7 @@ pub(super) fn holders(connection: &Connection) -> Result<Vec<Holder>> {
     connection
         .prepare_cached("SELECT DISTINCT pid, start, pid_ns, time_ns FROM lease")?
         .query_map([], |row| {
-            Ok(Holder {
-                pid: row.get(0)?,
-                start: row.get(1)?,
-                pid_ns: row.get(2)?,
-                time_ns: row.get(3)?,
-            })
+            Ok(Holder { pid: row.get(0)?, start: row.get(1)?, pid_ns: row.get(2)?, time_ns: row.get(3)? })
         })?
         .collect()
 }

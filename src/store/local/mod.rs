@@ -58,9 +58,7 @@ use self::watch::Watch;
 use self::write::Writer;
 use super::{Health, Store, WatchStream};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kv::{
-    KeyRange, LeaseId, LeaseReply, Op, OpReply, RangeReply, Revision, StoreError, Txn, TxnReply,
-};
+use crate::kv::{KeyRange, LeaseId, LeaseReply, Op, OpReply, RangeReply, Revision, StoreError, Txn, TxnReply};
 
 /// A store in a directory of this host. See the module's page.
 pub struct LocalStore {
@@ -102,12 +100,8 @@ impl LocalStore {
             };
             place.refusal(kind, "cannot open coordha.bell", &error)
         })?;
-        let alarm = Alarm::new().map_err(|error| {
-            Error::new(
-                ErrorKind::Resources,
-                format!("cannot make an eventfd: {error}"),
-            )
-        })?;
+        let alarm = Alarm::new()
+            .map_err(|error| Error::new(ErrorKind::Resources, format!("cannot make an eventfd: {error}")))?;
         let shared = Arc::new(Shared {
             place,
             host,
@@ -117,10 +111,7 @@ impl LocalStore {
             inbox: Mutex::default(),
             stopped: AtomicBool::new(false),
         });
-        let store = Self {
-            shared: shared.clone(),
-            process: getpid(),
-        };
+        let store = Self { shared: shared.clone(), process: getpid() };
         let sql = |error| shared.place.open_error(&error);
         let writer = Writer::new(shared.clone(), writing).map_err(sql)?;
         let reader = Reader::new(shared.clone(), reading).map_err(sql)?;
@@ -136,14 +127,8 @@ impl LocalStore {
     /// # Errors
     ///
     /// `Invalid` where the revision is yet to come, and what a transaction may fail with.
-    pub async fn compact(
-        &self,
-        revision: Revision,
-        limit: Duration,
-    ) -> std::result::Result<(), StoreError> {
-        self.write(Request::Compact(revision), limit)
-            .await
-            .map(drop)
+    pub async fn compact(&self, revision: Revision, limit: Duration) -> std::result::Result<(), StoreError> {
+        self.write(Request::Compact(revision), limit).await.map(drop)
     }
 
     /// A connection of SQLite's must not be used in a process forked from the one that opened it, and its threads are
@@ -152,28 +137,18 @@ impl LocalStore {
         if getpid() == self.process {
             Ok(())
         } else {
-            Err(StoreError::Invalid(
-                "the local store was opened before fork; open it again in the child".into(),
-            ))
+            Err(StoreError::Invalid("the local store was opened before fork; open it again in the child".into()))
         }
     }
 
-    async fn write(
-        &self,
-        request: Request,
-        limit: Duration,
-    ) -> std::result::Result<Answer, StoreError> {
+    async fn write(&self, request: Request, limit: Duration) -> std::result::Result<Answer, StoreError> {
         self.check_process()?;
         let (job, ticket) = Job::new(request, limit);
         self.shared.queue.push(job);
         ticket.wait().await
     }
 
-    async fn lease(
-        &self,
-        request: Request,
-        limit: Duration,
-    ) -> std::result::Result<LeaseReply, StoreError> {
+    async fn lease(&self, request: Request, limit: Duration) -> std::result::Result<LeaseReply, StoreError> {
         match self.write(request, limit).await? {
             Answer::Lease(reply) => Ok(reply),
             _ => Err(unexpected()),
@@ -183,11 +158,7 @@ impl LocalStore {
 
 #[async_trait]
 impl Store for LocalStore {
-    async fn grant(
-        &self,
-        ttl: Duration,
-        limit: Duration,
-    ) -> std::result::Result<LeaseReply, StoreError> {
+    async fn grant(&self, ttl: Duration, limit: Duration) -> std::result::Result<LeaseReply, StoreError> {
         let ttl_ms = u64::try_from(ttl.as_nanos().div_ceil(1_000_000))
             .ok()
             .filter(|ttl_ms| *ttl_ms <= lease::LARGEST_TTL_MS)
@@ -197,11 +168,7 @@ impl Store for LocalStore {
         self.lease(Request::Grant { id, ttl_ms }, limit).await
     }
 
-    async fn keepalive(
-        &self,
-        lease: LeaseId,
-        limit: Duration,
-    ) -> std::result::Result<LeaseReply, StoreError> {
+    async fn keepalive(&self, lease: LeaseId, limit: Duration) -> std::result::Result<LeaseReply, StoreError> {
         self.lease(Request::KeepAlive(lease), limit).await
     }
 
@@ -209,23 +176,11 @@ impl Store for LocalStore {
         self.write(Request::Revoke(lease), limit).await.map(drop)
     }
 
-    async fn range(
-        &self,
-        range: KeyRange,
-        max: i64,
-        limit: Duration,
-    ) -> std::result::Result<RangeReply, StoreError> {
-        let read = Txn {
-            success: vec![Op::Range { range, limit: max }],
-            ..Txn::default()
-        };
+    async fn range(&self, range: KeyRange, max: i64, limit: Duration) -> std::result::Result<RangeReply, StoreError> {
+        let read = Txn { success: vec![Op::Range { range, limit: max }], ..Txn::default() };
         let reply = self.txn(read, limit).await?;
         match reply.replies.into_iter().next() {
-            Some(OpReply::Range { kvs, more }) => Ok(RangeReply {
-                revision: reply.revision,
-                kvs,
-                more,
-            }),
+            Some(OpReply::Range { kvs, more }) => Ok(RangeReply { revision: reply.revision, kvs, more }),
             _ => Err(unexpected()),
         }
     }
@@ -254,9 +209,7 @@ impl Store for LocalStore {
     ) -> std::result::Result<WatchStream, StoreError> {
         self.check_process()?;
         if ranges.is_empty() || !ranges.iter().all(txn::is_named) || from < 1 {
-            return Err(StoreError::Invalid(format!(
-                "no watch of {ranges:?} from revision {from}"
-            )));
+            return Err(StoreError::Invalid(format!("no watch of {ranges:?} from revision {from}")));
         }
         let (watch, stream) = Watch::new(ranges, from);
         self.shared.lock_inbox().watches.push(watch);

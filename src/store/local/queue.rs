@@ -78,29 +78,20 @@ impl Job {
         let (answer, answered) = oneshot::channel();
         let stage = Arc::new(AtomicU8::new(WAITING));
         let now = Instant::now();
-        let deadline = now
-            .checked_add(limit)
-            .unwrap_or(now + Duration::from_secs(86_400));
+        let deadline = now.checked_add(limit).unwrap_or(now + Duration::from_secs(86_400));
         let ticket = Ticket {
             changes: !matches!(&request, Request::Txn(txn) if !super::txn::writes(txn)),
             stage: stage.clone(),
             deadline,
             answered,
         };
-        let job = Self {
-            request,
-            stage,
-            deadline,
-            answer,
-        };
+        let job = Self { request, stage, deadline, answer };
         (job, ticket)
     }
 
     /// Takes it for good: from now on it may be done. `false`: its caller has given it up, so it must not be done.
     pub(super) fn begin(&self) -> bool {
-        self.stage
-            .compare_exchange(WAITING, BEGUN, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        self.stage.compare_exchange(WAITING, BEGUN, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     fn is_waiting(&self, now: Instant) -> bool {
@@ -138,9 +129,7 @@ impl Ticket {
     }
 
     fn abandon(&self) -> bool {
-        self.stage
-            .compare_exchange(WAITING, ABANDONED, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        self.stage.compare_exchange(WAITING, ABANDONED, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 
@@ -226,10 +215,7 @@ impl Queue {
                 (false, _) => return Some(Work::Durable),
                 (true, true) => {}
             }
-            waiting = self
-                .arrived
-                .wait(waiting)
-                .unwrap_or_else(PoisonError::into_inner);
+            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -239,8 +225,7 @@ impl Queue {
         let waiting = self.lock();
         let now = Instant::now();
         !waiting.stopped
-            && (waiting.jobs.iter().any(|job| job.is_waiting(now))
-                || (waited < CHORES && !waiting.chores.is_empty()))
+            && (waiting.jobs.iter().any(|job| job.is_waiting(now)) || (waited < CHORES && !waiting.chores.is_empty()))
     }
 
     /// Begins some of the jobs: the oldest, all of them volatile unless `durable`; no more once there are `most` of them,
@@ -265,9 +250,7 @@ impl Queue {
     /// Whether one of these processes is to be cleaned up after.
     pub(super) fn names_dead(&self, holders: &[Holder]) -> bool {
         let waiting = self.lock();
-        holders
-            .iter()
-            .any(|holder| waiting.chores.dead.contains(holder))
+        holders.iter().any(|holder| waiting.chores.dead.contains(holder))
     }
 
     pub(super) fn take_chores(&self) -> Chores {
@@ -284,8 +267,6 @@ pub(super) fn push(jobs: &mut VecDeque<Job>, job: Job) {
     if jobs.len() < MOST_WAITING {
         jobs.push_back(job);
     } else if job.begin() {
-        job.answer(Err(StoreError::Unavailable(
-            "too many requests wait already".into(),
-        )));
+        job.answer(Err(StoreError::Unavailable("too many requests wait already".into())));
     }
 }

@@ -182,9 +182,7 @@ impl Reader {
             if holder == self.shared.host.me || self.holders.len() == MOST_HOLDERS {
                 continue;
             }
-            let life = before
-                .remove(&holder)
-                .unwrap_or_else(|| self.shared.host.life(&holder));
+            let life = before.remove(&holder).unwrap_or_else(|| self.shared.host.life(&holder));
             self.holders.insert(holder, life);
         }
         Ok(())
@@ -194,12 +192,7 @@ impl Reader {
     fn ask_for_chores(&self) {
         let now_ms = self.shared.host.now_ms();
         let expired = self.next_end.is_some_and(|end| end <= now_ms);
-        let dead = || {
-            self.holders
-                .iter()
-                .filter(|(_, life)| matches!(life, Life::Dead))
-                .map(|(holder, _)| *holder)
-        };
+        let dead = || self.holders.iter().filter(|(_, life)| matches!(life, Life::Dead)).map(|(holder, _)| *holder);
         if expired || dead().next().is_some() {
             self.shared.queue.ask(|chores| {
                 chores.expired |= expired;
@@ -215,11 +208,7 @@ impl Reader {
             tv_nsec: timeout.subsec_nanos().into(),
         });
         let mut fds = vec![PollFd::new(self.shared.alarm.fd(), PollFlags::IN)];
-        fds.extend(
-            self.bell
-                .iter()
-                .map(|bell| PollFd::new(bell, PollFlags::IN)),
-        );
+        fds.extend(self.bell.iter().map(|bell| PollFd::new(bell, PollFlags::IN)));
         let first_holder = fds.len();
         fds.extend(self.holders.values().filter_map(|life| match life {
             Life::Alive(pidfd) => Some(PollFd::new(pidfd, PollFlags::IN)),

@@ -4,9 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::history::{Change, State};
 use super::queue::Failure;
-use crate::kv::{
-    Compare, KeyRange, KeyValue, LeaseId, Op, OpReply, StoreError, Target, Txn, TxnReply,
-};
+use crate::kv::{Compare, KeyRange, KeyValue, LeaseId, Op, OpReply, StoreError, Target, Txn, TxnReply};
 
 /// Most compares, and most operations of a branch, as by etcd's default.
 const MOST_OPERATIONS: usize = 128;
@@ -22,9 +20,7 @@ pub(super) fn check(txn: &Txn) -> Result<(), StoreError> {
     }
     let parts = [txn.compares.len(), txn.success.len(), txn.failure.len()];
     if parts.iter().any(|&part| part > MOST_OPERATIONS) {
-        return refuse(&format!(
-            "it has more than {MOST_OPERATIONS} compares or operations in a branch"
-        ));
+        return refuse(&format!("it has more than {MOST_OPERATIONS} compares or operations in a branch"));
     }
     if bytes(txn) > MOST_BYTES {
         return refuse(&format!("it has more than {MOST_BYTES} bytes"));
@@ -46,10 +42,7 @@ pub(super) fn check(txn: &Txn) -> Result<(), StoreError> {
                         Op::Range { .. } => false,
                     }) =>
                 {
-                    return refuse(&format!(
-                        "it writes {} twice in a branch",
-                        key.escape_ascii()
-                    ));
+                    return refuse(&format!("it writes {} twice in a branch", key.escape_ascii()));
                 }
                 _ => {}
             }
@@ -77,13 +70,7 @@ pub(super) fn bytes(txn: &Txn) -> usize {
                 _ => 0,
             }
     };
-    txn.compares.iter().map(compare).sum::<usize>()
-        + txn
-            .success
-            .iter()
-            .chain(&txn.failure)
-            .map(op)
-            .sum::<usize>()
+    txn.compares.iter().map(compare).sum::<usize>() + txn.success.iter().chain(&txn.failure).map(op).sum::<usize>()
 }
 
 /// Whether it can change the store.
@@ -92,20 +79,12 @@ pub(super) fn writes(txn: &Txn) -> bool {
 }
 
 /// Does a transaction that [`check`] has passed.
-pub(super) fn apply(
-    connection: &Connection,
-    state: &mut State,
-    txn: &Txn,
-) -> Result<TxnReply, Failure> {
+pub(super) fn apply(connection: &Connection, state: &mut State, txn: &Txn) -> Result<TxnReply, Failure> {
     let mut succeeded = true;
     for compare in &txn.compares {
         succeeded = succeeded && holds(connection, compare)?;
     }
-    let branch = if succeeded {
-        &txn.success
-    } else {
-        &txn.failure
-    };
+    let branch = if succeeded { &txn.success } else { &txn.failure };
     for op in branch {
         if let Op::Put { lease, .. } = op
             && *lease != 0
@@ -127,24 +106,17 @@ pub(super) fn apply(
                 for key in &keys {
                     change.delete(key)?;
                 }
-                OpReply::Delete {
-                    deleted: keys.len() as i64,
-                }
+                OpReply::Delete { deleted: keys.len() as i64 }
             }
             Op::Range { range, limit } => read(connection, range, *limit)?,
         });
     }
-    Ok(TxnReply {
-        revision: state.revision,
-        succeeded,
-        replies,
-    })
+    Ok(TxnReply { revision: state.revision, succeeded, replies })
 }
 
 fn holds(connection: &Connection, compare: &Compare) -> rusqlite::Result<bool> {
-    let mut statement = connection.prepare_cached(
-        "SELECT create_revision, mod_revision, version, value FROM kv WHERE key = ?1",
-    )?;
+    let mut statement =
+        connection.prepare_cached("SELECT create_revision, mod_revision, version, value FROM kv WHERE key = ?1")?;
     let mut rows = statement.query([&compare.key])?;
     let row = rows.next()?;
     let number = |column: usize| row.map_or(Ok(0), |row| row.get::<_, i64>(column));
@@ -160,9 +132,7 @@ fn holds(connection: &Connection, compare: &Compare) -> rusqlite::Result<bool> {
 }
 
 fn is_leased(connection: &Connection, lease: LeaseId) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT 1 FROM lease WHERE id = ?1")?
-        .exists([lease])
+    connection.prepare_cached("SELECT 1 FROM lease WHERE id = ?1")?.exists([lease])
 }
 
 /// How a range is asked for: of one key, to an end, or to the end of all keys.
@@ -185,10 +155,9 @@ impl<'a> Bounds<'a> {
 fn keys(connection: &Connection, range: &KeyRange) -> rusqlite::Result<Vec<Vec<u8>>> {
     let key = |row: &Row<'_>| row.get(0);
     match Bounds::of(range) {
-        Bounds::Key(name) => connection
-            .prepare_cached("SELECT key FROM kv WHERE key = ?1")?
-            .query_map([name], key)?
-            .collect(),
+        Bounds::Key(name) => {
+            connection.prepare_cached("SELECT key FROM kv WHERE key = ?1")?.query_map([name], key)?.collect()
+        }
         Bounds::To(start, end) => connection
             .prepare_cached("SELECT key FROM kv WHERE key >= ?1 AND key < ?2 ORDER BY key")?
             .query_map([start, end], key)?
@@ -202,11 +171,7 @@ fn keys(connection: &Connection, range: &KeyRange) -> rusqlite::Result<Vec<Vec<u
 
 fn read(connection: &Connection, range: &KeyRange, limit: i64) -> rusqlite::Result<OpReply> {
     // One more than asked for tells whether there are more; -1 is "all".
-    let most = if limit > 0 {
-        limit.saturating_add(1)
-    } else {
-        -1
-    };
+    let most = if limit > 0 { limit.saturating_add(1) } else { -1 };
     let kv = |row: &Row<'_>| {
         Ok(KeyValue {
             key: row.get(0)?,
@@ -219,9 +184,7 @@ fn read(connection: &Connection, range: &KeyRange, limit: i64) -> rusqlite::Resu
     };
     let mut kvs: Vec<KeyValue> = match Bounds::of(range) {
         Bounds::Key(name) => connection
-            .prepare_cached(
-                "SELECT key, value, create_revision, mod_revision, version, lease FROM kv WHERE key = ?1",
-            )?
+            .prepare_cached("SELECT key, value, create_revision, mod_revision, version, lease FROM kv WHERE key = ?1")?
             .query_row([name], kv)
             .optional()?
             .into_iter()

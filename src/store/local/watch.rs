@@ -103,10 +103,7 @@ pub(super) struct Watches {
 impl Watches {
     /// `alarm` is raised when a watch that fell behind can go on.
     pub(super) fn new(alarm: Arc<Alarm>) -> Self {
-        Self {
-            all: Vec::new(),
-            waker: alarm.into(),
-        }
+        Self { all: Vec::new(), waker: alarm.into() }
     }
 
     pub(super) fn add(&mut self, watch: Watch) {
@@ -128,9 +125,7 @@ impl Watches {
     pub(super) fn feed(&mut self, connection: &Connection, state: &State) -> rusqlite::Result<()> {
         self.all.retain_mut(|watch| {
             if watch.next < state.compacted {
-                watch.end(WatchItem::Compacted {
-                    revision: state.compacted,
-                });
+                watch.end(WatchItem::Compacted { revision: state.compacted });
             }
             watch.last.is_some() && !watch.sender.is_closed()
         });
@@ -158,11 +153,7 @@ impl Watches {
 
 /// Puts all changes from `first` on together for those who want them. What is left in the watches that are still in
 /// `behind` is for the caller to flush.
-fn replay(
-    connection: &Connection,
-    first: Revision,
-    behind: &mut Vec<&mut Watch>,
-) -> rusqlite::Result<()> {
+fn replay(connection: &Connection, first: Revision, behind: &mut Vec<&mut Watch>) -> rusqlite::Result<()> {
     let (mut last, mut events, mut bytes) = (first, 0, 0);
     let mut failure = None;
     history::replay(connection, first, |revision, key, event| {

@@ -123,10 +123,10 @@ impl Writer {
 
     fn attempt(&mut self, work: &Work, jobs: &mut Vec<Job>) -> Result<(), Trouble> {
         if self.connection.is_none() {
-            let reconnected = self.shared.place.reconnect().and_then(|connection| {
-                self.adopt(connection)
-                    .map_err(|error| self.shared.place.store_error(&error))
-            });
+            let reconnected =
+                self.shared.place.reconnect().and_then(|connection| {
+                    self.adopt(connection).map_err(|error| self.shared.place.store_error(&error))
+                });
             reconnected.map_err(Trouble::Failed)?;
         }
         let Some(connection) = self.connection.take() else {
@@ -136,22 +136,14 @@ impl Writer {
         let ended = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
         self.shared.bell.wait_for_lock(false);
         // After other errors a new connection knows best what is there.
-        let usable = matches!(
-            done,
-            Ok(()) | Err(Trouble::NoLock | Trouble::Failed(StoreError::NoSpace(_)))
-        );
+        let usable = matches!(done, Ok(()) | Err(Trouble::NoLock | Trouble::Failed(StoreError::NoSpace(_))));
         if ended && usable {
             self.connection = Some(connection);
         }
         done
     }
 
-    fn batch(
-        &mut self,
-        connection: &Connection,
-        work: &Work,
-        jobs: &mut Vec<Job>,
-    ) -> Result<(), Trouble> {
+    fn batch(&mut self, connection: &Connection, work: &Work, jobs: &mut Vec<Job>) -> Result<(), Trouble> {
         let shared = self.shared.clone();
         let failed = |error| Trouble::Failed(shared.place.store_error(&error));
         if *work == Work::Chores && !self.is_chore_left(connection).map_err(failed)? {
@@ -167,18 +159,14 @@ impl Writer {
                 lease::end_of(connection, &mut state, &holder).map_err(failed)?;
             }
         }
-        *jobs = shared
-            .queue
-            .begin(MOST_TOGETHER, BYTES_TOGETHER, self.durable);
+        *jobs = shared.queue.begin(MOST_TOGETHER, BYTES_TOGETHER, self.durable);
         let mut answers = Vec::with_capacity(jobs.len());
         for job in &*jobs {
-            answers.push(
-                match self.execute(connection, &mut state, now_ms, &job.request) {
-                    Ok(answer) => Ok(answer),
-                    Err(Failure::Refused(error)) => Err(error),
-                    Err(Failure::Database(error)) => return Err(failed(error)),
-                },
-            );
+            answers.push(match self.execute(connection, &mut state, now_ms, &job.request) {
+                Ok(answer) => Ok(answer),
+                Err(Failure::Refused(error)) => Err(error),
+                Err(Failure::Database(error)) => return Err(failed(error)),
+            });
         }
         history::trim(connection, &mut state).map_err(failed)?;
         if state != before {
@@ -218,11 +206,7 @@ impl Writer {
             shared.check_boot(&state).map_err(Trouble::Failed)?;
             // Keys that go with a lease are data; their end must reach the disk.
             let is_over = |end| end <= shared.host.now_ms();
-            if durable
-                || !lease::next_end(connection)
-                    .map_err(failed)?
-                    .is_some_and(is_over)
-            {
+            if durable || !lease::next_end(connection).map_err(failed)?.is_some_and(is_over) {
                 return Ok(state);
             }
             connection.execute_batch("ROLLBACK").map_err(failed)?;
@@ -258,15 +242,11 @@ impl Writer {
         Ok(match request {
             Request::Grant { id, ttl_ms } => {
                 lease::grant(connection, state, &self.shared.host, *id, *ttl_ms)?;
-                Answer::Lease(LeaseReply {
-                    lease: *id,
-                    ttl_ms: *ttl_ms,
-                })
+                Answer::Lease(LeaseReply { lease: *id, ttl_ms: *ttl_ms })
             }
-            Request::KeepAlive(id) => Answer::Lease(LeaseReply {
-                lease: *id,
-                ttl_ms: lease::keepalive(connection, now_ms, *id)?,
-            }),
+            Request::KeepAlive(id) => {
+                Answer::Lease(LeaseReply { lease: *id, ttl_ms: lease::keepalive(connection, now_ms, *id)? })
+            }
             Request::Revoke(id) => {
                 lease::end(connection, state, *id)?;
                 Answer::Done
@@ -292,9 +272,7 @@ impl Writer {
             return;
         }
         self.emptying.store(true, Ordering::Relaxed);
-        let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-            row.get::<_, bool>(0)
-        });
+        let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
         self.emptying.store(false, Ordering::Relaxed);
         tracing::debug!(?busy, "SQLite's log is large, and was emptied unless busy");
         self.not_emptied = (busy != Ok(false)).then(Instant::now);
@@ -306,9 +284,7 @@ impl Writer {
             match error.sqlite_error_code() {
                 // The record that commits was not written.
                 Some(ErrorCode::DiskFull) => Trouble::Failed(meaning),
-                _ => Trouble::Open(StoreError::Unknown(format!(
-                    "the commit failed half-way: {error}"
-                ))),
+                _ => Trouble::Open(StoreError::Unknown(format!("the commit failed half-way: {error}"))),
             }
         })
     }

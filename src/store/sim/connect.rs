@@ -8,9 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::{SimOptions, SimState};
-use crate::kv::{
-    KeyRange, LeaseId, LeaseReply, RangeReply, Revision, StoreError, Txn, TxnReply, WatchItem,
-};
+use crate::kv::{KeyRange, LeaseId, LeaseReply, RangeReply, Revision, StoreError, Txn, TxnReply, WatchItem};
 use crate::store::{Health, Store, WatchStream};
 
 /// Items that wait for a slow reader of a watch before the watch waits for it.
@@ -66,12 +64,7 @@ impl Shared {
     }
 
     /// Shows changes until the watch is over or nobody reads it any more.
-    async fn serve(
-        &self,
-        ranges: Vec<KeyRange>,
-        mut next: Revision,
-        items: mpsc::Sender<WatchItem>,
-    ) {
+    async fn serve(&self, ranges: Vec<KeyRange>, mut next: Revision, items: mpsc::Sender<WatchItem>) {
         let mut news = self.revision.subscribe();
         if items.send(WatchItem::Started).await.is_err() {
             return;
@@ -127,12 +120,7 @@ impl Store for SimStore {
         Ok(())
     }
 
-    async fn range(
-        &self,
-        range: KeyRange,
-        max: i64,
-        _limit: Duration,
-    ) -> Result<RangeReply, StoreError> {
+    async fn range(&self, range: KeyRange, max: i64, _limit: Duration) -> Result<RangeReply, StoreError> {
         Ok(self.shared.step(|state| state.range(&range, max)))
     }
 
@@ -140,16 +128,9 @@ impl Store for SimStore {
         self.shared.step(|state| state.apply_txn(&txn))
     }
 
-    async fn watch(
-        &self,
-        ranges: Vec<KeyRange>,
-        from: Revision,
-        _limit: Duration,
-    ) -> Result<WatchStream, StoreError> {
+    async fn watch(&self, ranges: Vec<KeyRange>, from: Revision, _limit: Duration) -> Result<WatchStream, StoreError> {
         if from < 1 {
-            return Err(StoreError::Invalid(
-                "a watch begins at revision 1 or later".into(),
-            ));
+            return Err(StoreError::Invalid("a watch begins at revision 1 or later".into()));
         }
         let (items, stream) = mpsc::channel(WATCH_QUEUE);
         let shared = Arc::clone(&self.shared);
@@ -158,9 +139,6 @@ impl Store for SimStore {
     }
 
     fn health(&self) -> Health {
-        Health {
-            endpoint: "simulator".into(),
-            version: None,
-        }
+        Health { endpoint: "simulator".into(), version: None }
     }
 }

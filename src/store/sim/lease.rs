@@ -15,11 +15,7 @@ impl SimState {
         let ttl = ttl_ms.saturating_mul(NS_PER_MS);
         let lease = self.next_lease;
         self.next_lease += 1;
-        self.leases.push(Lease {
-            id: lease,
-            ttl,
-            deadline: self.now.saturating_add(ttl),
-        });
+        self.leases.push(Lease { id: lease, ttl, deadline: self.now.saturating_add(ttl) });
         Ok(LeaseReply { lease, ttl_ms })
     }
 
@@ -40,12 +36,7 @@ impl SimState {
             return false;
         };
         self.leases.remove(at);
-        let keys = self
-            .keys
-            .iter()
-            .filter(|kv| kv.lease == lease)
-            .map(|kv| kv.key.clone())
-            .collect();
+        let keys = self.keys.iter().filter(|kv| kv.lease == lease).map(|kv| kv.key.clone()).collect();
         let mut events = Vec::new();
         self.remove(keys, &mut events);
         self.commit(events);
@@ -93,9 +84,7 @@ impl SimState {
 
     /// The full time to live of a lease, in ms; 0: there is none. A deposed leader of etcd answers keepalives with it.
     pub fn lease_ttl_ms(&self, lease: LeaseId) -> u64 {
-        self.leases
-            .binary_search_by_key(&lease, |found| found.id)
-            .map_or(0, |at| self.leases[at].ttl / NS_PER_MS)
+        self.leases.binary_search_by_key(&lease, |found| found.id).map_or(0, |at| self.leases[at].ttl / NS_PER_MS)
     }
 
     /// All leases that have not ended, in the order in which they were granted.
@@ -104,16 +93,11 @@ impl SimState {
     }
 
     pub(super) fn lease_exists(&self, lease: LeaseId) -> bool {
-        self.leases
-            .binary_search_by_key(&lease, |found| found.id)
-            .is_ok()
+        self.leases.binary_search_by_key(&lease, |found| found.id).is_ok()
     }
 
     fn find_lease(&mut self, lease: LeaseId) -> Option<&mut Lease> {
-        let at = self
-            .leases
-            .binary_search_by_key(&lease, |found| found.id)
-            .ok()?;
+        let at = self.leases.binary_search_by_key(&lease, |found| found.id).ok()?;
         self.leases.get_mut(at)
     }
 }

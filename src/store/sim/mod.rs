@@ -32,10 +32,7 @@ pub struct SimOptions {
 
 impl Default for SimOptions {
     fn default() -> Self {
-        Self {
-            min_ttl_ms: 1,
-            history: usize::MAX,
-        }
+        Self { min_ttl_ms: 1, history: usize::MAX }
     }
 }
 
@@ -104,33 +101,20 @@ impl SimState {
 
     /// All keys of a range, in order.
     pub fn scan<'a>(&'a self, range: &'a KeyRange) -> impl Iterator<Item = &'a KeyValue> + 'a {
-        let start = self
-            .keys
-            .partition_point(|kv| kv.key.as_slice() < range.start.as_slice());
-        self.keys[start..]
-            .iter()
-            .map(|kv| &**kv)
-            .take_while(|kv| range.contains(&kv.key))
+        let start = self.keys.partition_point(|kv| kv.key.as_slice() < range.start.as_slice());
+        self.keys[start..].iter().map(|kv| &**kv).take_while(|kv| range.contains(&kv.key))
     }
 
     /// Reads a range; at most `max` keys (0: all).
     pub fn range(&self, range: &KeyRange, max: i64) -> RangeReply {
         let (kvs, more) = self.read(range, max);
-        RangeReply {
-            revision: self.revision,
-            kvs,
-            more,
-        }
+        RangeReply { revision: self.revision, kvs, more }
     }
 
     fn read(&self, range: &KeyRange, max: i64) -> (Vec<KeyValue>, bool) {
         let limit = usize::try_from(max).ok().filter(|limit| *limit > 0);
         let mut found = self.scan(range);
-        let kvs = found
-            .by_ref()
-            .take(limit.unwrap_or(usize::MAX))
-            .cloned()
-            .collect();
+        let kvs = found.by_ref().take(limit.unwrap_or(usize::MAX)).cloned().collect();
         (kvs, found.next().is_some())
     }
 

@@ -6,10 +6,7 @@ use crate::kv::{Compare, KeyRange, Op, StoreError, Txn, WatchEvent};
 const MS: u64 = 1_000_000;
 
 fn put(state: &mut SimState, key: &str, lease: i64) -> Result<i64, StoreError> {
-    let txn = Txn {
-        success: vec![Op::put(key, "v", lease)],
-        ..Txn::default()
-    };
+    let txn = Txn { success: vec![Op::put(key, "v", lease)], ..Txn::default() };
     state.apply_txn(&txn).map(|reply| reply.revision)
 }
 
@@ -27,14 +24,8 @@ fn leases_end_in_the_order_of_their_deadlines_each_in_one_revision() {
     assert_eq!(state.revision(), 6);
     let all = [KeyRange::prefix("")];
     let deletions = state.events_since(5, &all).unwrap();
-    let gone = |key: &str, revision| WatchEvent::Delete {
-        key: key.into(),
-        revision,
-    };
-    assert_eq!(
-        deletions,
-        [vec![gone("a", 5), gone("c", 5)], vec![gone("b", 6)]]
-    );
+    let gone = |key: &str, revision| WatchEvent::Delete { key: key.into(), revision };
+    assert_eq!(deletions, [vec![gone("a", 5), gone("c", 5)], vec![gone("b", 6)]]);
 }
 
 #[test]
@@ -63,20 +54,14 @@ fn a_new_leader_of_etcd_makes_leases_live_longer() {
 
 #[test]
 fn small_times_to_live_are_raised() {
-    let mut state = SimState::new(SimOptions {
-        min_ttl_ms: 2000,
-        ..SimOptions::default()
-    });
+    let mut state = SimState::new(SimOptions { min_ttl_ms: 2000, ..SimOptions::default() });
     assert_eq!(state.grant(5).unwrap().ttl_ms, 2000);
     assert_eq!(state.grant(3000).unwrap().ttl_ms, 3000);
 }
 
 #[test]
 fn bounded_history_counts_as_compacted() {
-    let mut state = SimState::new(SimOptions {
-        history: 2,
-        ..SimOptions::default()
-    });
+    let mut state = SimState::new(SimOptions { history: 2, ..SimOptions::default() });
     let all = [KeyRange::prefix("")];
     assert_eq!(state.first_event(b"k"), Ok(None));
     for _ in 0..2 {
@@ -100,16 +85,9 @@ fn without_space_only_what_needs_none_is_done() {
     put(&mut state, "a", lease).unwrap();
     state.set_no_space(true);
     assert!(matches!(state.grant(1000), Err(StoreError::NoSpace(_))));
-    assert!(matches!(
-        put(&mut state, "a", 0),
-        Err(StoreError::NoSpace(_))
-    ));
+    assert!(matches!(put(&mut state, "a", 0), Err(StoreError::NoSpace(_))));
     assert_eq!(state.keepalive(lease).ttl_ms, 1000);
-    let delete = Txn {
-        compares: vec![Compare::version("a", 1)],
-        success: vec![Op::delete("a")],
-        failure: vec![],
-    };
+    let delete = Txn { compares: vec![Compare::version("a", 1)], success: vec![Op::delete("a")], failure: vec![] };
     assert!(state.apply_txn(&delete).unwrap().succeeded);
     assert!(state.revoke(lease));
     state.set_no_space(false);
@@ -119,10 +97,7 @@ fn without_space_only_what_needs_none_is_done() {
 #[test]
 fn what_changes_nothing_has_no_revision() {
     let mut state = SimState::default();
-    let delete = Txn {
-        success: vec![Op::delete("absent")],
-        ..Txn::default()
-    };
+    let delete = Txn { success: vec![Op::delete("absent")], ..Txn::default() };
     assert_eq!(state.apply_txn(&delete).unwrap().revision, 1);
     let lease = state.grant(10).unwrap().lease;
     assert!(state.revoke(lease));

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use super::SimState;
-use crate::kv::{
-    Compare, KeyRange, KeyValue, LeaseId, Op, OpReply, StoreError, Target, Txn, TxnReply,
-    WatchEvent,
-};
+use crate::kv::{Compare, KeyRange, KeyValue, LeaseId, Op, OpReply, StoreError, Target, Txn, TxnReply, WatchEvent};
 
 impl SimState {
     /// Does a transaction. An error says that nothing was done.
@@ -17,11 +14,7 @@ impl SimState {
             return Err(StoreError::NoSpace("the store's space is used up".into()));
         }
         let succeeded = txn.compares.iter().all(|compare| self.holds(compare));
-        let branch = if succeeded {
-            &txn.success
-        } else {
-            &txn.failure
-        };
+        let branch = if succeeded { &txn.success } else { &txn.failure };
         for op in branch {
             if let Op::Put { lease, .. } = op
                 && *lease != 0
@@ -31,25 +24,16 @@ impl SimState {
             }
         }
         let mut events = Vec::new();
-        let replies = branch
-            .iter()
-            .map(|op| self.apply(op, &mut events))
-            .collect();
+        let replies = branch.iter().map(|op| self.apply(op, &mut events)).collect();
         self.commit(events);
-        Ok(TxnReply {
-            revision: self.revision,
-            succeeded,
-            replies,
-        })
+        Ok(TxnReply { revision: self.revision, succeeded, replies })
     }
 
     fn holds(&self, compare: &Compare) -> bool {
         let found = self.get(&compare.key);
         match &compare.target {
             Target::ModRevision(revision) => found.map_or(0, |kv| kv.mod_revision) == *revision,
-            Target::CreateRevision(revision) => {
-                found.map_or(0, |kv| kv.create_revision) == *revision
-            }
+            Target::CreateRevision(revision) => found.map_or(0, |kv| kv.create_revision) == *revision,
             Target::Version(version) => found.map_or(0, |kv| kv.version) == *version,
             Target::Value(value) => found.is_some_and(|kv| kv.value == *value),
         }
@@ -127,13 +111,9 @@ fn check(txn: &Txn) -> Result<(), StoreError> {
         }
         puts.sort_unstable();
         let twice = puts.windows(2).any(|pair| pair[0] == pair[1])
-            || puts
-                .iter()
-                .any(|key| ranges.iter().any(|range| range.contains(key)));
+            || puts.iter().any(|key| ranges.iter().any(|range| range.contains(key)));
         if twice {
-            return Err(StoreError::Invalid(
-                "a key is written twice in one branch".into(),
-            ));
+            return Err(StoreError::Invalid("a key is written twice in one branch".into()));
         }
     }
     Ok(())

@@ -6,11 +6,7 @@ use crate::kv::{KeyRange, Revision, WatchEvent};
 impl SimState {
     /// The changes of some ranges from a revision on, in order; one entry for each revision and range that has any. An
     /// error is the lowest revision that can still be watched.
-    pub fn events_since(
-        &self,
-        from: Revision,
-        ranges: &[KeyRange],
-    ) -> Result<Vec<Vec<WatchEvent>>, Revision> {
+    pub fn events_since(&self, from: Revision, ranges: &[KeyRange]) -> Result<Vec<Vec<WatchEvent>>, Revision> {
         let lowest = self.lowest_watchable();
         if from < lowest {
             return Err(lowest);
@@ -20,11 +16,7 @@ impl SimState {
         let mut found = Vec::new();
         for revision in self.history.iter().skip(skip) {
             for range in ranges {
-                let events: Vec<_> = revision
-                    .iter()
-                    .filter(|event| range.contains(event.key()))
-                    .cloned()
-                    .collect();
+                let events: Vec<_> = revision.iter().filter(|event| range.contains(event.key())).cloned().collect();
                 if !events.is_empty() {
                     found.push(events);
                 }
@@ -37,10 +29,7 @@ impl SimState {
     /// none yet.
     pub fn first_event(&self, key: &[u8]) -> Result<Option<Revision>, Revision> {
         let events = self.events_since(1, &[KeyRange::key(key)])?;
-        Ok(events
-            .first()
-            .and_then(|events| events.first())
-            .map(WatchEvent::revision))
+        Ok(events.first().and_then(|events| events.first()).map(WatchEvent::revision))
     }
 
     /// Forgets all events below a revision (at most the store's own).

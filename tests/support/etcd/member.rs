@@ -82,20 +82,12 @@ impl Member {
     }
 
     fn arguments(&self, cluster: &str) -> Vec<String> {
-        let scheme = if self.builder.tls.is_some() {
-            "https"
-        } else {
-            "http"
-        };
+        let scheme = if self.builder.tls.is_some() { "https" } else { "http" };
         let client = format!("{scheme}://{}", self.client.address());
         let peer = format!("http://{}", self.peer.address());
         // Several members on a busy machine need more patience with each other than one with itself. The smallest
         // lease is 1 s either way.
-        let (heartbeat, election) = if self.builder.members == 1 {
-            (10, 100)
-        } else {
-            (50, 500)
-        };
+        let (heartbeat, election) = if self.builder.members == 1 { (10, 100) } else { (50, 500) };
         let mut arguments = vec![
             format!("--name={}", self.name),
             format!("--data-dir={}", self.data.display()),
@@ -138,11 +130,7 @@ impl Member {
         // A store that is full is well enough to be tested.
         match self.ask("health?exclude=NOSPACE") {
             // It is healthy a little before it takes clients.
-            Some(health)
-                if health.contains("true") && TcpStream::connect(self.endpoint()).is_ok() =>
-            {
-                Step::Healthy
-            }
+            Some(health) if health.contains("true") && TcpStream::connect(self.endpoint()).is_ok() => Step::Healthy,
             _ => Step::Starting,
         }
     }
@@ -153,25 +141,15 @@ impl Member {
 
     pub fn metric(&self, name: &str) -> Option<f64> {
         let metrics = self.ask("metrics")?;
-        let line = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
         line.parse().ok()
     }
 
     fn ask(&self, what: &str) -> Option<String> {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(1)))
-            .build()
-            .into();
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(1))).build().into();
         let url = format!("http://{}/{what}", self.metrics.address());
-        agent
-            .get(&url)
-            .call()
-            .ok()?
-            .body_mut()
-            .read_to_string()
-            .ok()
+        agent.get(&url).call().ok()?.body_mut().read_to_string().ok()
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -248,10 +226,6 @@ fn spawn(command: Command) -> io::Result<Child> {
         Mutex::new(requests)
     });
     let (reply, answer) = mpsc::channel();
-    STARTER
-        .lock()
-        .expect("no starter panics")
-        .send((command, reply))
-        .expect("the starter lives");
+    STARTER.lock().expect("no starter panics").send((command, reply)).expect("the starter lives");
     answer.recv().expect("the starter answers")
 }

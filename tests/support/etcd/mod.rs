@@ -103,11 +103,7 @@ impl Builder {
 
     /// Clients must use TLS; the server's certificate is for these hosts.
     pub fn tls_for(mut self, authority: &Authority, hosts: &[&str]) -> Self {
-        self.tls = Some(Tls {
-            ca: authority.cert.clone(),
-            server: authority.server(hosts),
-            client: None,
-        });
+        self.tls = Some(Tls { ca: authority.cert.clone(), server: authority.server(hosts), client: None });
         self
     }
 
@@ -162,27 +158,18 @@ impl Builder {
 
     fn try_start(&self) -> Option<Etcd> {
         let folder = tempfile::tempdir().expect("a folder for the data");
-        let mut members: Vec<_> = (0..self.members)
-            .map(|index| Member::new(index, folder.path(), self))
-            .collect();
+        let mut members: Vec<_> = (0..self.members).map(|index| Member::new(index, folder.path(), self)).collect();
         let peers: Vec<_> = members.iter().map(Member::peer).collect();
         let cluster = peers.join(",");
         for member in &mut members {
             member.spawn(&cluster);
         }
-        let mut etcd = Etcd {
-            builder: self.clone(),
-            members,
-            cluster,
-            _folder: folder,
-        };
+        let mut etcd = Etcd { builder: self.clone(), members, cluster, _folder: folder };
         for index in 0..etcd.members.len() {
-            let started = until("etcd becomes healthy", || {
-                match etcd.members[index].step() {
-                    Step::Starting => None,
-                    Step::Healthy => Some(true),
-                    Step::PortTaken => Some(false),
-                }
+            let started = until("etcd becomes healthy", || match etcd.members[index].step() {
+                Step::Starting => None,
+                Step::Healthy => Some(true),
+                Step::PortTaken => Some(false),
             });
             if !started {
                 return None;
@@ -245,16 +232,12 @@ impl Etcd {
 
     /// The leader; waits for one.
     pub fn leader(&self) -> usize {
-        until("the cluster has a leader", || {
-            self.leaders().first().copied()
-        })
+        until("the cluster has a leader", || self.leaders().first().copied())
     }
 
     /// Waits for a leader other than this member, which may be paused or down.
     pub fn leader_other_than(&self, member: usize) -> usize {
-        until("another member leads", || {
-            self.leaders().into_iter().find(|leader| *leader != member)
-        })
+        until("another member leads", || self.leaders().into_iter().find(|leader| *leader != member))
     }
 
     /// One of the metrics of a member, by its whole name with labels; `None` where it does not answer.
@@ -305,12 +288,10 @@ impl Etcd {
 
     /// Waits until a member answers linearizable reads.
     pub fn wait_healthy(&mut self, member: usize) {
-        until("etcd becomes healthy again", || {
-            match self.members[member].step() {
-                Step::Starting => None,
-                Step::Healthy => Some(()),
-                Step::PortTaken => panic!("the port of a member was taken while it was down"),
-            }
+        until("etcd becomes healthy again", || match self.members[member].step() {
+            Step::Starting => None,
+            Step::Healthy => Some(()),
+            Step::PortTaken => panic!("the port of a member was taken while it was down"),
         });
     }
 
@@ -327,10 +308,7 @@ impl Etcd {
         let mut command = Command::new(self.builder.version.etcdctl());
         command.env("ETCDCTL_API", "3");
         let scheme = self.scheme();
-        let urls: Vec<_> = endpoints
-            .iter()
-            .map(|e| format!("{scheme}://{e}"))
-            .collect();
+        let urls: Vec<_> = endpoints.iter().map(|e| format!("{scheme}://{e}")).collect();
         command.arg(format!("--endpoints={}", urls.join(",")));
         if let Some(tls) = &self.builder.tls {
             command.arg("--cacert").arg(&tls.ca);
@@ -347,11 +325,7 @@ impl Etcd {
     }
 
     fn scheme(&self) -> &'static str {
-        if self.builder.tls.is_some() {
-            "https"
-        } else {
-            "http"
-        }
+        if self.builder.tls.is_some() { "https" } else { "http" }
     }
 
     fn enable_authentication(&mut self, password: &str) {

@@ -20,22 +20,14 @@ impl World {
         let (after, request) = match event {
             Event::Activate { token } => {
                 let token = *token;
-                let ready = Request::ActivationDone {
-                    token,
-                    result: Ok(()),
-                };
+                let ready = Request::ActivationDone { token, result: Ok(()) };
                 let error = Error::new(ErrorKind::ActivationFailed, "it cannot load");
-                let failed = Request::ActivationDone {
-                    token,
-                    result: Err(error),
-                };
+                let failed = Request::ActivationDone { token, result: Err(error) };
                 let limit = node.clock.span(node.config.activation_timeout);
                 match chance {
                     c if c < app.fails => (Some(app.activate), failed),
                     c if c < app.fails + app.hangs => (None, ready),
-                    c if c < app.fails + app.hangs + app.late => {
-                        (Some(near(&mut node.rng, limit)), ready)
-                    }
+                    c if c < app.fails + app.hangs + app.late => (Some(near(&mut node.rng, limit)), ready),
                     _ => (Some(app.activate), ready),
                 }
             }
@@ -52,14 +44,7 @@ impl World {
         };
         let proc = node.proc;
         match after {
-            Some(after) => self.push(
-                self.now + after,
-                Step::App {
-                    node: at,
-                    proc,
-                    request,
-                },
-            ),
+            Some(after) => self.push(self.now + after, Step::App { node: at, proc, request }),
             None => node.owed.push(request),
         }
     }
@@ -75,22 +60,12 @@ impl World {
             node.window = (now, 0);
         }
         node.window.1 += 1;
-        if matches!(kind, Kind::Renew | Kind::Release)
-            && node.status.token != 0
-            && node.rng.u8(0..4) == 0
-        {
+        if matches!(kind, Kind::Renew | Kind::Release) && node.status.token != 0 && node.rng.u8(0..4) == 0 {
             let limit = node.hold(0) / 4;
             let delay = near(&mut node.rng, limit);
             let (proc, token) = (node.proc, node.status.token);
             if node.holds(now) {
-                self.push(
-                    now + delay,
-                    Step::Write {
-                        node: at,
-                        proc,
-                        token,
-                    },
-                );
+                self.push(now + delay, Step::Write { node: at, proc, token });
             }
         }
     }

@@ -104,10 +104,7 @@ impl RoleWatch {
     }
 
     fn owner(&self, token: Revision) -> Option<Proc> {
-        let at = self
-            .owners
-            .binary_search_by_key(&token, |(token, _)| *token)
-            .ok()?;
+        let at = self.owners.binary_search_by_key(&token, |(token, _)| *token).ok()?;
         Some(self.owners[at].1)
     }
 }
@@ -141,16 +138,10 @@ impl World {
         let over = node.over;
         let held_before = before.token == token && node.clock.read(now) < before.deadline;
         if token <= over || (before.token == token && !held_before) {
-            self.violate(
-                Invariant::TermsEndForGood,
-                format!("n{at} holds {token} again, after it was over"),
-            );
+            self.violate(Invariant::TermsEndForGood, format!("n{at} holds {token} again, after it was over"));
         }
         if self.roles[role].owner(token) != Some(proc) {
-            self.violate(
-                Invariant::TokenIsOwn,
-                format!("n{at} holds {token}, which it never started"),
-            );
+            self.violate(Invariant::TokenIsOwn, format!("n{at} holds {token}, which it never started"));
         }
         let other = (0..self.nodes.len()).find(|other| {
             let node = &self.nodes[*other];
@@ -158,10 +149,7 @@ impl World {
         });
         if let Some(other) = other {
             let theirs = self.nodes[other].status.token;
-            self.violate(
-                Invariant::OneHolder,
-                format!("n{at} holds {token} while n{other} holds {theirs}"),
-            );
+            self.violate(Invariant::OneHolder, format!("n{at} holds {token} while n{other} holds {theirs}"));
         }
         self.roles[role].holder = Some(at);
         if before.token != token || before.deadline != status.deadline {
@@ -169,21 +157,14 @@ impl World {
                 self,
                 "n{at} holds {token} until {:?}, {} us from now",
                 status.deadline,
-                self.nodes[at]
-                    .clock
-                    .when(status.deadline)
-                    .saturating_sub(now)
-                    / 1000
+                self.nodes[at].clock.when(status.deadline).saturating_sub(now) / 1000
             );
         }
     }
 
     pub(crate) fn check_output(&mut self, at: usize, output: &Output) {
         if self.nodes[at].ended.is_some() {
-            self.violate(
-                Invariant::EndedIsLast,
-                format!("n{at} after ENDED: {output:?}"),
-            );
+            self.violate(Invariant::EndedIsLast, format!("n{at} after ENDED: {output:?}"));
         }
         if self.nodes[at].window.1 > BUSY {
             let what = format!("n{at} has sent {BUSY} requests within a second");
@@ -194,18 +175,14 @@ impl World {
     pub(crate) fn check_event(&mut self, at: usize, event: &Event) {
         let (role, auto) = (self.nodes[at].role, self.nodes[at].config.auto);
         let told = &mut self.nodes[at].told;
-        let open =
-            |told: &super::node::Told| told.token != 0 && (told.deactivate, told.ended) != (1, 1);
+        let open = |told: &super::node::Told| told.token != 0 && (told.deactivate, told.ended) != (1, 1);
         let mut wrong = None;
         match event {
             Event::Activate { token } => {
                 if open(told) || (told.token != 0 && !told.acknowledged && !auto) {
                     wrong = Some(format!("ACTIVATE {token} before the end of {told:?}"));
                 }
-                *told = super::node::Told {
-                    token: *token,
-                    ..Default::default()
-                };
+                *told = super::node::Told { token: *token, ..Default::default() };
                 let watch = &mut self.roles[role];
                 if *token <= watch.token {
                     let what = format!("n{at} activates {token} after {}", watch.token);
@@ -258,14 +235,7 @@ impl World {
         active.is_some_and(|kv| kv.lease != 0 && role.owner(kv.mod_revision).is_none())
     }
 
-    pub(crate) fn check_commit(
-        &mut self,
-        at: usize,
-        proc: Proc,
-        kind: Kind,
-        strangers: bool,
-        reply: &TxnReply,
-    ) {
+    pub(crate) fn check_commit(&mut self, at: usize, proc: Proc, kind: Kind, strangers: bool, reply: &TxnReply) {
         if !reply.succeeded {
             return;
         }
@@ -299,13 +269,9 @@ impl World {
 
     pub(crate) fn check_write(&mut self, role: usize, proc: Proc, token: Revision, done: bool) {
         let watch = &self.roles[role];
-        let current = self
-            .store
-            .get(&watch.keys.active)
-            .map_or(0, |kv| kv.mod_revision);
+        let current = self.store.get(&watch.keys.active).map_or(0, |kv| kv.mod_revision);
         if done != (current == token) || (done && watch.owner(token) != Some(proc)) {
-            let what =
-                format!("a write guarded by {token} done: {done}, the active key is at {current}");
+            let what = format!("a write guarded by {token} done: {done}, the active key is at {current}");
             self.violate(Invariant::WritesAreFenced, what);
         }
     }

@@ -24,10 +24,7 @@ impl Rate {
 
     /// Off by so many parts in a thousand.
     pub(crate) fn permille(off: i64) -> Self {
-        Self {
-            num: (1000 + off) as u64,
-            den: 1000,
-        }
+        Self { num: (1000 + off) as u64, den: 1000 }
     }
 }
 
@@ -40,10 +37,7 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new(rate: Rate, offset: u64) -> Self {
-        Self {
-            rate,
-            offset: offset.max(1),
-        }
+        Self { rate, offset: offset.max(1) }
     }
 
     /// What it shows at a true time.

@@ -135,11 +135,7 @@ pub(crate) struct NetConfig {
 impl NetConfig {
     /// Nothing is lost or late, or slower than sessions with this hold time can bear.
     pub(crate) fn calm(&self, hold: Ns) -> Self {
-        Self {
-            base: self.base.min(hold / 32),
-            spread: self.spread.min(hold / 32),
-            ..Self::default()
-        }
+        Self { base: self.base.min(hold / 32), spread: self.spread.min(hold / 32), ..Self::default() }
     }
 }
 
@@ -160,10 +156,7 @@ impl Default for WorldConfig {
         Self {
             seed: 1,
             nodes: vec![NodeConfig::default(); 3],
-            net: NetConfig {
-                base: MS / 2,
-                ..NetConfig::default()
-            },
+            net: NetConfig { base: MS / 2, ..NetConfig::default() },
             min_ttl: SECOND,
             scan: 500 * MS,
         }

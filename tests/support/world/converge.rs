@@ -21,11 +21,7 @@ impl World {
     pub(crate) fn heal(&mut self) {
         super::note!(self, "* all faults end");
         self.schedule.clear();
-        let shortest = self
-            .nodes
-            .iter()
-            .map(|node| node.hold(self.config.min_ttl))
-            .min();
+        let shortest = self.nodes.iter().map(|node| node.hold(self.config.min_ttl)).min();
         self.config.net = self.config.net.calm(shortest.unwrap_or(SECOND));
         let faults: Vec<u64> = self.faults.keys().copied().collect();
         for fault in faults {
@@ -47,20 +43,14 @@ impl World {
 
     /// The one active session of a role, if there is exactly one.
     pub(crate) fn active(&self, role: usize) -> Option<usize> {
-        let mut active = self
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, n)| n.role == role && n.is_active(self.now));
+        let mut active = self.nodes.iter().enumerate().filter(|(_, n)| n.role == role && n.is_active(self.now));
         let first = active.next().map(|(at, _)| at);
         first.filter(|_| active.next().is_none())
     }
 
     fn live(&self, role: usize) -> impl Iterator<Item = usize> + '_ {
         let nodes = self.nodes.iter().enumerate();
-        nodes
-            .filter(move |(_, node)| node.role == role && node.is_alive())
-            .map(|(at, _)| at)
+        nodes.filter(move |(_, node)| node.role == role && node.is_alive()).map(|(at, _)| at)
     }
 
     /// Waits for exactly one active session that stays so. Without a live session there is nothing to wait for.
@@ -82,10 +72,7 @@ impl World {
             }
         }
         if self.violation.is_none() && self.live(role).next().is_some() {
-            let what = format!(
-                "no session is active {} s after the faults ended",
-                PATIENCE / SECOND
-            );
+            let what = format!("no session is active {} s after the faults ended", PATIENCE / SECOND);
             self.violate(Invariant::OneBecomesActive, what);
         }
         None
@@ -98,14 +85,10 @@ impl World {
             led[winner] = true;
             let leave = match self.rng.u8(0..4) {
                 0 => Request::Stop,
-                1 => Request::Resign {
-                    standby: Duration::from_secs(3600),
-                },
+                1 => Request::Resign { standby: Duration::from_secs(3600) },
                 2 => {
                     let _ = self.ask(winner, Request::Pause);
-                    Request::Resign {
-                        standby: Duration::from_secs(1),
-                    }
+                    Request::Resign { standby: Duration::from_secs(1) }
                 }
                 _ => {
                     self.kill(winner);
@@ -113,9 +96,7 @@ impl World {
                 }
             };
             let _ = self.ask(winner, leave);
-            self.run_until(10 * SECOND, |world| {
-                !world.nodes[winner].is_active(world.now)
-            });
+            self.run_until(10 * SECOND, |world| !world.nodes[winner].is_active(world.now));
         }
     }
 
@@ -124,9 +105,7 @@ impl World {
         if self.violation.is_some() || !waiting(self) {
             return None;
         }
-        let found = self.run_until(PATIENCE, |world| {
-            world.active(role).is_some() || !waiting(world)
-        });
+        let found = self.run_until(PATIENCE, |world| world.active(role).is_some() || !waiting(world));
         if self.violation.is_some() {
             return None;
         }
@@ -149,11 +128,8 @@ impl World {
     /// All of the fourth invariant, after which the world is at an end. Where no process runs one is started first.
     pub(crate) fn converge(&mut self) {
         self.heal();
-        self.queue
-            .retain(|queued| !matches!(queued.step, Step::Start { .. }));
-        self.run_until(PATIENCE, |world| {
-            !world.nodes.iter().any(|node| node.stopping)
-        });
+        self.queue.retain(|queued| !matches!(queued.step, Step::Start { .. }));
+        self.run_until(PATIENCE, |world| !world.nodes.iter().any(|node| node.stopping));
         for node in 0..self.nodes.len() {
             self.start(node);
             // One that was frozen has not heard that its pause is over.

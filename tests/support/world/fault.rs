@@ -156,10 +156,7 @@ impl World {
             Fault::Refusal => self.server.refuses += 1,
             Fault::Storm => self.add_stranger(name, Habit::Storms),
             Fault::Milvus { ttl_ms } => {
-                let habit = Habit::Contends {
-                    lease: 0,
-                    ttl_ms: *ttl_ms,
-                };
+                let habit = Habit::Contends { lease: 0, ttl_ms: *ttl_ms };
                 self.add_stranger(name, habit);
             }
             Fault::Watch { node, fault } => self.break_watch(*node, *fault),
@@ -183,22 +180,13 @@ impl World {
             }
             Fault::Delete(which) => {
                 let success = self.ranges(*which).into_iter().map(Op::Delete).collect();
-                let delete = Txn {
-                    success,
-                    ..Txn::default()
-                };
+                let delete = Txn { success, ..Txn::default() };
                 let done = self.store.apply_txn(&delete);
                 note!(self, "deleted: {done:?}");
             }
-            Fault::Put {
-                which,
-                text,
-                ttl_ms,
-            } => {
+            Fault::Put { which, text, ttl_ms } => {
                 let granted = (*ttl_ms > 0).then(|| self.store.grant(*ttl_ms));
-                let lease = granted
-                    .and_then(Result::ok)
-                    .map_or(0, |granted| granted.lease);
+                let lease = granted.and_then(Result::ok).map_or(0, |granted| granted.lease);
                 for range in self.ranges(*which) {
                     self.stranger_puts(range.start, text.as_bytes(), lease);
                 }
@@ -228,9 +216,7 @@ impl World {
                 true
             }
             Fault::Suspend(node) => {
-                self.nodes[*node]
-                    .inbox
-                    .retain(|step| !matches!(step, Step::Reply { .. } | Step::Watched { .. }));
+                self.nodes[*node].inbox.retain(|step| !matches!(step, Step::Reply { .. } | Step::Watched { .. }));
                 if let Some(watch) = &mut self.nodes[*node].watch {
                     watch.silent = true;
                 }
@@ -320,11 +306,7 @@ impl World {
     }
 
     fn add_stranger(&mut self, fault: u64, habit: Habit) {
-        self.strangers.push(Stranger {
-            fault,
-            role: 0,
-            habit,
-        });
+        self.strangers.push(Stranger { fault, role: 0, habit });
         if !self.strangers_queued {
             self.strangers_queued = true;
             self.push(self.now, Step::Stranger);
@@ -332,12 +314,7 @@ impl World {
     }
 
     fn remove_stranger(&mut self, fault: u64) {
-        let gone: Vec<_> = self
-            .strangers
-            .iter()
-            .filter(|s| s.fault == fault)
-            .copied()
-            .collect();
+        let gone: Vec<_> = self.strangers.iter().filter(|s| s.fault == fault).copied().collect();
         self.strangers.retain(|stranger| stranger.fault != fault);
         for stranger in gone {
             if let Habit::Contends { lease, .. } = stranger.habit {
@@ -355,10 +332,7 @@ impl World {
             WatchFault::Silent => watch.silent = true,
             WatchFault::Skips => watch.skips = true,
             WatchFault::Cut => {
-                self.show(
-                    node,
-                    WatchItem::Failed(StoreError::Unavailable("connection reset".into())),
-                );
+                self.show(node, WatchItem::Failed(StoreError::Unavailable("connection reset".into())));
             }
             WatchFault::Compacted => self.show(node, WatchItem::Compacted { revision }),
         }

@@ -69,10 +69,7 @@ impl Schedule {
 impl World {
     /// Sets the plan, which begins now.
     pub(crate) fn follow(&mut self, plan: Vec<Injection>) {
-        self.schedule = Schedule {
-            plan,
-            ..Schedule::default()
-        };
+        self.schedule = Schedule { plan, ..Schedule::default() };
         self.push(self.now, Step::Prepare);
     }
 
@@ -101,12 +98,7 @@ impl World {
 
     fn inject_now(&mut self, index: usize) {
         self.schedule.waiting = None;
-        let Injection {
-            who,
-            mut fault,
-            until,
-            ..
-        } = self.schedule.plan[index].clone();
+        let Injection { who, mut fault, until, .. } = self.schedule.plan[index].clone();
         let node = self.node(who);
         aim(&mut fault, node);
         let end = self.instant(until);
@@ -115,11 +107,7 @@ impl World {
             self.schedule.ends.push((kind, name));
         }
         self.push(end.unwrap_or(self.now + LIMIT), Step::Undo { fault: name });
-        let pause = self
-            .schedule
-            .plan
-            .get(index + 1)
-            .map_or(0, |next| next.pause);
+        let pause = self.schedule.plan.get(index + 1).map_or(0, |next| next.pause);
         self.push(self.now + pause, Step::Prepare);
     }
 
@@ -131,9 +119,7 @@ impl World {
             When::Deadline(off) => {
                 let holder = self.roles[0].holder?;
                 let node = &self.nodes[holder];
-                node.clock
-                    .when(node.status.deadline)
-                    .checked_add_signed(off)?
+                node.clock.when(node.status.deadline).checked_add_signed(off)?
             }
             When::Timer(who, off) => self.nodes[self.node(who)].timer?.checked_add_signed(off)?,
             When::Wait(who, off) => {
@@ -209,13 +195,8 @@ fn aim(fault: &mut Fault, at: usize) {
         | Fault::WatchLate { node, .. }
         | Fault::App { node, .. }
         | Fault::Delete(Which::Member(node))
-        | Fault::Put {
-            which: Which::Member(node),
-            ..
-        }
-        | Fault::Filter(Filter {
-            node: Some(node), ..
-        }) => *node = at,
+        | Fault::Put { which: Which::Member(node), .. }
+        | Fault::Filter(Filter { node: Some(node), .. }) => *node = at,
         _ => {}
     }
 }

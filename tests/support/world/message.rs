@@ -125,61 +125,23 @@ pub(crate) type Proc = u64;
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// A request reaches the store.
-    Arrive {
-        node: usize,
-        proc: Proc,
-        id: RequestId,
-        kind: Kind,
-        request: Rc<StoreRequest>,
-    },
+    Arrive { node: usize, proc: Proc, id: RequestId, kind: Kind, request: Rc<StoreRequest> },
     /// A watch is asked for at the store.
-    Watch {
-        node: usize,
-        proc: Proc,
-        id: WatchId,
-        from: Revision,
-    },
+    Watch { node: usize, proc: Proc, id: WatchId, from: Revision },
     /// A reply reaches the session's host.
-    Reply {
-        node: usize,
-        proc: Proc,
-        id: RequestId,
-        reply: Reply,
-    },
+    Reply { node: usize, proc: Proc, id: RequestId, reply: Reply },
     /// Something of a watch reaches the session's host.
-    Watched {
-        node: usize,
-        proc: Proc,
-        id: WatchId,
-        item: WatchItem,
-    },
+    Watched { node: usize, proc: Proc, id: WatchId, item: WatchItem },
     /// A request is given up.
-    Limit {
-        node: usize,
-        proc: Proc,
-        id: RequestId,
-        kind: Kind,
-    },
+    Limit { node: usize, proc: Proc, id: RequestId, kind: Kind },
     /// The timer of a session may be due.
     Timer { node: usize, proc: Proc },
     /// The application says something.
-    App {
-        node: usize,
-        proc: Proc,
-        request: Request,
-    },
+    App { node: usize, proc: Proc, request: Request },
     /// A death is proven to a session.
-    Died {
-        node: usize,
-        proc: Proc,
-        process: Process,
-    },
+    Died { node: usize, proc: Proc, process: Process },
     /// A guarded write of a session's application reaches the store, and its ledger.
-    Write {
-        node: usize,
-        proc: Proc,
-        token: Revision,
-    },
+    Write { node: usize, proc: Proc, token: Revision },
     /// A node starts a process.
     Start { node: usize },
     /// The store looks for leases that are due.

@@ -3,10 +3,7 @@
 //! Everything happens in steps, each at an instant of true time; all that is random comes from the seed. After each step
 //! the invariants at the head of `docs/faults.md` are checked (`check`), and the first that is broken stops the world.
 
-#![allow(
-    dead_code,
-    reason = "two test binaries share this world, and each uses a part of it"
-)]
+#![allow(dead_code, reason = "two test binaries share this world, and each uses a part of it")]
 
 pub(crate) mod app;
 pub(crate) mod check;
@@ -87,16 +84,9 @@ impl World {
                 roles.push(RoleWatch::new(node.role));
                 roles.len() - 1
             });
-            nodes.push(Node::new(
-                node.clone(),
-                role,
-                config.seed ^ ((at as u64 + 1) << 32),
-            ));
+            nodes.push(Node::new(node.clone(), role, config.seed ^ ((at as u64 + 1) << 32)));
         }
-        let options = SimOptions {
-            min_ttl_ms: config.min_ttl / MS,
-            history: 4096,
-        };
+        let options = SimOptions { min_ttl_ms: config.min_ttl / MS, history: 4096 };
         Self {
             now: 0,
             rng: Rng::with_seed(config.seed),
@@ -130,11 +120,7 @@ impl World {
 
     fn push(&mut self, at: Ns, step: Step) {
         self.turns += 1;
-        self.queue.push(Queued {
-            at: at.max(self.now),
-            turn: self.turns,
-            step,
-        });
+        self.queue.push(Queued { at: at.max(self.now), turn: self.turns, step });
     }
 
     /// Runs until `done` says so, and then answers true; false when `limit` has passed, or an invariant is broken.
@@ -173,19 +159,8 @@ impl World {
             return;
         }
         match step {
-            Step::Arrive {
-                node,
-                proc,
-                id,
-                kind,
-                request,
-            } => self.arrive(node, proc, id, kind, &request),
-            Step::Watch {
-                node,
-                proc,
-                id,
-                from,
-            } => self.open_watch(node, proc, id, from),
+            Step::Arrive { node, proc, id, kind, request } => self.arrive(node, proc, id, kind, &request),
+            Step::Watch { node, proc, id, from } => self.open_watch(node, proc, id, from),
             Step::Write { node, proc, token } => self.guarded_write(node, proc, token),
             Step::Start { node } => self.start(node),
             Step::Scan => self.scan(),
@@ -200,11 +175,7 @@ impl World {
     fn write_trace(&mut self, line: String) {
         let now = self.now;
         if let Some(trace) = &mut self.trace {
-            trace.push(format!(
-                "{:>3}.{:09} {line}",
-                now / 1_000_000_000,
-                now % 1_000_000_000
-            ));
+            trace.push(format!("{:>3}.{:09} {line}", now / 1_000_000_000, now % 1_000_000_000));
         }
     }
 }

@@ -55,54 +55,23 @@ impl World {
         let node = &mut self.nodes[at];
         let proc = node.proc;
         let end = self.now + node.clock.span(limit);
-        note!(
-            self,
-            "n{at} -> {id:?} {kind:?} limit {} ms: {}",
-            limit / MS,
-            trace::request(&request)
-        );
+        note!(self, "n{at} -> {id:?} {kind:?} limit {} ms: {}", limit / MS, trace::request(&request));
         if self.nodes[at].up == Way::Refused {
             let reply = failed(kind, StoreError::Unavailable("connection refused".into()));
             let delay = self.config.net.base.max(1);
             self.nodes[at].pending.push((id, kind));
-            self.push(
-                self.now + delay,
-                Step::Reply {
-                    node: at,
-                    proc,
-                    id,
-                    reply,
-                },
-            );
+            self.push(self.now + delay, Step::Reply { node: at, proc, id, reply });
             return;
         }
         self.nodes[at].pending.push((id, kind));
-        self.push(
-            end,
-            Step::Limit {
-                node: at,
-                proc,
-                id,
-                kind,
-            },
-        );
+        self.push(end, Step::Limit { node: at, proc, id, kind });
         let request = Rc::new(request);
-        let step = Step::Arrive {
-            node: at,
-            proc,
-            id,
-            kind,
-            request,
-        };
+        let step = Step::Arrive { node: at, proc, id, kind, request };
         match self.nodes[at].up {
             Way::Lost => {}
             Way::Held => self.nodes[at].held_up.push(step),
             Way::Open | Way::Refused => {
-                for delay in self
-                    .fate(at, true, kind, end - self.now)
-                    .into_iter()
-                    .flatten()
-                {
+                for delay in self.fate(at, true, kind, end - self.now).into_iter().flatten() {
                     self.push(self.now + delay, step.clone());
                 }
             }
@@ -110,20 +79,8 @@ impl World {
     }
 
     /// The store answers.
-    pub(crate) fn answer(
-        &mut self,
-        at: usize,
-        proc: Proc,
-        id: RequestId,
-        kind: Kind,
-        reply: Reply,
-    ) {
-        let step = Step::Reply {
-            node: at,
-            proc,
-            id,
-            reply,
-        };
+    pub(crate) fn answer(&mut self, at: usize, proc: Proc, id: RequestId, kind: Kind, reply: Reply) {
+        let step = Step::Reply { node: at, proc, id, reply };
         match self.nodes[at].down {
             Way::Lost | Way::Refused => {}
             Way::Held => self.nodes[at].held_up.push(step),
@@ -191,33 +148,12 @@ impl World {
         note!(self, "n{at} -> {id:?} from {from}");
         let delay = self.config.net.base;
         match self.nodes[at].up {
-            Way::Open => self.push(
-                self.now + delay,
-                Step::Watch {
-                    node: at,
-                    proc,
-                    id,
-                    from,
-                },
-            ),
-            Way::Held => self.nodes[at].held_up.push(Step::Watch {
-                node: at,
-                proc,
-                id,
-                from,
-            }),
+            Way::Open => self.push(self.now + delay, Step::Watch { node: at, proc, id, from }),
+            Way::Held => self.nodes[at].held_up.push(Step::Watch { node: at, proc, id, from }),
             Way::Lost => {}
             Way::Refused => {
                 let item = WatchItem::Failed(StoreError::Unavailable("connection refused".into()));
-                self.push(
-                    self.now + delay.max(1),
-                    Step::Watched {
-                        node: at,
-                        proc,
-                        id,
-                        item,
-                    },
-                );
+                self.push(self.now + delay.max(1), Step::Watched { node: at, proc, id, item });
             }
         }
     }
@@ -239,12 +175,7 @@ impl World {
         }
         watch.last = watch.last.max(self.now + delay);
         let (arrives, id, proc) = (watch.last, watch.id, node.proc);
-        let step = Step::Watched {
-            node: at,
-            proc,
-            id,
-            item,
-        };
+        let step = Step::Watched { node: at, proc, id, item };
         match node.down {
             Way::Open => self.push(arrives, step),
             Way::Held => node.held_up.push(step),

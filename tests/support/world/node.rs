@@ -89,13 +89,7 @@ pub(crate) struct Node {
     pub(crate) rng: Rng,
 }
 
-const NOTHING: Status = Status {
-    role: Role::Ended,
-    token: 0,
-    deadline: Time(0),
-    ending: false,
-    server_id: 0,
-};
+const NOTHING: Status = Status { role: Role::Ended, token: 0, deadline: Time(0), ending: false, server_id: 0 };
 
 impl Node {
     pub(crate) fn new(config: NodeConfig, role: usize, seed: u64) -> Self {
@@ -203,8 +197,7 @@ impl World {
         (node.timer, node.alarm) = (None, None);
         node.proving = None;
         node.owed.clear();
-        node.held_up
-            .retain(|step| matches!(step, Step::Arrive { .. }));
+        node.held_up.retain(|step| matches!(step, Step::Arrive { .. }));
         let watchers = self.nodes.iter().enumerate();
         let proofs: Vec<_> = watchers
             .filter(|(_, other)| process.is_some() && other.proving == process)
@@ -218,14 +211,7 @@ impl World {
     fn prove(&mut self, node: usize, proc: Proc, from: Ns) {
         if let Some(process) = self.nodes[node].proving.clone() {
             let delay = self.rng.u64(0..2 * MS);
-            self.push(
-                from + delay,
-                Step::Died {
-                    node,
-                    proc,
-                    process,
-                },
-            );
+            self.push(from + delay, Step::Died { node, proc, process });
         }
     }
 
@@ -254,12 +240,7 @@ impl World {
                 if late && !self.delivers_late_reply(at) {
                     return;
                 }
-                note!(
-                    self,
-                    "n{at} <- {id:?}{}: {}",
-                    if late { " late" } else { "" },
-                    trace::reply(reply)
-                );
+                note!(self, "n{at} <- {id:?}{}: {}", if late { " late" } else { "" }, trace::reply(reply));
             }
             Step::Watched { id, item, .. } => note!(self, "n{at} <- {id:?}: {}", trace::item(item)),
             Step::Died { .. } => note!(self, "n{at} learns of a death"),
@@ -272,9 +253,7 @@ impl World {
 
     /// A session's request is answered, by the store or by the driver.
     pub(crate) fn hand_over(&mut self, at: usize, id: RequestId, reply: Reply) {
-        self.mutate(at, |election, now| {
-            election.handle(now, Input::Reply { id, reply })
-        });
+        self.mutate(at, |election, now| election.handle(now, Input::Reply { id, reply }));
     }
 
     /// The user of a session asks for something. Where no process runs the answer is that it has ended.
@@ -327,22 +306,14 @@ impl World {
     /// Sets the one timer of a session.
     fn arm(&mut self, at: usize) {
         let node = &mut self.nodes[at];
-        let Some(due) = node
-            .election
-            .as_ref()
-            .and_then(|election| election.next_timer())
-        else {
+        let Some(due) = node.election.as_ref().and_then(|election| election.next_timer()) else {
             node.timer = None;
             return;
         };
         let due = node.clock.when(due).max(self.now);
         let lag = self.config.net.timer_lag;
         // The lag is drawn once for each due time.
-        let due = if lag == 0 {
-            due
-        } else {
-            due + due.wrapping_mul(0x9e37_79b9) % (lag + 1)
-        };
+        let due = if lag == 0 { due } else { due + due.wrapping_mul(0x9e37_79b9) % (lag + 1) };
         node.timer = Some(due);
         if node.alarm.is_none_or(|alarm| alarm > due) {
             node.alarm = Some(due);
@@ -372,18 +343,13 @@ impl World {
     fn carry_out(&mut self, at: usize, output: Output) {
         self.check_output(at, &output);
         match output {
-            Output::Send { id, request, limit } => {
-                self.send(at, id, request, limit.as_nanos() as u64)
-            }
+            Output::Send { id, request, limit } => self.send(at, id, request, limit.as_nanos() as u64),
             Output::Watch { id, from } => self.ask_watch(at, id, from),
             Output::Prove(process) => {
                 let node = &mut self.nodes[at];
                 node.proving.clone_from(&process);
                 let proc = node.proc;
-                let lives = self
-                    .nodes
-                    .iter()
-                    .any(|n| n.is_alive() && n.process == process);
+                let lives = self.nodes.iter().any(|n| n.is_alive() && n.process == process);
                 if process.is_some() && !lives {
                     self.prove(at, proc, self.now);
                 }

@@ -53,11 +53,7 @@ fn world(nodes: &[NodeConfig], seed: u64) -> World {
     let config = WorldConfig {
         seed,
         nodes,
-        net: NetConfig {
-            base: rng.u64(0..MS),
-            spread: rng.u64(0..MS),
-            ..NetConfig::default()
-        },
+        net: NetConfig { base: rng.u64(0..MS), spread: rng.u64(0..MS), ..NetConfig::default() },
         ..WorldConfig::default()
     };
     let mut world = World::new(config, None);
@@ -93,8 +89,7 @@ impl World {
     /// A session is asked to step down, and not to contend for some ns.
     pub(crate) fn resign(&mut self, at: usize, standby: Ns) {
         let standby = Duration::from_nanos(standby);
-        self.ask(at, Request::Resign { standby })
-            .expect("it is asked");
+        self.ask(at, Request::Resign { standby }).expect("it is asked");
     }
 
     pub(crate) fn is_active(&self, at: usize) -> bool {
@@ -106,12 +101,7 @@ impl World {
         self.wait_for(what, PATIENCE, done)
     }
 
-    pub(crate) fn wait_for(
-        &mut self,
-        what: &str,
-        limit: Ns,
-        done: impl FnMut(&Self) -> bool,
-    ) -> Ns {
+    pub(crate) fn wait_for(&mut self, what: &str, limit: Ns, done: impl FnMut(&Self) -> bool) -> Ns {
         let began = self.now;
         let came = self.run_until(limit, done);
         assert!(came, "never so: {what}{}", self.story());
@@ -126,11 +116,7 @@ impl World {
     }
 
     pub(crate) fn assert_sound(&self) {
-        assert!(
-            self.violation.is_none(),
-            "an invariant is broken{}",
-            self.story()
-        );
+        assert!(self.violation.is_none(), "an invariant is broken{}", self.story());
     }
 
     /// The end of a row: all faults end, one session becomes active, and every live session is able to win.
@@ -148,11 +134,7 @@ impl World {
 
     /// How often a session said something that fits.
     pub(crate) fn times(&self, at: usize, fits: impl Fn(&Event) -> bool) -> usize {
-        self.nodes[at]
-            .events
-            .iter()
-            .filter(|(_, event)| fits(event))
-            .count()
+        self.nodes[at].events.iter().filter(|(_, event)| fits(event)).count()
     }
 
     /// Why the last term of a session ended.
@@ -171,8 +153,7 @@ impl World {
     /// How many requests of a kind a session has sent since an instant.
     pub(crate) fn sent_since(&self, at: usize, since: Ns, fits: impl Fn(Kind) -> bool) -> usize {
         let sent = self.nodes[at].sent.iter();
-        sent.filter(|(when, kind)| *when >= since && fits(*kind))
-            .count()
+        sent.filter(|(when, kind)| *when >= since && fits(*kind)).count()
     }
 
     /// Whether a session's wish for a watch is on its way to the store.
@@ -208,8 +189,7 @@ impl World {
     pub(crate) fn add_node(&mut self, config: NodeConfig) -> usize {
         let at = self.nodes.len();
         self.config.nodes.push(config.clone());
-        self.nodes
-            .push(Node::new(config, 0, self.config.seed ^ 0x5eed));
+        self.nodes.push(Node::new(config, 0, self.config.seed ^ 0x5eed));
         self.nodes[at].record = true;
         at
     }
@@ -218,10 +198,6 @@ impl World {
         let trace = self.trace.as_deref().unwrap_or_default();
         let seed = self.config.seed;
         let last = &trace[trace.len().saturating_sub(120)..];
-        format!(
-            "\nseed {seed}, {:?}; the last of the trace:\n{}",
-            self.violation,
-            last.join("\n")
-        )
+        format!("\nseed {seed}, {:?}; the last of the trace:\n{}", self.violation, last.join("\n"))
     }
 }

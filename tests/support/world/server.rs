@@ -24,14 +24,7 @@ pub(crate) struct Server {
 
 impl World {
     /// A request arrives at the store.
-    pub(crate) fn arrive(
-        &mut self,
-        at: usize,
-        proc: Proc,
-        id: RequestId,
-        kind: Kind,
-        request: &StoreRequest,
-    ) {
+    pub(crate) fn arrive(&mut self, at: usize, proc: Proc, id: RequestId, kind: Kind, request: &StoreRequest) {
         self.store.set_time(self.now);
         if self.server.silent > 0 {
             return;
@@ -45,10 +38,7 @@ impl World {
             // Keepalives do not go through the log: a deposed leader answers them, and renews nothing.
             if let StoreRequest::KeepAlive { lease } = request {
                 let ttl_ms = self.store.lease_ttl_ms(*lease);
-                let lease = LeaseReply {
-                    lease: *lease,
-                    ttl_ms,
-                };
+                let lease = LeaseReply { lease: *lease, ttl_ms };
                 self.answer(at, proc, id, kind, Reply::Lease(Ok(lease)));
             }
             return;
@@ -61,13 +51,7 @@ impl World {
         self.queue_scan();
     }
 
-    fn serve(
-        &mut self,
-        at: usize,
-        proc: Proc,
-        kind: Kind,
-        request: &StoreRequest,
-    ) -> Option<Reply> {
+    fn serve(&mut self, at: usize, proc: Proc, kind: Kind, request: &StoreRequest) -> Option<Reply> {
         Some(match request {
             StoreRequest::Grant { ttl } => {
                 let granted = self.store.grant(ttl.as_millis() as u64);
@@ -113,19 +97,9 @@ impl World {
             return;
         };
         let ranges = Rc::new(election.ranges());
-        node.watch = Some(ServedWatch {
-            id,
-            next: from,
-            ranges,
-            silent: false,
-            skips: false,
-            last: 0,
-        });
+        node.watch = Some(ServedWatch { id, next: from, ranges, silent: false, skips: false, last: 0 });
         if self.server.refuses > 0 {
-            self.show(
-                at,
-                WatchItem::Failed(StoreError::Unavailable("no leader".into())),
-            );
+            self.show(at, WatchItem::Failed(StoreError::Unavailable("no leader".into())));
             return;
         }
         self.show(at, WatchItem::Started);
@@ -136,11 +110,7 @@ impl World {
     pub(crate) fn pump(&mut self) {
         let revision = self.store.revision();
         for at in 0..self.nodes.len() {
-            if self.nodes[at]
-                .watch
-                .as_ref()
-                .is_some_and(|watch| watch.next <= revision)
-            {
+            if self.nodes[at].watch.as_ref().is_some_and(|watch| watch.next <= revision) {
                 self.pump_one(at);
             }
         }
@@ -214,11 +184,7 @@ impl World {
         if self.server.silent + self.server.refuses == 0
             && let Ok(reply) = self.store.apply_txn(&txn)
         {
-            note!(
-                self,
-                "store: write of n{at} with {token} {}",
-                if reply.succeeded { "done" } else { "refused" }
-            );
+            note!(self, "store: write of n{at} with {token} {}", if reply.succeeded { "done" } else { "refused" });
             self.check_write(role, proc, token, reply.succeeded);
         }
         self.check_ledger(role, proc, token);

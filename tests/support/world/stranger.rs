@@ -82,10 +82,7 @@ impl World {
 
     /// A stranger puts a key, whatever was there.
     pub(crate) fn stranger_puts(&mut self, key: Vec<u8>, value: &[u8], lease: LeaseId) {
-        let txn = Txn {
-            success: vec![Op::put(key, value, lease)],
-            ..Txn::default()
-        };
+        let txn = Txn { success: vec![Op::put(key, value, lease)], ..Txn::default() };
         let _ = self.store.apply_txn(&txn);
     }
 }

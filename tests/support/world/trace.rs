@@ -17,29 +17,15 @@ fn value(text: &[u8]) -> String {
     };
     let field = |name: &str| object.get(name).map(Value::to_string).unwrap_or_default();
     if object.contains_key("State") {
-        format!(
-            "{} token {} of #{}",
-            field("State"),
-            field("Token"),
-            field("ServerID")
-        )
+        format!("{} token {} of #{}", field("State"), field("Token"), field("ServerID"))
     } else {
         format!("#{}", field("ServerID"))
     }
 }
 
 fn pair(kv: &KeyValue) -> String {
-    let lease = if kv.lease == 0 {
-        String::new()
-    } else {
-        format!(" lease {}", kv.lease)
-    };
-    format!(
-        "{}={}@{}{lease}",
-        name(&kv.key),
-        value(&kv.value),
-        kv.mod_revision
-    )
+    let lease = if kv.lease == 0 { String::new() } else { format!(" lease {}", kv.lease) };
+    format!("{}={}@{}{lease}", name(&kv.key), value(&kv.value), kv.mod_revision)
 }
 
 pub(crate) fn request(request: &StoreRequest) -> String {
@@ -48,14 +34,9 @@ pub(crate) fn request(request: &StoreRequest) -> String {
         StoreRequest::First { key } => return format!("first event of {}", name(key)),
         other => return format!("{other:?}"),
     };
-    let compares = txn
-        .compares
-        .iter()
-        .map(|c| format!("{} {:?}", name(&c.key), c.target));
+    let compares = txn.compares.iter().map(|c| format!("{} {:?}", name(&c.key), c.target));
     let writes = txn.success.iter().filter_map(|op| match op {
-        Op::Put {
-            key, value: text, ..
-        } => Some(format!("{}={}", name(key), value(text))),
+        Op::Put { key, value: text, .. } => Some(format!("{}={}", name(key), value(text))),
         Op::Delete(range) => Some(format!("delete {}", name(&range.start))),
         Op::Range { .. } => None,
     });
@@ -71,10 +52,7 @@ pub(crate) fn reply(reply: &Reply) -> String {
         OpReply::Range { kvs, .. } => Some(kvs.iter().map(pair).collect::<Vec<_>>().join(", ")),
         _ => None,
     });
-    let (reads, done) = (
-        reads.collect::<Vec<_>>(),
-        if txn.succeeded { "done" } else { "refused" },
-    );
+    let (reads, done) = (reads.collect::<Vec<_>>(), if txn.succeeded { "done" } else { "refused" });
     format!("{done} at {} {}", txn.revision, reads.join("; "))
 }
 
