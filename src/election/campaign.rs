@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use super::Election;
+use super::flaw::flawed;
 use super::io::{Holder, Output, Reason, StoreRequest, Time};
 use super::request::{Kind, Pending, pause};
-use super::term::{Stage, Term};
+use super::term::Stage;
 use super::view::{self, Active};
-use super::{Election, flawed};
 use crate::error::{Error, ErrorKind};
-use crate::kv::{Compare, LeaseId, Op, Revision, Txn};
+use crate::kv::{Compare, LeaseId, Op, Revision};
 use crate::record::{Process, Record, Tenure, TermRecord, encode, millis};
 
 /// Above this revision the history of a store is not asked for whole.
@@ -85,10 +86,8 @@ impl Election {
     }
 
     fn is_left_over(&self, active: &Active) -> bool {
-        let Some(record) = active.record.as_ref().filter(|r| r.coordha.is_some()) else {
-            return false;
-        };
-        let term = self.view.term.as_ref().and_then(|term| term.record.as_ref());
+        let Some(record) = active.record.as_ref().filter(|r| r.coordha.is_some()) else { return false };
+        let term = self.view.term_record();
         let same_process = self.settings.process.is_some()
             && term.is_some_and(|term| term.server_id == record.server_id && term.process == self.settings.process);
         !self.settings.active_standby
@@ -106,9 +105,7 @@ impl Election {
                 if flawed!(self, ShortWait) { hold.saturating_sub(Duration::from_millis(1)) } else { wait_for(hold) };
             term.seen + wait
         };
-        let Some(record) = &term.record else {
-            return after(self.view.longest_hold.max(self.own_hold()));
-        };
+        let Some(record) = &term.record else { return after(self.view.longest_hold.max(self.own_hold())) };
         let proven = record.process.is_some() && record.process == self.dead;
         match record.tenure {
             Tenure::Released => Time(0),
@@ -121,25 +118,15 @@ impl Election {
     }
 
     pub(super) fn vacant_record(&self) -> TermRecord {
-        TermRecord {
-            tenure: Tenure::Vacant,
-            token: 0,
-            hold_ms: millis(self.view.longest_hold.max(self.own_hold())),
-            renewals: 0,
-            session_id: 0,
-            server_id: 0,
-            process: None,
-        }
+        let hold_ms = millis(self.view.longest_hold.max(self.own_hold()));
+        TermRecord { hold_ms, ..TermRecord::default() }
     }
 
     /// No term record is no permission: somebody may act by a renewal that nobody has seen.
     fn write_vacant(&mut self, now: Time) {
-        let txn = Txn {
-            compares: vec![Compare::version(self.keys.term.clone(), 0)],
-            success: vec![Op::put(self.keys.term.clone(), encode(&self.vacant_record()), 0)],
-            failure: self.read_all(),
-        };
-        self.send_txn(now, Kind::Vacant, txn);
+        let compares = vec![Compare::version(self.keys.term.clone(), 0)];
+        let put = self.put_term(&self.vacant_record());
+        self.write_if(now, Kind::Vacant, compares, vec![put]);
     }
 
     /// In a young store, a vacant record that the whole history shows as the first term record needs no wait.
@@ -155,10 +142,8 @@ impl Election {
     }
 
     fn acquire(&mut self, now: Time, term: Revision) {
-        let Some(lease) = self.lease else {
-            return;
-        };
-        let (active_key, term_key) = (self.keys.active.clone(), self.keys.term.clone());
+        let Some(lease) = self.lease else { return };
+        let active_key = self.keys.active.clone();
         let mut compares = Vec::new();
         if !flawed!(self, AcquireIgnoresActive) {
             compares.push(match &self.view.active {
@@ -167,19 +152,13 @@ impl Election {
             });
         }
         if !flawed!(self, AcquireIgnoresTerm) {
-            compares.push(Compare::mod_revision(term_key.clone(), term));
+            compares.push(Compare::mod_revision(self.keys.term.clone(), term));
         }
         let hold = self.own_hold();
-        let txn = Txn {
-            compares,
-            success: vec![
-                Op::put(active_key, encode(&self.record(&lease)), lease.id),
-                Op::put(term_key, encode(&self.term_record(0, hold, 0)), 0),
-            ],
-            failure: self.read_all(),
-        };
+        let active = Op::put(active_key, encode(&self.record(&lease)), lease.id);
+        let term = self.put_term(&self.term_record(0, hold, 0));
         self.turn = None;
-        self.send_txn(now, Kind::Acquire { hold, lease: lease.id }, txn);
+        self.write_if(now, Kind::Acquire { hold, lease: lease.id }, compares, vec![active, term]);
     }
 
     pub(super) fn term_record(&self, token: Revision, hold: Duration, renewals: u64) -> TermRecord {
@@ -199,7 +178,8 @@ impl Election {
         let record: Option<Record> = self.lease.map(|lease| self.record(&lease));
         let active = Active { revision: token, lease: id, record };
         let held = self.term_record(0, hold, 0);
-        self.view.wrote(token, Some(Some(active)), Some(held), now);
+        self.view.wrote_active(token, Some(active));
+        self.view.wrote_term(token, held, now);
         self.held_since = None;
         let shown = self.view.active.as_ref().map(|active| active.revision);
         if token <= self.burned || shown != Some(token) || !self.lease_is(id) || self.is_unwilling(now) {
@@ -207,15 +187,7 @@ impl Election {
             return;
         }
         let sent = if flawed!(self, DeadlineFromReceive) { now } else { pending.sent };
-        self.term = Some(Term {
-            token,
-            hold,
-            renewals: 0,
-            renewed: Some(sent),
-            next: pending.sent + hold / 4,
-            jeopardy: false,
-            stage: Stage::Found { until: now + hold },
-        });
+        self.find(now, token, hold, Some(sent));
         self.activate(now);
     }
 
@@ -253,15 +225,12 @@ impl Election {
     }
 
     fn role_held(&self) -> Error {
-        let role = &self.settings.role;
-        match self.view.holder() {
-            Some(Holder { server_id, address, .. }) => {
-                Error::new(ErrorKind::RoleHeld, format!("{role} is held by session {server_id} at {address}"))
-                    .with("holder_address", address)
-                    .with("holder_server_id", server_id)
-            }
-            None => Error::new(ErrorKind::RoleHeld, format!("{role} is held by a session whose record cannot be read")),
-        }
+        let held = |by: &str| Error::new(ErrorKind::RoleHeld, format!("{} is held by {by}", self.settings.role));
+        let Some(Holder { server_id, address, .. }) = self.view.holder() else {
+            return held("a session whose record cannot be read");
+        };
+        let error = held(&format!("session {server_id} at {address}"));
+        error.with("holder_address", address).with("holder_server_id", server_id)
     }
 
     /// Asks for proof of the holder's death where it runs on this host.
@@ -275,7 +244,7 @@ impl Election {
 
     fn neighbour(&self) -> Option<&Process> {
         let own = self.settings.process.as_ref()?;
-        let record = self.view.term.as_ref()?.record.as_ref()?;
+        let record = self.view.term_record()?;
         let holder = record.process.as_ref()?;
         let other = record.tenure == Tenure::Held && self.term.is_none() && holder != own;
         (other && !self.is_leaving() && holder.is_neighbour(own)).then_some(holder)

@@ -1,10 +1,23 @@
 //! Known-bad variants of the core. The simulation and the exploration must find each; one that they miss shows that
 //! they have gone blind. Without the feature `testkit` there is no way to make one.
 
-use super::Election;
-use super::io::Time;
+#[cfg(feature = "testkit")]
+use super::{Election, Revision, Settings, Status, Term, Time};
+
+/// Whether a known-bad variant is at work; without the feature `testkit` there are none.
+macro_rules! flawed {
+    ($election:expr, $flaw:ident) => {{
+        #[cfg(feature = "testkit")]
+        let flawed = $election.is_flawed(crate::election::Flaw::$flaw);
+        #[cfg(not(feature = "testkit"))]
+        let flawed = false;
+        flawed
+    }};
+}
+pub(super) use flawed;
 
 /// One rule of the protocol, broken.
+#[cfg(feature = "testkit")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Flaw {
     /// The deadline counts from when the reply arrived, not from when the renewal was sent.
@@ -33,6 +46,7 @@ pub enum Flaw {
     KeepaliveAlone,
 }
 
+#[cfg(feature = "testkit")]
 impl Flaw {
     /// All of them.
     pub const ALL: &'static [Self] = &[
@@ -69,20 +83,54 @@ impl Flaw {
     }
 }
 
+/// What an election needs to break a rule.
+#[cfg(feature = "testkit")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Flawed {
+    pub(super) flaw: Option<Flaw>,
+    /// A term that is over, and acted in up to this deadline.
+    pub(super) ghost: Option<(Revision, Time)>,
+}
+
+#[cfg(feature = "testkit")]
 impl Election {
+    /// One that breaks a rule of the protocol, for the tests of the checkers.
+    pub fn with_flaw(settings: Settings, flaw: Flaw) -> Self {
+        let flawed = Flawed { flaw: Some(flaw), ghost: None };
+        Self { flawed, ..Self::new(settings) }
+    }
+
     pub(super) fn is_flawed(&self, flaw: Flaw) -> bool {
-        self.flaw == Some(flaw)
+        self.flawed.flaw == Some(flaw)
     }
 
     /// The known-bad variant that takes a read for a renewal.
     pub(super) fn reread_flaw(&mut self, now: Time) {
+        let flawed = self.is_flawed(Flaw::RereadExtends);
         let own = self.term.as_mut().filter(|term| term.is_held());
-        if let Some(term) = own.filter(|_| self.flaw == Some(Flaw::RereadExtends)) {
+        if let Some(term) = own.filter(|_| flawed) {
             let found = !term.acts();
             term.renewed = Some(now);
             if found {
                 self.activate(now);
             }
+        }
+    }
+
+    /// The known-bad variant that goes on acting in the term that it has left.
+    pub(super) fn leave_flaw(&mut self, term: &Term) {
+        if self.is_flawed(Flaw::ActUntilReleased) {
+            self.flawed.ghost = Some((term.token, self.deadline(term)));
+        }
+    }
+
+    pub(super) fn left_flaw(&mut self) {
+        self.flawed.ghost = None;
+    }
+
+    pub(super) fn flawed_status(&self, status: &mut Status) {
+        if let Some((token, deadline)) = self.flawed.ghost {
+            (status.token, status.deadline, status.ending) = (token, deadline, true);
         }
     }
 }

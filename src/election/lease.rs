@@ -7,7 +7,7 @@ use super::io::{Event, Reason, Role, StoreRequest, Time};
 use super::request::{Kind, Lane, Pending, Source, pause};
 use super::view::Member;
 use crate::error::{Error, ErrorKind};
-use crate::kv::{Compare, LeaseId, LeaseReply, Op, Revision, Txn, TxnReply};
+use crate::kv::{Compare, KeyRange, LeaseId, LeaseReply, Op, Revision, Txn, TxnReply};
 use crate::record::{Ours, Record, encode, millis};
 
 /// The session's lease.
@@ -129,15 +129,12 @@ impl Election {
             if self.awaits_id || !self.due(now, self.op_after) {
                 return false;
             }
-            let read = vec![Op::read(crate::kv::KeyRange::key(self.keys.id.clone()))];
-            self.send_txn(now, Kind::ReadId, Txn { success: read, ..Txn::default() });
+            self.read(now, Kind::ReadId, vec![Op::read(KeyRange::key(self.keys.id.clone()))]);
             return true;
         }
-        let Some(lease) = self.lease else {
-            return false;
-        };
-        let known = self.view.members.get(&self.server_id);
-        if self.registered && (known.is_some() || self.view.known == 0 || !self.settings.active_standby) {
+        let Some(lease) = self.lease else { return false };
+        let missing = self.view.known > 0 && !self.view.members.contains_key(&self.server_id);
+        if self.registered && !(missing && self.settings.active_standby) {
             return false;
         }
         if !self.settings.active_standby {
@@ -148,29 +145,22 @@ impl Election {
             return false;
         }
         let key = self.keys.member(self.server_id);
-        let (own, seen) = self.own_member();
-        let txn = Txn {
-            compares: vec![Compare::mod_revision(key.clone(), if own { seen } else { 0 })],
-            success: vec![Op::put(key, encode(&self.record(&lease)), lease.id)],
-            failure: self.read_all(),
-        };
-        self.send_txn(now, Kind::Register(lease.id), txn);
+        let seen = self.own_member().map_or(0, |(_, revision)| revision);
+        let compares = vec![Compare::mod_revision(key.clone(), seen)];
+        let put = Op::put(key, encode(&self.record(&lease)), lease.id);
+        self.write_if(now, Kind::Register(lease.id), compares, vec![put]);
         true
     }
 
-    /// Whether the member key of this server ID is this session's, and its revision.
-    fn own_member(&self) -> (bool, Revision) {
-        let Some(member) = self.view.members.get(&self.server_id) else {
-            return (false, 0);
-        };
-        let own = member.record.as_ref().is_some_and(|r| r.is_of(self.settings.session_id));
-        (own, member.revision)
+    /// The member key of this server ID, where it is this session's: its record and its revision.
+    fn own_member(&self) -> Option<(&Record, Revision)> {
+        let member = self.view.members.get(&self.server_id)?;
+        let record = member.record.as_ref().filter(|record| record.is_of(self.settings.session_id))?;
+        Some((record, member.revision))
     }
 
     pub(super) fn register_answered(&mut self, now: Time, pending: &Pending, id: LeaseId, reply: &TxnReply) {
-        let Some(lease) = self.lease.filter(|lease| lease.id == id) else {
-            return;
-        };
+        let Some(lease) = self.lease.filter(|lease| lease.id == id) else { return };
         if reply.succeeded {
             let (revision, record) = (reply.revision, Some(self.record(&lease)));
             self.view.members.insert(self.server_id, Member { created: revision, revision, record });
@@ -178,16 +168,11 @@ impl Election {
             return;
         }
         self.take_in(now, pending, reply);
-        match self.own_member() {
-            (true, _) => {
-                let member = self.view.members.get(&self.server_id);
-                if member.and_then(|m| m.record.as_ref()).is_some_and(|r| r.lease_id == id) {
-                    self.set_registered(&lease);
-                }
-            }
+        match self.own_member().map(|(record, _)| record.lease_id == id) {
+            Some(true) => self.set_registered(&lease),
             // Another session has this ID: IDs repeat after a restore. Take the next one.
-            (false, 1..) => self.server_id = 0,
-            (false, _) => {}
+            None if self.view.members.contains_key(&self.server_id) => self.server_id = 0,
+            _ => {}
         }
     }
 
@@ -202,28 +187,22 @@ impl Election {
     /// Takes the next server ID: the number read, by a write that compares that very text.
     pub(super) fn id_read(&mut self, now: Time, reply: &TxnReply) {
         let key = self.keys.id.clone();
-        let (compare, id) = match reply.kvs().next() {
-            None => (Compare::version(key.clone(), 0), Some(1)),
-            Some(kv) => {
-                let text = std::str::from_utf8(&kv.value).ok();
-                let id = text.and_then(|text| text.parse::<i64>().ok());
-                (Compare::value(key.clone(), kv.value.clone()), id.filter(|id| (1..i64::MAX).contains(id)))
-            }
-        };
-        let Some(id) = id else {
-            let value = reply.kvs().next().map(|kv| String::from_utf8_lossy(&kv.value).into_owned());
+        let value = reply.kvs().next().map(|kv| String::from_utf8_lossy(&kv.value).into_owned());
+        let id = value.as_ref().map_or(Ok(1), |text| text.parse::<i64>());
+        let Some(id) = id.ok().filter(|id| (1..i64::MAX).contains(id)) else {
             let (key, value) = (key.escape_ascii().to_string(), value.unwrap_or_default());
             let message = format!("{key} holds {value:?}, not a number from 1 on");
             let error = Error::new(ErrorKind::Corrupt, message).with("key", key).with("value", value);
             self.fatal = Some(error.with("allowed", "a decimal number from 1 on"));
             return;
         };
-        let txn = Txn {
-            compares: vec![compare],
-            success: vec![Op::put(key.clone(), (id + 1).to_string(), 0)],
-            failure: vec![Op::read(crate::kv::KeyRange::key(key))],
+        let compare = match value {
+            None => Compare::version(key.clone(), 0),
+            Some(text) => Compare::value(key.clone(), text),
         };
-        self.send_txn(now, Kind::TakeId(id), txn);
+        let success = vec![Op::put(key, (id + 1).to_string(), 0)];
+        let txn = Txn { compares: vec![compare], success, ..Txn::default() };
+        self.send(now, Kind::TakeId(id), StoreRequest::Txn(txn));
     }
 
     /// Another session took the number. Many that start at once would mostly be in each other's way, so each waits for

@@ -21,7 +21,6 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod campaign;
-#[cfg(feature = "testkit")]
 mod flaw;
 mod io;
 mod lease;
@@ -49,7 +48,7 @@ pub use crate::record::Process;
 
 use self::campaign::Turn;
 use self::lease::Lease;
-use self::request::{Lane, Pending, Source};
+use self::request::{Kind, Lane, Pending, Source};
 use self::term::{Stage, Term};
 use self::view::View;
 use crate::error::{Error, ErrorKind, Result};
@@ -62,9 +61,7 @@ pub struct Election {
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     #[cfg(feature = "testkit")]
-    flaw: Option<Flaw>,
-    #[cfg(feature = "testkit")]
-    ghost: Option<(Revision, Time)>,
+    flawed: flaw::Flawed,
     server_id: i64,
     /// Its server ID is taken by another session.
     awaits_id: bool,
@@ -130,12 +127,6 @@ impl Election {
         }
     }
 
-    /// One that breaks a rule of the protocol, for the tests of the checkers.
-    #[cfg(feature = "testkit")]
-    pub fn with_flaw(settings: Settings, flaw: Flaw) -> Self {
-        Self { flaw: Some(flaw), ..Self::new(settings) }
-    }
-
     /// Begins: takes a server ID and a lease, registers, and contends.
     pub fn start(&mut self, now: Time) {
         self.run(now);
@@ -183,28 +174,21 @@ impl Election {
             };
         }
         self.check_deadline(now);
-        let result = match request {
-            Request::ActivationDone { token, result } => self.activation_done(now, token, result),
-            Request::DeactivationDone { token } => self.deactivation_done(now, token),
+        let mut result = Ok(());
+        match request {
+            Request::ActivationDone { token, result: done } => result = self.activation_done(now, token, done),
+            Request::DeactivationDone { token } => result = self.deactivation_done(now, token),
             Request::Stop => {
                 self.stopping = true;
                 self.drain(now, Reason::Stop, Duration::ZERO);
-                Ok(())
             }
             Request::Resign { standby } => {
                 let pause = if standby.is_zero() { self.settings.activation_backoff } else { standby };
                 self.drain(now, Reason::Resign, pause);
-                Ok(())
             }
-            Request::Pause => {
-                self.paused = true;
-                Ok(())
-            }
-            Request::Resume => {
-                self.paused = false;
-                Ok(())
-            }
-        };
+            Request::Pause => self.paused = true,
+            Request::Resume => self.paused = false,
+        }
         self.run(now);
         result
     }
@@ -229,9 +213,7 @@ impl Election {
             status.ending = matches!(term.stage, Stage::Draining { .. });
         }
         #[cfg(feature = "testkit")]
-        if let Some((token, deadline)) = self.ghost {
-            (status.token, status.deadline, status.ending) = (token, deadline, true);
-        }
+        self.flawed_status(&mut status);
         status
     }
 
@@ -332,17 +314,16 @@ impl Election {
         let wanted = self.uncertain || (self.registered && !self.is_leaving());
         let ended = self.told_role == Role::Ended;
         if wanted && !ended && !self.is_busy(Lane::Read) && self.due(now, self.read_after) {
-            self.send_read(now);
+            self.read(now, Kind::Read, self.read_all());
         }
     }
 
     fn watched(&mut self, now: Time, item: WatchItem) {
-        let mut events = Vec::new();
         match item {
             WatchItem::Started => {}
             WatchItem::Events(changes) => {
                 for change in &changes {
-                    self.view.event(&self.keys, change, now, &mut events);
+                    self.view.event(&self.keys, change, now);
                 }
                 self.watch_failures = 0;
                 self.silent = 0;
@@ -356,7 +337,7 @@ impl Election {
                 self.watch_ended(now);
             }
         }
-        self.tell_all(events);
+        self.tell_seen();
         self.check_owner(now);
     }
 
@@ -376,8 +357,8 @@ impl Election {
         self.out.push_back(Output::Event(event));
     }
 
-    fn tell_all(&mut self, events: Vec<Event>) {
-        self.out.extend(events.into_iter().map(Output::Event));
+    fn tell_seen(&mut self) {
+        self.out.extend(self.view.told.drain(..).map(Output::Event));
     }
 
     /// Tells what has changed for the user since the last time.
@@ -406,15 +387,3 @@ impl Election {
         self.seek_proof();
     }
 }
-
-/// Whether a known-bad variant is at work; without the feature `testkit` there are none.
-macro_rules! flawed {
-    ($election:expr, $flaw:ident) => {{
-        #[cfg(feature = "testkit")]
-        let flawed = $election.is_flawed(crate::election::Flaw::$flaw);
-        #[cfg(not(feature = "testkit"))]
-        let flawed = false;
-        flawed
-    }};
-}
-use flawed;

@@ -97,7 +97,7 @@ impl Election {
             clock.next(&mut lease.next, numbers);
         }
         s.term.iter_mut().for_each(|term| normal_term(term, clock, numbers));
-        if let Some((token, deadline)) = &mut s.ghost {
+        if let Some((token, deadline)) = &mut s.flawed.ghost {
             *token = numbers.revision(Mark::Token, *token);
             clock.next(deadline, numbers);
         }
@@ -148,7 +148,7 @@ fn matters(ttl: Duration, horizon: Duration) -> Duration {
 fn normal_requests(s: &mut Election, clock: Clock, numbers: &mut dyn Renumber) {
     let hold = s.term.as_ref().map_or(Duration::ZERO, |term| term.hold);
     let ttl = matters(s.settings.ttl, clock.horizon);
-    let all = s.flaw == Some(Flaw::WaitFromRequest);
+    let all = s.is_flawed(Flaw::WaitFromRequest);
     for pending in &mut s.pending {
         let good_for = match pending.kind {
             _ if all => clock.horizon,

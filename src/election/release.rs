@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use super::Election;
+use super::flaw::flawed;
 use super::io::Time;
 use super::request::Kind;
 use super::term::{Stage, Term};
-use super::{Election, flawed};
 use crate::error::ErrorKind;
-use crate::kv::{Compare, Op, Revision, Txn};
-use crate::record::{Tenure, TermRecord, encode};
+use crate::kv::{Compare, Op, Revision};
+use crate::record::{Tenure, TermRecord};
 
 /// How long a leaver's last commit, the end of its lease, stands back for the next holder's first one, which would else
 /// wait for the disk behind it.
@@ -26,7 +27,7 @@ impl Election {
             let (token, current) = (active.revision, self.lease_is(active.lease));
             let burned = token <= self.burned && !flawed!(self, ReuseTerm);
             if current && !burned && self.term.is_none() && !self.is_unwilling(now) {
-                self.find(now, token);
+                self.find(now, token, self.own_hold(), None);
                 return self.renew(now);
             }
             if current || burned {
@@ -42,16 +43,10 @@ impl Election {
             return false;
         }
         let seen = self.view.term.as_ref().map_or(0, |term| term.revision);
-        let Some(record) = self.own_term_released() else {
-            return false;
-        };
+        let Some(record) = self.own_term_released() else { return false };
         self.burned = self.burned.max(record.token);
-        let txn = Txn {
-            compares: vec![Compare::mod_revision(self.keys.term.clone(), seen)],
-            success: vec![Op::put(self.keys.term.clone(), encode(&record), 0)],
-            failure: self.read_all(),
-        };
-        self.send_txn(now, Kind::Mark, txn);
+        let compares = vec![Compare::mod_revision(self.keys.term.clone(), seen)];
+        self.write_if(now, Kind::Mark, compares, vec![self.put_term(&record)]);
         true
     }
 
@@ -68,12 +63,10 @@ impl Election {
 
     pub(super) fn released(&mut self, now: Time, token: Revision, revision: Revision) {
         #[cfg(feature = "testkit")]
-        {
-            self.ghost = None;
-        }
-        let mut record = self.term_record(token, self.own_hold(), 0);
-        record.tenure = Tenure::Released;
-        self.view.wrote(revision, Some(None), Some(record), now);
+        self.left_flaw();
+        let record = self.released_record(token);
+        self.view.wrote_active(revision, None);
+        self.view.wrote_term(revision, record, now);
         if self.is_leaving() && self.view.members.len() > 1 {
             self.lease_after = now + MAKE_WAY;
         }
@@ -81,32 +74,24 @@ impl Election {
 
     pub(super) fn marked(&mut self, now: Time, revision: Revision) {
         if let Some(record) = self.own_term_released() {
-            self.view.wrote(revision, None, Some(record), now);
+            self.view.wrote_term(revision, record, now);
         }
     }
 
-    fn find(&mut self, now: Time, token: Revision) {
-        let hold = self.own_hold();
-        self.term = Some(Term {
-            token,
-            hold,
-            renewals: 0,
-            renewed: None,
-            next: now,
-            jeopardy: false,
-            stage: Stage::Found { until: now + hold },
-        });
+    /// Owns the role by the term of this token. It is not acted in before a write of it has committed that was sent at `renewed`.
+    pub(super) fn find(&mut self, now: Time, token: Revision, hold: Duration, renewed: Option<Time>) {
+        let (next, stage) = (renewed.map_or(now, |sent| sent + hold / 4), Stage::Found { until: now + hold });
+        self.term = Some(Term { token, hold, renewals: 0, renewed, next, jeopardy: false, stage });
+    }
+
+    fn released_record(&self, token: Revision) -> TermRecord {
+        TermRecord { tenure: Tenure::Released, ..self.term_record(token, self.own_hold(), 0) }
     }
 
     fn release(&mut self, now: Time, token: Revision) {
-        let mut record = self.term_record(token, self.own_hold(), 0);
-        record.tenure = Tenure::Released;
         let active = self.keys.active.clone();
-        let txn = Txn {
-            compares: vec![Compare::mod_revision(active.clone(), token)],
-            success: vec![Op::delete(active), Op::put(self.keys.term.clone(), encode(&record), 0)],
-            failure: self.read_all(),
-        };
-        self.send_txn(now, Kind::Release(token), txn);
+        let compares = vec![Compare::mod_revision(active.clone(), token)];
+        let writes = vec![Op::delete(active), self.put_term(&self.released_record(token))];
+        self.write_if(now, Kind::Release(token), compares, writes);
     }
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use super::Election;
+use super::flaw::flawed;
 use super::io::{Event, Output, Reply, RequestId, StoreRequest, Time, WatchId};
-use super::{Election, flawed};
 use crate::error::{Error, ErrorKind};
-use crate::kv::{LeaseId, Op, Revision, StoreError, Txn, TxnReply};
+use crate::kv::{Compare, LeaseId, Op, Revision, StoreError, Txn, TxnReply};
+use crate::record::{TermRecord, encode};
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,18 +97,24 @@ impl Election {
         self.out.push_back(Output::Send { id, request, limit });
     }
 
-    pub(super) fn send_txn(&mut self, now: Time, kind: Kind, txn: Txn) {
+    /// Sends reads.
+    pub(super) fn read(&mut self, now: Time, kind: Kind, reads: Vec<Op>) {
+        self.send(now, kind, StoreRequest::Txn(Txn { success: reads, ..Txn::default() }));
+    }
+
+    /// Sends writes under a condition; where it does not hold, the answer shows the whole role.
+    pub(super) fn write_if(&mut self, now: Time, kind: Kind, compares: Vec<Compare>, success: Vec<Op>) {
+        let txn = Txn { compares, success, failure: self.read_all() };
         self.send(now, kind, StoreRequest::Txn(txn));
+    }
+
+    pub(super) fn put_term(&self, record: &TermRecord) -> Op {
+        Op::put(self.keys.term.clone(), encode(record), 0)
     }
 
     /// Reads of all that is known of the role: what a failed transaction answers, and a re-read.
     pub(super) fn read_all(&self) -> Vec<Op> {
         vec![Op::read(self.keys.role_range()), Op::read(self.keys.term_range())]
-    }
-
-    pub(super) fn send_read(&mut self, now: Time) {
-        let txn = Txn { success: self.read_all(), ..Txn::default() };
-        self.send_txn(now, Kind::Read, txn);
     }
 
     /// Gives up on a request of this lane: its answer, whenever it comes, is not looked at.
@@ -125,9 +133,7 @@ impl Election {
     }
 
     pub(super) fn answered(&mut self, now: Time, id: RequestId, reply: Reply) {
-        let Some(at) = self.pending.iter().position(|pending| pending.id == id) else {
-            return;
-        };
+        let Some(at) = self.pending.iter().position(|pending| pending.id == id) else { return };
         let pending = self.pending.remove(at);
         match (pending.kind, reply) {
             (_, Reply::Lease(Err(e)) | Reply::Txn(Err(e)) | Reply::Revoked(Err(e)) | Reply::First(Err(e))) => {
@@ -163,7 +169,7 @@ impl Election {
             Kind::Vacant if reply.succeeded => {
                 let record = self.vacant_record();
                 let seen = if flawed!(self, WaitFromRequest) { pending.sent } else { now };
-                self.view.wrote(reply.revision, None, Some(record), seen);
+                self.view.wrote_term(reply.revision, record, seen);
             }
             Kind::Acquire { hold, lease } if reply.succeeded => {
                 self.acquired(now, pending, reply.revision, hold, lease)
@@ -183,10 +189,9 @@ impl Election {
 
     /// Takes in a read of the whole role, from a re-read or a transaction whose compare failed.
     pub(super) fn take_in(&mut self, now: Time, pending: &Pending, reply: &TxnReply) -> bool {
-        let mut events = Vec::new();
         let seen = if flawed!(self, WaitFromRequest) { pending.sent } else { now };
-        let news = self.view.read(&self.keys, reply, seen, &mut events);
-        self.tell_all(events);
+        let news = self.view.read(&self.keys, reply, seen);
+        self.tell_seen();
         self.check_owner(now);
         news
     }
@@ -238,6 +243,8 @@ impl Election {
             Kind::Renew(token) => self.renewal_failed(now, token),
             Kind::Acquire { .. } | Kind::Release(_) | Kind::Mark if unknown => {
                 self.uncertain = true;
+                // A read that is under way may show what was before.
+                self.abandon(Lane::Read);
                 self.read_after = now;
                 if matches!(kind, Kind::Acquire { .. }) {
                     self.missed(now);

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
+use super::Election;
+use super::flaw::flawed;
 use super::io::{Event, Reason, Time};
 use super::request::{Kind, Lane, Pending};
-use super::{Election, flawed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kv::{Compare, Op, Revision, Txn};
-use crate::record::encode;
+use crate::kv::{Compare, Revision};
 
 /// No back-off is longer.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
@@ -86,9 +86,7 @@ impl Election {
     /// The limits of the stages, and the warning half-way to the deadline.
     pub(super) fn check_term(&mut self, now: Time) {
         self.check_deadline(now);
-        let Some(term) = self.term.clone() else {
-            return;
-        };
+        let Some(term) = self.term.clone() else { return };
         match term.stage {
             Stage::Found { until } if self.due(now, until) => {
                 self.burn(term.token);
@@ -104,9 +102,7 @@ impl Election {
             }
             _ => {}
         }
-        let Some(term) = self.term.as_ref().filter(|term| term.acts()) else {
-            return;
-        };
+        let Some(term) = self.term.as_ref().filter(|term| term.acts()) else { return };
         let (half, was) = (self.deadline(term).before(term.hold / 2), term.jeopardy);
         let (token, jeopardy) = (term.token, self.due(now, half));
         if let Some(term) = self.term.as_mut().filter(|_| jeopardy != was) {
@@ -118,9 +114,7 @@ impl Election {
     /// Ends the term at once where the store shows that the role is not this session's any more; takes up one that
     /// an answer which never came has won.
     pub(super) fn check_owner(&mut self, now: Time) {
-        let Some(term) = self.term.as_ref().filter(|term| term.is_held()) else {
-            return;
-        };
+        let Some(term) = self.term.as_ref().filter(|term| term.is_held()) else { return };
         let active = self.view.active.as_ref();
         if self.view.active_known <= term.token || active.is_some_and(|a| a.revision == term.token) {
             return;
@@ -136,9 +130,7 @@ impl Election {
 
     /// The term is over, from this instant.
     pub(super) fn lose(&mut self, now: Time, reason: Reason, error: Option<Error>) {
-        let Some(term) = self.term.clone().filter(Term::is_held) else {
-            return;
-        };
+        let Some(term) = self.term.clone().filter(Term::is_held) else { return };
         let token = term.token;
         self.burn(token);
         // One that was taken away before it was renewed counts as a campaign that failed: a stranger who puts the
@@ -166,6 +158,11 @@ impl Election {
         }
     }
 
+    /// How far the term of this token has come, if it is the one at work.
+    fn stage_of(&self, token: Revision) -> Option<&Stage> {
+        self.term.as_ref().filter(|term| term.token == token).map(|term| &term.stage)
+    }
+
     fn set_stage(&mut self, stage: Stage) {
         if let Some(term) = &mut self.term {
             term.stage = stage;
@@ -174,9 +171,7 @@ impl Election {
 
     /// Starts the application in a term, unless its deadline has passed already: then it must be renewed first.
     pub(super) fn activate(&mut self, now: Time) {
-        let Some(term) = self.term.as_ref().filter(|term| now < self.deadline(term)) else {
-            return;
-        };
+        let Some(term) = self.term.as_ref().filter(|term| now < self.deadline(term)) else { return };
         let token = term.token;
         self.set_stage(Stage::Activating { until: now + self.settings.activation_timeout });
         self.tell(Event::Activate { token });
@@ -192,14 +187,12 @@ impl Election {
     }
 
     pub(super) fn activation_done(&mut self, now: Time, token: Revision, result: Result<()>) -> Result<()> {
-        match self.term.as_ref().filter(|term| term.token == token).map(|term| &term.stage) {
+        match self.stage_of(token) {
             Some(Stage::Activating { .. }) => match result {
                 Ok(()) => self.ready(token),
                 Err(error) => self.activation_failed(now, Reason::ActivationFailed, error),
             },
-            Some(Stage::Active) => {
-                return Err(Error::new(ErrorKind::State, "ready was said already"));
-            }
+            Some(Stage::Active) => return Err(Error::new(ErrorKind::State, "ready was said already")),
             _ => return Err(fenced(token)),
         }
         Ok(())
@@ -220,7 +213,7 @@ impl Election {
     }
 
     pub(super) fn deactivation_done(&mut self, now: Time, token: Revision) -> Result<()> {
-        match self.term.as_ref().filter(|term| term.token == token).map(|term| &term.stage) {
+        match self.stage_of(token) {
             Some(Stage::Draining { .. }) => self.drained(now, true),
             Some(Stage::Gone { .. }) => self.term = None,
             Some(Stage::Activating { .. } | Stage::Active) => {
@@ -233,17 +226,18 @@ impl Election {
 
     /// Asks the application to leave; the role is held and renewed meanwhile. Without a term, only the pause counts.
     pub(super) fn drain(&mut self, now: Time, reason: Reason, pause: Duration) {
-        let Some(token) = self.term.as_ref().filter(|term| term.is_held()).map(|term| term.token) else {
+        let Some(term) = self.term.as_ref().filter(|term| term.is_held()) else {
             self.contend_after = self.contend_after.max(now + pause);
             return;
         };
-        match self.term.as_ref().map(|term| &term.stage) {
-            Some(Stage::Found { .. }) => {
+        let token = term.token;
+        match term.stage {
+            Stage::Found { .. } => {
                 self.burn(token);
                 self.term = None;
                 self.contend_after = now + pause;
             }
-            Some(Stage::Activating { .. } | Stage::Active) => {
+            Stage::Activating { .. } | Stage::Active => {
                 let until = now + self.settings.deactivation_timeout;
                 self.set_stage(Stage::Draining { reason, until, pause });
                 self.tell(Event::Deactivate { token, reason, held: true, error: None });
@@ -257,16 +251,10 @@ impl Election {
 
     /// The application has left, or its limit has passed: from here on the session does not act, then it releases.
     fn drained(&mut self, now: Time, left: bool) {
-        let Some(term) = self.term.take() else {
-            return;
-        };
-        let Stage::Draining { reason, until, pause } = term.stage else {
-            return;
-        };
+        let Some(term) = self.term.take() else { return };
+        let Stage::Draining { reason, until, pause } = term.stage else { return };
         #[cfg(feature = "testkit")]
-        if flawed!(self, ActUntilReleased) {
-            self.ghost = Some((term.token, self.deadline(&term)));
-        }
+        self.leave_flaw(&term);
         self.burn(term.token);
         self.tell(Event::TermEnded { token: term.token, reason, error: None });
         self.pause_for(now, pause);
@@ -277,49 +265,36 @@ impl Election {
 
     /// Renews the term where that is due. It has a write in it, so that it goes through the log of a cluster.
     pub(super) fn renew(&mut self, now: Time) -> bool {
-        let Some(next) = self.term.as_ref().map(|term| term.next) else {
-            return false;
-        };
-        if !self.due(now, next) {
-            return false;
-        }
-        let Some(term) = &mut self.term else {
-            return false;
-        };
+        let next = self.term.as_ref().map(|term| term.next);
+        let is_due = next.is_some_and(|next| self.due(now, next));
+        let Some(term) = self.term.as_mut().filter(|_| is_due) else { return false };
         term.renewals += 1;
         term.next = now + term.hold / 4;
         let (token, hold, renewals) = (term.token, term.hold, term.renewals);
-        let record = encode(&self.term_record(token, hold, renewals));
-        let compare = Compare::mod_revision(self.keys.active.clone(), token);
-        let blind = flawed!(self, RenewWithoutCompare);
-        let txn = Txn {
-            compares: if blind { Vec::new() } else { vec![compare] },
-            success: vec![Op::put(self.keys.term.clone(), record, 0)],
-            failure: self.read_all(),
-        };
-        self.send_txn(now, Kind::Renew(token), txn);
+        let mut compares = vec![Compare::mod_revision(self.keys.active.clone(), token)];
+        if flawed!(self, RenewWithoutCompare) {
+            compares.clear();
+        }
+        let put = self.put_term(&self.term_record(token, hold, renewals));
+        self.write_if(now, Kind::Renew(token), compares, vec![put]);
         true
     }
 
     pub(super) fn renewed(&mut self, now: Time, pending: &Pending, token: Revision, revision: Revision) {
         let sent = if flawed!(self, DeadlineFromReceive) { now } else { pending.sent };
-        let Some(term) = self.term.as_mut().filter(|term| term.token == token && term.is_held()) else {
-            return;
-        };
+        let Some(term) = self.term.as_mut().filter(|term| term.token == token && term.is_held()) else { return };
         term.renewed = term.renewed.max(Some(sent));
         self.misses = 0;
         let (hold, renewals, found) = (term.hold, term.renewals, !term.acts());
         let record = self.term_record(token, hold, renewals);
-        self.view.wrote(revision, None, Some(record), now);
+        self.view.wrote_term(revision, record, now);
         if found {
             self.activate(now);
         }
     }
 
     pub(super) fn renewal_failed(&mut self, now: Time, token: Revision) {
-        let Some(term) = self.term.as_mut().filter(|term| term.token == token) else {
-            return;
-        };
+        let Some(term) = self.term.as_mut().filter(|term| term.token == token) else { return };
         term.next = term.next.min(now + (term.hold / 8).min(Duration::from_millis(250)));
     }
 }

@@ -56,30 +56,32 @@ pub(super) struct View {
     pub(super) longest_hold: Duration,
     /// Keys reported as unreadable, until they can be read or are gone.
     foreign: BTreeSet<Vec<u8>>,
+    /// What the user has to be told of it.
+    pub(super) told: Vec<Event>,
 }
 
 impl View {
     /// Takes in a read of the role's range and the term record, whole, at one revision. Answers whether anything in it was news.
-    pub(super) fn read(&mut self, keys: &Keys, reply: &TxnReply, seen: Time, events: &mut Vec<Event>) -> bool {
+    pub(super) fn read(&mut self, keys: &Keys, reply: &TxnReply, seen: Time) -> bool {
         self.newest = self.newest.max(reply.revision);
         let before = (self.active.as_ref().map(|a| a.revision), self.term.as_ref().map(|t| t.revision));
         if reply.revision >= self.known {
             self.known = reply.revision;
             self.members.clear();
             for kv in reply.kvs() {
-                self.put_member(keys, kv, events);
+                self.put_member(keys, kv);
             }
             let present: BTreeSet<&[u8]> = reply.kvs().map(|kv| kv.key.as_slice()).collect();
             self.foreign.retain(|key| present.contains(key.as_slice()));
         }
         let find = |key: &[u8]| reply.kvs().find(|kv| kv.key == key);
-        self.set_active(keys, reply.revision, find(&keys.active), events);
-        self.set_term(keys, reply.revision, find(&keys.term), seen, events);
+        self.set_active(keys, reply.revision, find(&keys.active));
+        self.set_term(keys, reply.revision, find(&keys.term), seen);
         before != (self.active.as_ref().map(|a| a.revision), self.term.as_ref().map(|t| t.revision))
     }
 
     /// Takes in one event of the watch.
-    pub(super) fn event(&mut self, keys: &Keys, event: &WatchEvent, seen: Time, events: &mut Vec<Event>) {
+    pub(super) fn event(&mut self, keys: &Keys, event: &WatchEvent, seen: Time) {
         let revision = event.revision();
         self.newest = self.newest.max(revision);
         let kv = match event {
@@ -90,44 +92,38 @@ impl View {
             }
         };
         if event.key() == keys.term {
-            self.set_term(keys, revision, kv, seen, events);
+            self.set_term(keys, revision, kv, seen);
             return;
         }
         if event.key() == keys.active {
-            self.set_active(keys, revision, kv, events);
+            self.set_active(keys, revision, kv);
         } else if revision > self.known {
             match (keys.member_id(event.key()), kv) {
                 (Some(id), None) => drop(self.members.remove(&id)),
-                (_, Some(kv)) => self.put_member(keys, kv, events),
+                (_, Some(kv)) => self.put_member(keys, kv),
                 (None, None) => {}
             }
         }
     }
 
-    /// Takes in this session's own committed write of the active key or the term record.
-    pub(super) fn wrote(
-        &mut self,
-        revision: Revision,
-        active: Option<Option<Active>>,
-        term: Option<TermRecord>,
-        now: Time,
-    ) {
+    /// Takes in this session's own committed write of the active key.
+    pub(super) fn wrote_active(&mut self, revision: Revision, active: Option<Active>) {
         self.newest = self.newest.max(revision);
-        if let Some(active) = active
-            && revision > self.active_known
-        {
-            self.active_known = revision;
-            self.active = active;
-        }
-        if let Some(record) = term
-            && revision > self.term_known
-        {
-            self.term_known = revision;
-            self.term = Some(Term { revision, seen: now, record: Some(record) });
+        if revision > self.active_known {
+            (self.active_known, self.active) = (revision, active);
         }
     }
 
-    fn set_active(&mut self, keys: &Keys, revision: Revision, kv: Option<&KeyValue>, events: &mut Vec<Event>) {
+    /// Takes in this session's own committed write of the term record.
+    pub(super) fn wrote_term(&mut self, revision: Revision, record: TermRecord, seen: Time) {
+        self.newest = self.newest.max(revision);
+        if revision > self.term_known {
+            self.term_known = revision;
+            self.term = Some(Term { revision, seen, record: Some(record) });
+        }
+    }
+
+    fn set_active(&mut self, keys: &Keys, revision: Revision, kv: Option<&KeyValue>) {
         if revision <= self.active_known {
             return;
         }
@@ -138,18 +134,11 @@ impl View {
         self.active = kv.map(|kv| Active {
             revision: kv.mod_revision,
             lease: kv.lease,
-            record: self.decode(&keys.active, &kv.value, events),
+            record: self.decode(&keys.active, &kv.value),
         });
     }
 
-    fn set_term(
-        &mut self,
-        keys: &Keys,
-        revision: Revision,
-        kv: Option<&KeyValue>,
-        seen: Time,
-        events: &mut Vec<Event>,
-    ) {
+    fn set_term(&mut self, keys: &Keys, revision: Revision, kv: Option<&KeyValue>, seen: Time) {
         if revision <= self.term_known {
             return;
         }
@@ -159,7 +148,7 @@ impl View {
         }
         self.term = kv.map(|kv| {
             let record = TermRecord::decode(&kv.value);
-            let record = self.report(&keys.term, record, events);
+            let record = self.report(&keys.term, record);
             if let Some(record) = &record {
                 self.longest_hold = self.longest_hold.max(record.hold());
             }
@@ -167,15 +156,15 @@ impl View {
         });
     }
 
-    fn put_member(&mut self, keys: &Keys, kv: &KeyValue, events: &mut Vec<Event>) {
+    fn put_member(&mut self, keys: &Keys, kv: &KeyValue) {
         if let Some(id) = keys.member_id(&kv.key) {
-            let record = self.decode(&kv.key, &kv.value, events);
+            let record = self.decode(&kv.key, &kv.value);
             self.members.insert(id, Member { created: kv.create_revision, revision: kv.mod_revision, record });
         }
     }
 
-    fn decode(&mut self, key: &[u8], value: &[u8], events: &mut Vec<Event>) -> Option<Record> {
-        let record = self.report(key, Record::decode(value), events)?;
+    fn decode(&mut self, key: &[u8], value: &[u8]) -> Option<Record> {
+        let record = self.report(key, Record::decode(value))?;
         if let Some(ours) = &record.coordha {
             self.longest_hold = self.longest_hold.max(Duration::from_millis(ours.hold_ms));
         }
@@ -183,7 +172,7 @@ impl View {
     }
 
     /// Reports a key that cannot be read, once until it can be or is gone.
-    fn report<T>(&mut self, key: &[u8], result: Result<T, Error>, events: &mut Vec<Event>) -> Option<T> {
+    fn report<T>(&mut self, key: &[u8], result: Result<T, Error>) -> Option<T> {
         match result {
             Ok(value) => {
                 self.foreign.remove(key);
@@ -193,7 +182,7 @@ impl View {
                 if self.foreign.insert(key.to_vec()) {
                     let message = format!("{} cannot be read: {error}", key.escape_ascii());
                     let error = Error::new(error.kind(), message).with("key", key.escape_ascii());
-                    events.push(Event::Foreign { key: key.to_vec(), error });
+                    self.told.push(Event::Foreign { key: key.to_vec(), error });
                 }
                 None
             }
@@ -213,9 +202,14 @@ impl View {
         record.is_some_and(|record| record.is_of(session_id))
     }
 
+    /// The term record, where it can be read.
+    pub(super) fn term_record(&self) -> Option<&TermRecord> {
+        self.term.as_ref()?.record.as_ref()
+    }
+
     /// The term record, where it is held by this session.
     pub(super) fn own_held_term(&self, session_id: u128) -> Option<&TermRecord> {
-        let record = self.term.as_ref()?.record.as_ref()?;
+        let record = self.term_record()?;
         (record.tenure == Tenure::Held && record.session_id == session_id).then_some(record)
     }
 
@@ -235,16 +229,14 @@ impl View {
             let ours = member.record.as_ref()?.coordha.as_ref()?;
             Some((-i64::from(ours.priority), member.created))
         };
-        let Some(mine) = self.members.get(&own).and_then(place) else {
-            return 0;
-        };
+        let Some(mine) = self.members.get(&own).and_then(place) else { return 0 };
         let address = |member: &'_ Member| Some(member.record.as_ref()?.address.clone());
         let mut newest = BTreeMap::new();
         for member in self.members.values() {
             let created = newest.entry(address(member)).or_insert(0);
             *created = member.created.max(*created);
         }
-        let term = self.term.as_ref().and_then(|term| term.record.as_ref());
+        let term = self.term_record();
         let last = [term.map(|r| r.server_id), self.holder().map(|h| h.server_id)];
         let before = |(id, member): &(&i64, &Member)| {
             **id != own

@@ -92,7 +92,7 @@ impl Process {
 }
 
 /// What the term record says of the term it names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Tenure {
     /// Its holder may act.
@@ -100,11 +100,12 @@ pub(crate) enum Tenure {
     /// It ended in order: nobody acts.
     Released,
     /// Written where there was none: somebody may act by a renewal that nobody can see.
+    #[default]
     Vacant,
 }
 
 /// The value of the term record.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct TermRecord {
     #[serde(rename = "State")]

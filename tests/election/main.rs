@@ -95,6 +95,28 @@ fn an_orderly_stop_hands_over_at_once() {
 }
 
 #[test]
+fn a_read_from_before_a_lost_acquisition_does_not_hide_that_it_may_have_won() {
+    let mut world = World::new();
+    let a = world.start(Settings { reread: 50 * MS, ..settings(1) });
+    world.fate = Box::new(|_, request| if acquisition(request) { Fate::LoseReply } else { Fate::Answer });
+    world.nodes[a].watch_silent = true;
+    world.until("the campaign", |w| w.nodes[a].sent.iter().any(acquisition));
+    world.hold_up_last_request(200 * MS);
+    let sent = world.nodes[a].sent.len();
+    world.until("a read", |w| w.nodes[a].sent.len() > sent);
+    // The read sees the store before the acquisition, and its answer comes after that one's limit of H / 4.
+    world.delay = 230 * MS;
+    world.until("the limit", |w| w.nodes[a].log.iter().any(|e| matches!(e, Event::Degraded(_))));
+    world.delay = MS;
+    world.ask(a, Request::Stop).unwrap();
+    world.until("ended", |w| w.status(a).role == Role::Ended);
+    assert_eq!(world.nodes[a].log.last(), Some(&Event::Ended(None)));
+    let term = world.store.get(TERM.as_bytes()).unwrap().value.clone();
+    let term = String::from_utf8(term).unwrap();
+    assert!(term.contains(r#""State":"released""#), "{term}");
+}
+
+#[test]
 fn a_leaver_ends_its_lease_after_the_next_term_has_begun() {
     let revoked = |w: &World, node: usize| {
         let mut sent = w.nodes[node].sent.iter();

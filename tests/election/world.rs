@@ -250,6 +250,12 @@ impl World {
         self.notify();
     }
 
+    /// The request that was sent last reaches the store so much later.
+    pub(crate) fn hold_up_last_request(&mut self, by: Duration) {
+        let last = self.requests.last_mut().expect("a request is under way");
+        last.0 = last.0 + by;
+    }
+
     /// SIGKILL: nothing more comes from it, what is under way still arrives.
     pub(crate) fn kill(&mut self, node: usize) {
         self.nodes[node].alive = false;

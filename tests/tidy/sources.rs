@@ -43,7 +43,7 @@ const NOT_IN_THE_CORE: &[&str] = &[
     "await",
 ];
 const NOT_IN_THE_CORE_OF_STD: &[&str] = &["fs", "io", "net", "thread", "process", "env", "sync", "os"];
-const MAX_LINES_OF_THE_CORE: usize = 2000;
+const MAX_LINES_OF_THE_CORE: usize = 1500;
 
 /// Where symbols are exported or imported.
 const UNSAFE: &[&str] = &["src/ffi/", "tests/ffi/", "tests/install/"];
