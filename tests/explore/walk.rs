@@ -11,6 +11,9 @@ use crate::store::LEASES_USED_UP;
 /// So many moves a walk.
 const STEPS: usize = 400;
 
+/// After so many walks what was remembered is forgotten, or memory would grow with each.
+const WALKS_A_LAB: usize = 50;
+
 /// What the walks came to.
 pub(crate) struct Walked {
     pub(crate) steps: usize,
@@ -23,11 +26,15 @@ pub(crate) struct Walked {
 
 /// Walks so often from the start; each move is drawn from all that could come next.
 pub(crate) fn walk(plan: &Arc<Plan>, walks: usize, seed: u64) -> Walked {
-    let shared = Arc::new(Shared::default());
+    let mut shared = Arc::new(Shared::default());
     let mut lab = Lab::new(plan, &shared);
     let mut random = fastrand::Rng::with_seed(seed);
     let mut walked = Walked { steps: 0, takeovers: 0, cut: 0, breach: None };
-    for _ in 0..walks {
+    for n in 1..=walks {
+        if n % WALKS_A_LAB == 0 {
+            shared = Arc::default();
+            lab = Lab::new(plan, &shared);
+        }
         let mut state = moves::start(&mut lab).expect("the start breaks nothing");
         let mut path = Vec::with_capacity(STEPS);
         let mut active = crate::check::someone_is_active(&state, &mut lab);
