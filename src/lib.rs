@@ -12,6 +12,7 @@ pub mod election;
 pub mod error;
 #[cfg(feature = "capi")]
 pub mod ffi;
+mod host;
 pub mod kv;
 mod record;
 pub mod session;

@@ -132,7 +132,7 @@ impl Driver {
         });
         let election = Election::new(setup.settings);
         let driver = Arc::new(Self {
-            published: Published::new(),
+            published: Published::new(setup.shared.fork().clone()),
             active_key: election.active_key(),
             ranges: election.ranges(),
             shared: setup.shared,
@@ -198,8 +198,16 @@ impl Driver {
 
     /// Who is active, as far as the session knows.
     pub(crate) fn holder(&self) -> Option<Holder> {
+        self.refuse_child().ok()?;
         let core = self.lock();
         catch_unwind(AssertUnwindSafe(|| core.election.holder())).unwrap_or(None)
+    }
+
+    /// In a forked child the locks may never open, and the threads are not there.
+    ///
+    /// Error: [`ErrorKind::Forked`](crate::error::ErrorKind::Forked).
+    pub(crate) fn refuse_child(&self) -> Result<()> {
+        self.shared.fork().refuse_child()
     }
 
     /// The session's lease; 0: it has none.
@@ -209,11 +217,15 @@ impl Driver {
 
     /// What the user asks, in its order with everything else.
     pub(crate) fn request(self: &Arc<Self>, request: Request) -> Result<()> {
+        self.refuse_child()?;
         self.locked(|core| self.do_request(core, request))
     }
 
     /// Leaves for ever. One store and one write: safe in a signal handler.
     pub(crate) fn request_stop(&self) {
+        if self.refuse_child().is_err() {
+            return;
+        }
         self.published.set_stopping();
         self.shared.fence.wake();
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::election::{Role, Status, Time};
+use crate::host::ForkCheck;
 use crate::kv::Revision;
 
 use super::clock;
@@ -14,6 +15,8 @@ use super::clock;
 /// The status of a session as last published.
 #[derive(Debug)]
 pub(crate) struct Published {
+    /// In a forked child nobody renews and nobody publishes: every answer there is no.
+    fork: ForkCheck,
     /// When the session stops being active; 0: it is not.
     active_until: AtomicU64,
     /// Set for ever by a request to stop.
@@ -29,8 +32,9 @@ pub(crate) struct Published {
 }
 
 impl Published {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(fork: ForkCheck) -> Self {
         Self {
+            fork,
             active_until: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             token: AtomicI64::new(0),
@@ -79,7 +83,7 @@ impl Published {
     #[inline]
     pub(crate) fn is_active(&self) -> bool {
         let until = self.active_until.load(Ordering::Acquire);
-        until != 0 && !self.stopping() && clock::now().0 < until
+        until != 0 && !self.fork.in_child() && !self.stopping() && clock::now().0 < until
     }
 
     #[inline]
@@ -100,11 +104,15 @@ impl Published {
 
     #[inline]
     pub(crate) fn remaining(&self) -> Duration {
-        Time(self.until.load(Ordering::Acquire)).since(clock::now())
+        let until = if self.fork.in_child() { 0 } else { self.until.load(Ordering::Acquire) };
+        Time(until).since(clock::now())
     }
 
     #[inline]
     pub(crate) fn role(&self) -> Role {
+        if self.fork.in_child() {
+            return Role::Ended;
+        }
         let role = self.role.load(Ordering::Acquire);
         let asked_to_end = self.stopping();
         match role {
@@ -127,7 +135,7 @@ impl Published {
     /// equal, the deadline in between is the term's own, or 0.
     #[inline]
     fn deadline_of(&self, token: Revision) -> Option<u64> {
-        if self.token.load(Ordering::Acquire) != token {
+        if self.token.load(Ordering::Acquire) != token || self.fork.in_child() {
             return None;
         }
         let until = self.until.load(Ordering::Acquire);
@@ -160,7 +168,7 @@ mod tests {
 
     #[test]
     fn every_state_answers_as_the_contract_says() {
-        let published = Published::new();
+        let published = Published::new(ForkCheck::new().unwrap());
         let nothing = [false, false, false, true, false];
         assert_eq!(answers(&published), nothing);
 
@@ -184,7 +192,7 @@ mod tests {
 
     #[test]
     fn past_the_deadline_every_answer_is_no_whatever_was_published() {
-        let published = Published::new();
+        let published = Published::new(ForkCheck::new().unwrap());
         for role in [Role::Activating, Role::Active, Role::Deactivating] {
             published.publish(&status(role, 5, Duration::ZERO));
             assert_eq!(answers(&published), [false, false, false, true, false]);
@@ -193,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_request_to_stop_holds_through_every_later_status() {
-        let published = Published::new();
+        let published = Published::new(ForkCheck::new().unwrap());
         published.publish(&status(Role::Active, 5, LONG));
         published.set_stopping();
         assert_eq!(answers(&published), [false, true, true, true, true]);
@@ -206,7 +214,7 @@ mod tests {
 
     #[test]
     fn no_term_is_none_that_is_held() {
-        let published = Published::new();
+        let published = Published::new(ForkCheck::new().unwrap());
         assert!(!published.holds(0));
         assert!(published.is_ending(0));
     }
@@ -214,7 +222,7 @@ mod tests {
     /// Odd terms have their deadline far ahead, even ones behind: a reader that mixed two would hold an even one.
     #[test]
     fn a_torn_read_never_says_yes() {
-        let published = Arc::new(Published::new());
+        let published = Arc::new(Published::new(ForkCheck::new().unwrap()));
         let writer = {
             let published = Arc::clone(&published);
             std::thread::spawn(move || {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::ForkCheck;
 use crate::store::Store;
 
 use super::fence::Fence;
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     /// Whether each shares server ID and lease.
     started: Mutex<BTreeMap<SessionName, bool>>,
     process: u32,
+    fork: ForkCheck,
 }
 
 /// What tells two sessions of a process apart: store, root, role, address.
@@ -68,7 +70,7 @@ impl Shared {
     pub(crate) fn of_process() -> Result<Arc<Self>> {
         let mut current = lock(&CURRENT);
         if let Some(shared) = current.upgrade() {
-            if shared.process != std::process::id() {
+            if shared.fork.in_child() {
                 // Its threads do not exist here, and to drop it would wait for them.
                 std::mem::forget(shared);
                 return Err(Error::new(ErrorKind::Forked, "the process that this one was forked from has sessions"));
@@ -81,6 +83,7 @@ impl Shared {
     }
 
     fn begin() -> Result<Self> {
+        let fork = ForkCheck::new()?;
         let fence = Fence::start()?;
         let runtime = signals::blocked(|| {
             Builder::new_multi_thread()
@@ -102,6 +105,7 @@ impl Shared {
             groups: Mutex::default(),
             started: Mutex::default(),
             process: std::process::id(),
+            fork,
         })
     }
 
@@ -113,6 +117,11 @@ impl Shared {
     /// The process that it lives in.
     pub(crate) fn process(&self) -> u32 {
         self.process
+    }
+
+    /// Whether this is still that process.
+    pub(crate) fn fork(&self) -> &ForkCheck {
+        &self.fork
     }
 
     /// The store with these options: the one that is open already, else a new one. Opened inside the async runtime.

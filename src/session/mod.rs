@@ -43,6 +43,10 @@ use crate::kv::Revision;
 /// **Dropping** the last handle without [`Session::stop`] before ends the session behind the caller's back:
 /// with callbacks as [`Session::request_stop`] does; without, nobody is left to answer, so the role is let go
 /// at once. It does not wait.
+///
+/// **In a forked child** the session is the parent's alone: [`Session::is_active`] and [`Session::holds`] are false,
+/// what can fail fails with [`ErrorKind::Forked`], and dropping does nothing. A child made by a bare `clone` or by
+/// `_Fork`, past the C library's `fork`, must not use it at all.
 pub struct Session {
     driver: Arc<Driver>,
     outbox: Arc<Outbox>,
@@ -138,8 +142,7 @@ impl Session {
         Event::now(Arc::clone(&self.outbox.role_name), holder)
     }
 
-    /// The process that started the session. In a fork's child the session must not be used: its threads do
-    /// not exist there.
+    /// The process that started the session.
     pub fn process_id(&self) -> u32 {
         self.driver.shared().process()
     }
@@ -218,6 +221,7 @@ impl Session {
     }
 
     fn pulled(&self) -> Result<()> {
+        self.driver.refuse_child()?;
         if self.outbox.has_callbacks {
             return Err(Error::new(
                 ErrorKind::State,
@@ -237,8 +241,8 @@ impl Clone for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.process_id() != std::process::id() {
-            // In a fork's child: the threads that its end would wait for do not exist, and its locks may never open.
+        if self.driver.refuse_child().is_err() {
+            // The threads that its end would wait for do not exist, and its locks may never open.
             std::mem::forget(Arc::clone(&self.driver));
             return;
         }

@@ -294,6 +294,7 @@ impl TxnBuilder {
 
     /// The transaction with its guard, and how long it may take. Everything that can be known to fail does so here.
     fn prepare(&mut self, limit: Option<Duration>) -> Result<(Txn, Duration)> {
+        self.driver.refuse_child()?;
         if std::mem::replace(&mut self.used, true) {
             return Err(Error::new(ErrorKind::State, "the transaction was committed before"));
         }

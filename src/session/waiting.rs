@@ -110,6 +110,9 @@ impl Session {
     /// that limit, it fences, lets the role go and returns; the callbacks are dropped when all is over.
     /// Without callbacks nobody can answer any more, so it waits for the release alone.
     pub fn close(self) {
+        if self.driver.refuse_child().is_err() {
+            return;
+        }
         let limit = self.outbox.end_limit;
         if !self.outbox.has_callbacks {
             self.outbox.deafen();
@@ -121,6 +124,7 @@ impl Session {
     }
 
     fn not_in_callback(&self) -> Result<()> {
+        self.driver.refuse_child()?;
         if callbacks::is_calling(&self.outbox) {
             return Err(Error::new(
                 ErrorKind::InCallback,

@@ -11,6 +11,7 @@ mod callbacks;
 mod counted;
 mod etcd;
 mod events;
+mod forked;
 mod lifecycle;
 mod limits;
 mod logs;

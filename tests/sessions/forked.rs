@@ -1,0 +1,82 @@
+//! A process that forks while it has a session.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use coordha::error::ErrorKind;
+use coordha::kv::Revision;
+use coordha::session::{EventKind, Role, Session, Until};
+use fork::Fork;
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
+
+use crate::world::{Place, stop};
+
+/// What a session answers where the role is held, and where it is not. No lock is taken: another thread may have had it
+/// at the fork.
+fn answers(session: &Session, token: Revision) -> [bool; 6] {
+    [
+        session.is_active(),
+        session.holds(token),
+        session.fencing_token() == token,
+        session.remaining() > Duration::ZERO,
+        !session.is_ending(token),
+        session.role() == Role::Active,
+    ]
+}
+
+/// Whether each is refused because of the fork.
+fn refusals(session: &Session, token: Revision) -> [bool; 7] {
+    let limit = Some(Duration::ZERO);
+    [
+        session.next_event(limit).map(drop),
+        session.wait(Until::Ended, limit),
+        session.stop(limit),
+        session.activation_done(token, Ok(())),
+        session.deactivation_done(token),
+        session.pause(),
+        session.txn(token).commit(limit).map(drop),
+    ]
+    .map(|answer| answer.is_err_and(|error| error.kind() == ErrorKind::Forked))
+}
+
+/// What `work` gives in a forked child, which then goes without a trace.
+fn in_child<const N: usize>(work: impl FnOnce() -> [bool; N]) -> [bool; N] {
+    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    let Fork::Parent(pid) = fork::fork().unwrap() else {
+        let _ = writer.write_all(&work().map(u8::from));
+        let _ = kill_process(getpid(), Signal::KILL);
+        unreachable!("it is dead");
+    };
+    drop(writer);
+    let mut said = [0; N];
+    reader.read_exact(&mut said).unwrap();
+    waitpid(Pid::from_raw(pid), WaitOptions::empty()).unwrap();
+    said.map(|byte| byte == 1)
+}
+
+#[test]
+fn a_forked_child_of_an_active_process_is_not_active() {
+    let place = Place::new();
+    let (session, token) = place.active(1);
+    assert_eq!(answers(&session, token), [true; 6]);
+    assert_eq!(in_child(|| answers(&session, token)), [false; 6]);
+    assert_eq!(answers(&session, token), [true; 6], "the parent is not concerned");
+    stop(&session);
+}
+
+#[test]
+fn a_forked_child_is_refused_whatever_it_asks_and_cannot_end_its_parents_session() {
+    let place = Place::new();
+    let (session, token) = place.active(1);
+    assert_eq!(in_child(|| refusals(&session, token)), [true; 7]);
+    in_child(|| {
+        session.request_stop();
+        session.clone().close();
+        drop(session.clone());
+        []
+    });
+    assert_eq!(answers(&session, token), [true; 6]);
+    session.request_stop();
+    let ended = crate::world::leave(&session);
+    assert_eq!(ended.kind(), EventKind::Ended);
+}
