@@ -16,7 +16,8 @@
 //!    lease that does not exist fails with [`StoreError::LeaseNotFound`] and writes nothing.
 //! 4. **Errors** say whether the request can have been done: only [`StoreError::Unknown`] leaves it open.
 //! 5. **Time limits.** Every call returns within its `limit` (and a little for the scheduler), whatever the network
-//!    does. One that ran into its limit makes the store try another endpoint for the next one.
+//!    does. One that ran into its limit makes the store try another endpoint for the next one, unless the limit was
+//!    shorter than any of the election's (50 ms).
 //! 6. **Watches** never resume by themselves and never skip: they show every change of each of their ranges from the
 //!    revision asked for, in order, all changes of one revision in one range together, or else end with
 //!    [`WatchItem::Compacted`] or [`WatchItem::Failed`]. Between two ranges of one watch there is no order.

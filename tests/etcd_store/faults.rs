@@ -1,6 +1,7 @@
 //! Members that are dead, deaf, frozen or alone, and replies that are lost or late.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use coordha::kv::{StoreError, WatchItem};
 use coordha::store::Store;
@@ -56,6 +57,23 @@ async fn endpoint_that_never_answers_costs_one_limit_and_is_left() {
         assert_eq!(store.health().endpoint, etcd.endpoint(0));
     }
     assert_ne!(deaf, etcd.endpoint(0));
+}
+
+#[tokio::test]
+async fn caller_in_a_hurry_moves_nobody_to_another_endpoint() {
+    let etcd = Etcd::start();
+    let proxy = Proxy::start(etcd.endpoint(0));
+    let store = store(vec![proxy.address(), etcd.endpoint(0)]);
+    put(&store, "k").await;
+    proxy.hold_requests();
+    for _ in 0..3 {
+        let hurried = try_put(&store, "k", Duration::from_millis(49)).await;
+        assert!(matches!(hurried, Err(StoreError::Unknown(_))), "{hurried:?}");
+        assert_eq!(store.health().endpoint, proxy.address());
+    }
+    let patient = try_put(&store, "k", SHORT).await;
+    assert!(matches!(patient, Err(StoreError::Unknown(_))), "{patient:?}");
+    assert_eq!(store.health().endpoint, etcd.endpoint(0));
 }
 
 #[tokio::test]

@@ -28,6 +28,10 @@ const MAX_REPLY: usize = i32::MAX as usize;
 /// etcd closes a connection whose client pings more often (`--grpc-keepalive-min-time`), after the third time.
 const MIN_KEEPALIVE: Duration = Duration::from_secs(5);
 
+/// A request with a shorter limit that runs into it says nothing of the endpoint, which all sessions share. No request of
+/// an election has one: `election.hold_ms` is at least four times it, and `store.request_timeout_ms` at least this.
+const SHORTEST_FAULT: Duration = Duration::from_millis(50);
+
 /// Locks; what a panic left behind is whole, as no guard is held over a step that can fail.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -113,7 +117,9 @@ impl Pool {
                 let endpoint = &self.endpoints[used.load(Ordering::Relaxed)];
                 let message = format!("{}: no answer within {limit:?}", endpoint.name);
                 let error = StoreError::Unknown(message);
-                self.fault(endpoint.index, &error);
+                if limit >= SHORTEST_FAULT {
+                    self.fault(endpoint.index, &error);
+                }
                 Err(error)
             }
         }
