@@ -296,6 +296,12 @@ pub enum StoreError {
     Tls(String),
     /// The store has no space left; nothing was done.
     NoSpace(String),
+    /// It has more operations or bytes than the store takes; nothing was done.
+    TooLarge(String),
+    /// The store's own data is damaged; nothing was done.
+    Corrupt(String),
+    /// The store's revision went back: it was restored from a copy. Nothing was done.
+    Regressed(String),
     /// The request itself is not allowed (a defect of the caller), or the store answered what it never should.
     Invalid(String),
 }
@@ -326,6 +332,9 @@ impl From<StoreError> for Error {
             StoreError::Permission(m) => (ErrorKind::Permission, m),
             StoreError::Tls(m) => (ErrorKind::Tls, m),
             StoreError::NoSpace(m) => (ErrorKind::NoSpace, m),
+            StoreError::TooLarge(m) => (ErrorKind::TooLarge, m),
+            StoreError::Corrupt(m) => (ErrorKind::Corrupt, m),
+            StoreError::Regressed(m) => (ErrorKind::Regressed, m),
             StoreError::Invalid(m) => (ErrorKind::Internal, m),
         };
         Self::new(kind, message)

@@ -56,11 +56,11 @@ async fn request_that_is_too_large_is_refused() {
         let store = store(etcd.endpoints());
         for bytes in [2_000_000, 20_000_000] {
             let error = store.txn(big_put("k", bytes), LIMIT).await.unwrap_err();
-            assert!(matches!(error, StoreError::Invalid(_)), "{bytes}: {error:?}");
+            assert!(matches!(error, StoreError::TooLarge(_)), "{bytes}: {error:?}");
         }
         let many = Txn { success: (0..129).map(|n| Op::put(n.to_string(), "x", 0)).collect(), ..Txn::default() };
         let error = store.txn(many, LIMIT).await.unwrap_err();
-        assert!(matches!(error, StoreError::Invalid(_)), "{error:?}");
+        assert!(matches!(error, StoreError::TooLarge(_)), "{error:?}");
         put(&store, "k").await;
     }
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::child::{Child, own_binary, say};
-use super::{LIMIT, database, item, open, put, read, try_put, watch};
+use super::{LIMIT, database, item, open, put, read, revision, try_put, watch};
 
 #[tokio::test]
 async fn full_disk_is_an_error_that_names_the_directory_and_passes() {
@@ -101,8 +101,21 @@ async fn damage_that_is_found_later_is_an_error_that_names_the_file() {
     let answers =
         [store.range(KeyRange::prefix("k/"), 0, LIMIT).await.map(drop), try_put(&store, "k/1", "y").await.map(drop)];
     for answer in answers {
-        assert!(matches!(&answer, Err(StoreError::Invalid(why)) if why.contains(file.to_str().unwrap())), "{answer:?}");
+        assert!(matches!(&answer, Err(StoreError::Corrupt(why)) if why.contains(file.to_str().unwrap())), "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn store_whose_revision_went_back_says_that_it_was_restored() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path());
+    let before = put(&store, "k", "x").await;
+    let mut stream = watch(&store, before + 1).await;
+    assert_eq!(revision(&store).await, before);
+    database(directory.path()).execute("UPDATE meta SET revision = revision - 1", []).unwrap();
+    let answer = store.range(KeyRange::key("k"), 0, LIMIT).await;
+    assert!(matches!(answer, Err(StoreError::Regressed(_))), "{answer:?}");
+    assert!(matches!(item(&mut stream).await, WatchItem::Failed(StoreError::Regressed(_))));
 }
 
 #[tokio::test]

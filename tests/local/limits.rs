@@ -80,7 +80,7 @@ async fn transaction_beyond_etcds_bounds_is_refused() {
     let large = vec![Op::put("k", vec![0; 1_572_864], 0)];
     for ops in [many, large] {
         let refused = store.txn(writing(ops), LIMIT).await;
-        assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
+        assert!(matches!(refused, Err(StoreError::TooLarge(_))), "{refused:?}");
     }
     assert_eq!(revision(&store).await, 1);
     let ttl = store.grant(Duration::MAX, LIMIT).await;

@@ -71,6 +71,7 @@ macro_rules! conformance {
                 key_written_twice_in_a_branch_is_refused
                 key_may_be_written_in_either_branch
                 transaction_without_operation_is_refused
+                more_than_128_of_a_kind_are_too_many
                 empty_key_is_refused
                 deleted_keys_are_counted
                 rewritten_key_keeps_its_creation_and_counts_versions

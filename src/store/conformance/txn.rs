@@ -174,6 +174,25 @@ pub async fn transaction_without_operation_is_refused(lab: &dyn Lab) {
     }
 }
 
+/// 128 compares, and as many operations in a branch, are the most that etcd takes unless it is told otherwise.
+pub async fn more_than_128_of_a_kind_are_too_many(lab: &dyn Lab) {
+    let store = &*lab.client();
+    let before = revision(store).await;
+    let compares = |count| (0..count).map(|n| Compare::version(format!("k/{n}"), 0)).collect();
+    let puts = |count| (0..count).map(|n| Op::put(format!("k/{n}"), "value", 0)).collect();
+    for request in [
+        Txn { compares: compares(129), success: puts(1), failure: vec![] },
+        Txn { success: puts(129), ..Txn::default() },
+        Txn { success: puts(1), failure: puts(129), ..Txn::default() },
+    ] {
+        let error = refused(store, request).await;
+        assert!(matches!(error, StoreError::TooLarge(_)), "{error:?}");
+    }
+    assert_eq!(revision(store).await, before);
+    let most = Txn { compares: compares(128), success: puts(128), failure: puts(128) };
+    assert_eq!(txn(store, most).await.replies.len(), 128);
+}
+
 /// No key is empty.
 pub async fn empty_key_is_refused(lab: &dyn Lab) {
     let store = &*lab.client();

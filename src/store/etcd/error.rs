@@ -116,6 +116,9 @@ impl Failure {
             }
             "requested lease not found" => return Self::refused(StoreError::LeaseNotFound),
             "mvcc: database space exceeded" => return Self::refused(StoreError::NoSpace(text)),
+            "request is too large" | "too many operations in txn request" => {
+                return Self::refused(StoreError::TooLarge(text));
+            }
             "invalid auth token" | "revision of auth store is old" | "user name is empty" => {
                 return Self { is_login_stale: true, ..Self::refused(StoreError::Auth(text)) };
             }
@@ -144,7 +147,7 @@ impl Failure {
                 Self::refused(StoreError::Invalid(text))
             }
             Code::ResourceExhausted if message.starts_with("grpc: received message larger") => {
-                Self::refused(StoreError::Invalid(text))
+                Self::refused(StoreError::TooLarge(text))
             }
             // "request timed out", "server stopped", "leader changed", and what is not known: it may be done yet.
             _ => Self::unreachable(StoreError::Unknown(text)),
@@ -218,5 +221,13 @@ mod tests {
         assert_eq!(gone, StoreError::LeaseNotFound);
         let twice = reply(Code::InvalidArgument, "etcdserver: duplicate key given in txn request").error;
         assert!(matches!(twice, StoreError::Invalid(_)));
+        for (code, message) in [
+            (Code::InvalidArgument, "etcdserver: request is too large"),
+            (Code::InvalidArgument, "etcdserver: too many operations in txn request"),
+            (Code::ResourceExhausted, "grpc: received message larger than max (2000000 vs. 1048576)"),
+        ] {
+            let large = reply(code, message).error;
+            assert!(matches!(large, StoreError::TooLarge(_)), "{large:?}");
+        }
     }
 }

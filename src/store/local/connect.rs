@@ -260,8 +260,8 @@ impl Place {
         let step = format!("cannot open the database {}", self.database.display());
         let kind = match self.store_error(error) {
             StoreError::NoSpace(_) => ErrorKind::NoSpace,
+            StoreError::Corrupt(_) => ErrorKind::Corrupt,
             _ => match error.sqlite_error_code() {
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => ErrorKind::Corrupt,
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
                     ErrorKind::Unavailable
                 }
@@ -282,7 +282,7 @@ impl Place {
                 StoreError::NoSpace(format!("no space is left in {directory}: {error}"))
             }
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                StoreError::Invalid(format!("the database {database} is damaged: {error}"))
+                StoreError::Corrupt(format!("the database {database} is damaged: {error}"))
             }
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
                 StoreError::Unavailable(format!("{database} is locked by another process"))

@@ -103,7 +103,7 @@ impl Reader {
         let state = State::load(&connection)?;
         self.shared.check_boot(&state)?;
         if state.revision < self.revision {
-            return Err(PassError::Store(StoreError::Invalid(format!(
+            return Err(PassError::Store(StoreError::Regressed(format!(
                 "the revision of {} went back from {} to {}: it was restored from a copy",
                 self.shared.place.directory().display(),
                 self.revision,

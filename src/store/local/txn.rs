@@ -18,12 +18,13 @@ pub(super) fn check(txn: &Txn) -> Result<(), StoreError> {
     if txn.success.is_empty() && txn.failure.is_empty() {
         return refuse("it has no operation");
     }
+    let too_large = |what: String| Err(StoreError::TooLarge(format!("transaction refused: it has more than {what}")));
     let parts = [txn.compares.len(), txn.success.len(), txn.failure.len()];
     if parts.iter().any(|&part| part > MOST_OPERATIONS) {
-        return refuse(&format!("it has more than {MOST_OPERATIONS} compares or operations in a branch"));
+        return too_large(format!("{MOST_OPERATIONS} compares or operations in a branch"));
     }
     if bytes(txn) > MOST_BYTES {
-        return refuse(&format!("it has more than {MOST_BYTES} bytes"));
+        return too_large(format!("{MOST_BYTES} bytes"));
     }
     if txn.compares.iter().any(|compare| compare.key.is_empty()) {
         return refuse("a key is empty");

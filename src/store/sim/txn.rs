@@ -89,12 +89,19 @@ impl SimState {
     }
 }
 
+/// Most compares, and most operations of a branch, as by etcd's default.
+const MOST_OPERATIONS: usize = 128;
+
 /// What etcd refuses before it looks at any key.
 fn check(txn: &Txn) -> Result<(), StoreError> {
     if txn.success.is_empty() && txn.failure.is_empty() {
         return Err(StoreError::Invalid(
             "a transaction without an operation may be answered from a stale member".into(),
         ));
+    }
+    let parts = [txn.compares.len(), txn.success.len(), txn.failure.len()];
+    if parts.iter().any(|&part| part > MOST_OPERATIONS) {
+        return Err(StoreError::TooLarge("too many compares or operations in a branch".into()));
     }
     for branch in [&txn.success, &txn.failure] {
         let mut ranges: Vec<KeyRange> = Vec::new();
