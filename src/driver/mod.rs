@@ -83,7 +83,8 @@ pub(crate) struct Driver {
     ranges: Vec<KeyRange>,
     request_timeout: Duration,
     watch_limit: Duration,
-    span: tracing::Span,
+    /// Shared, as to clone it calls the log's receiver: nobody does that under the core's lock.
+    span: Arc<tracing::Span>,
     standby_log: Option<Duration>,
     timer: OnceLock<TimedId>,
     stop_given: AtomicBool,
@@ -142,7 +143,7 @@ impl Driver {
             member,
             request_timeout,
             watch_limit,
-            span,
+            span: Arc::new(span),
             standby_log: setup.standby_log,
             timer: OnceLock::new(),
             stop_given: AtomicBool::new(false),
@@ -192,7 +193,7 @@ impl Driver {
     }
 
     /// Where log lines about the session belong.
-    pub(crate) fn span(&self) -> &tracing::Span {
+    pub(crate) fn span(&self) -> &Arc<tracing::Span> {
         &self.span
     }
 
@@ -415,7 +416,8 @@ impl Driver {
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        let work = work.instrument(self.span.clone());
+        let span = Arc::clone(&self.span);
+        let work = async move { work.instrument(tracing::Span::clone(&span)).await };
         self.shared.handle().spawn(work).abort_handle()
     }
 

@@ -1,8 +1,10 @@
 //! The log lines of a session's states, at INFO, close in words to what operators of Milvus 2.2.3 know. They
-//! are written by a calling thread, in order.
+//! are written by a calling thread, in order. Who brings them holds a session's lock and may be the clock thread, so no
+//! receiver is called here, not even to ask what it wants.
 
 use std::sync::Arc;
 
+use tracing::level_filters::LevelFilter;
 use tracing::{Level, info, warn};
 
 use super::event::{Event, EventKind, reason_name};
@@ -11,14 +13,10 @@ use crate::election::Holder;
 
 /// Writes the line of an event.
 pub(super) fn event(driver: &Arc<Driver>, server_id: i64, event: &Event) {
-    let wanted = match level(event.kind()) {
-        Level::WARN => tracing::enabled!(Level::WARN),
-        _ => tracing::enabled!(Level::INFO),
-    };
-    if !wanted {
+    if level(event.kind()) > LevelFilter::current() {
         return;
     }
-    let (span, event) = (driver.span().clone(), event.clone());
+    let (span, event) = (Arc::clone(driver.span()), event.clone());
     driver.shared().log(move || {
         let _inside = span.enter();
         let line = line(&event);
@@ -32,10 +30,10 @@ pub(super) fn event(driver: &Arc<Driver>, server_id: i64, event: &Event) {
 
 /// Writes the line of a session that goes on standing by.
 pub(super) fn still_standby(driver: &Arc<Driver>, role: &Arc<str>, holder: Option<Holder>) {
-    if !tracing::enabled!(Level::INFO) {
+    if Level::INFO > LevelFilter::current() {
         return;
     }
-    let (span, role) = (driver.span().clone(), Arc::clone(role));
+    let (span, role) = (Arc::clone(driver.span()), Arc::clone(role));
     let server_id = driver.published().server_id();
     driver.shared().log(move || {
         let _inside = span.enter();

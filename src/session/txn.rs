@@ -344,7 +344,7 @@ impl TxnBuilder {
     fn send(&self, txn: Txn, limit: Duration, answer: impl FnOnce(Answered) + Send + 'static) {
         let store = Arc::clone(self.driver.store());
         let work = async move { answer(store.txn(txn, limit).await) };
-        let span = self.driver.span().clone();
+        let span = tracing::Span::clone(self.driver.span());
         self.driver.shared().handle().spawn(work.instrument(span));
     }
 

@@ -1,14 +1,19 @@
 //! What an operator sees in the log.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::ThreadId;
+use std::time::Duration;
 
 use coordha::config::keys;
-use coordha::session::{Session, Until};
+use coordha::session::{EventKind, Session, Until};
+use tracing::span;
+use tracing::subscriber::{Interest, Subscriber, with_default};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::wait::until;
-use crate::world::{PATIENCE, Place, with};
+use crate::world::{PATIENCE, Place, activate, expect, stop, with};
 
 /// All lines that this process has logged.
 #[derive(Clone, Default)]
@@ -91,4 +96,79 @@ fn the_states_are_logged_in_order_and_the_standby_line_again_and_again() {
         from += at.unwrap_or_else(|| panic!("no {expected:?} in {lines:#?}"));
     }
     assert!(lines.iter().all(|line| line.contains("INFO")));
+}
+
+/// Counts how often it is called by the thread that made it.
+#[derive(Clone)]
+struct Called {
+    by: ThreadId,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Called {
+    fn count(&self) {
+        if std::thread::current().id() == self.by {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Subscriber for Called {
+    fn register_callsite(&self, _: &'static tracing::Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        self.count();
+        true
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        self.count();
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {
+        self.count();
+    }
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {
+        self.count();
+    }
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.count();
+    }
+
+    fn enter(&self, _: &span::Id) {
+        self.count();
+    }
+
+    fn exit(&self, _: &span::Id) {
+        self.count();
+    }
+
+    fn clone_span(&self, id: &span::Id) -> span::Id {
+        self.count();
+        id.clone()
+    }
+}
+
+/// A receiver may block. Whoever steps a session holds its lock, and the clock thread waits for that to fence.
+#[test]
+fn who_steps_a_session_never_calls_the_receiver_of_the_log() {
+    let place = Place::new();
+    let receiver = Called { by: std::thread::current().id(), calls: Arc::default() };
+    with_default(receiver.clone(), || {
+        let session = place.start(1);
+        let token = activate(&session);
+        let before = receiver.calls.load(Ordering::Relaxed);
+        assert!(before > 0, "the session's span");
+        session.resign(Duration::ZERO).unwrap();
+        expect(&session, EventKind::Deactivate);
+        session.deactivation_done(token).unwrap();
+        expect(&session, EventKind::TermEnded);
+        assert_eq!(receiver.calls.load(Ordering::Relaxed), before);
+        stop(&session);
+    });
 }
