@@ -1,7 +1,8 @@
-//! What is left to do where the core itself has failed (a panic, caught): the session is lost from that instant, the
+//! What is left to do where the core, or what follows from it, has failed (a panic, caught): the session is lost from that instant, the
 //! application is told the rest of its term, and the session ends once it has left. Other sessions go on.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,9 +56,13 @@ impl Ledger {
             }
             Event::Deactivate { .. } => self.deactivate = true,
             Event::TermEnded { .. } => self.term_ended = true,
-            Event::Ended(_) => self.ended = true,
             _ => {}
         }
+    }
+
+    /// The end was told. Only then: where it cannot be told, it is told again.
+    pub(super) fn end(&mut self) {
+        self.ended = true;
     }
 
     /// "Left" was said.
@@ -100,7 +105,7 @@ impl Ledger {
 }
 
 impl Driver {
-    /// The core has panicked.
+    /// The core has panicked, or what carries out its outputs.
     pub(super) fn defect(self: &Arc<Self>, core: &mut Core, now: Time, panic: &(dyn Any + Send)) {
         let text = panic_text(panic);
         let error = Error::new(ErrorKind::Internal, format!("a defect of the library has ended the session: {text}"));
@@ -114,7 +119,7 @@ impl Driver {
         let rest = core.ledger.rest(&error);
         let status = self.publish_defect(core);
         for event in rest {
-            self.tell(core, now, &status, event);
+            self.tell_after_defect(core, now, &status, event);
         }
         if core.ledger.left {
             self.end_defect(core, now);
@@ -163,8 +168,17 @@ impl Driver {
         }
         core.ledger.ended = true;
         let status = self.publish_defect(core);
-        self.tell(core, now, &status, Event::Ended(Some(error)));
+        self.tell_after_defect(core, now, &status, Event::Ended(Some(error)));
         self.sink.published();
+    }
+
+    /// One event that cannot be told must not keep the others from it.
+    fn tell_after_defect(self: &Arc<Self>, core: &mut Core, now: Time, status: &Status, event: Event) {
+        let told = catch_unwind(AssertUnwindSafe(|| self.tell(core, now, status, event)));
+        if let Err(panic) = told {
+            let (role, text) = (self.name[2].clone(), panic_text(&*panic));
+            self.shared.log(move || tracing::error!(role, "an event is lost by a defect of the library: {text}"));
+        }
     }
 
     fn publish_defect(&self, core: &Core) -> Status {
@@ -194,7 +208,8 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Condvar, Mutex};
 
     use async_trait::async_trait;
 
@@ -248,20 +263,38 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Told(Mutex<Vec<Event>>);
+    struct Told {
+        events: Mutex<Vec<Event>>,
+        changed: Condvar,
+        /// How many of the next events panic.
+        panics: AtomicUsize,
+    }
 
     impl Told {
         /// What was told of terms and of the end.
         fn kept(&self) -> Vec<Event> {
-            let told = self.0.lock().unwrap();
+            let told = self.events.lock().unwrap();
             let noise = |event: &&Event| !matches!(event, Event::Degraded(_) | Event::Recovered);
             told.iter().filter(noise).cloned().collect()
+        }
+
+        /// Waits until the last event was told.
+        fn await_the_end(&self) {
+            let unended = |told: &mut Vec<Event>| !matches!(told.last(), Some(Event::Ended(_)));
+            let told = self.events.lock().unwrap();
+            let waited = self.changed.wait_timeout_while(told, Duration::from_secs(30), unended).unwrap();
+            assert!(!waited.1.timed_out(), "{:?}", waited.0);
         }
     }
 
     impl Sink for Told {
         fn event(self: Arc<Self>, _: &Arc<Driver>, _: Time, _: &Status, event: Event) {
-            self.0.lock().unwrap().push(event);
+            let one_less = |left: usize| left.checked_sub(1);
+            if self.panics.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less).is_ok() {
+                panic!("a planted defect");
+            }
+            self.events.lock().unwrap().push(event);
+            self.changed.notify_all();
         }
 
         fn published(&self) {}
@@ -270,7 +303,11 @@ mod tests {
     }
 
     fn start(name: &str) -> (Arc<Driver>, Arc<Told>) {
-        let told = Arc::new(Told::default());
+        start_with(name, 0)
+    }
+
+    fn start_with(name: &str, panics: usize) -> (Arc<Driver>, Arc<Told>) {
+        let told = Arc::new(Told { panics: AtomicUsize::new(panics), ..Told::default() });
         let second = Duration::from_secs(1);
         let settings = Settings {
             role: name.into(),
@@ -370,6 +407,24 @@ mod tests {
         assert!(driver.step(|_, _| ()).is_none());
         driver.request(Request::Stop).unwrap();
         assert_eq!(told.kept().len(), 1);
+    }
+
+    /// The store is nowhere, so that the first event, of a request that failed, comes by itself.
+    #[test]
+    fn an_output_that_cannot_be_carried_out_ends_the_session_like_a_core_that_panics() {
+        let (driver, told) = start_with("outputs", 1);
+        told.await_the_end();
+        ended(&driver, &told);
+        assert!(driver.step(|_, _| ()).is_none());
+    }
+
+    #[test]
+    fn an_end_that_cannot_be_told_is_told_again() {
+        let (driver, told) = start_with("told again", 0);
+        told.panics.store(1, Ordering::Release);
+        driver.request(Request::Stop).unwrap();
+        told.await_the_end();
+        ended(&driver, &told);
     }
 
     #[test]

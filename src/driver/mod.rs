@@ -301,18 +301,28 @@ impl Driver {
                 return None;
             }
         };
-        // Before the outputs: a release must not be on its way while another thread still reads "active".
-        self.published.publish(&done.status);
-        if let Some(mut turn) = core.id_turn.take_if(|_| done.status.server_id > 0) {
-            *turn = done.status.server_id;
+        let Done { result, status, outputs, next } = done;
+        let follow = AssertUnwindSafe(|| self.follow(core, now, &status, outputs, next));
+        if let Err(panic) = catch_unwind(follow) {
+            self.defect(core, now, &*panic);
+            return None;
         }
-        core.next = done.next;
-        self.set_log_time(core, now, done.status.role);
-        for output in done.outputs {
-            self.carry_out(core, now, &done.status, output);
+        Some(result)
+    }
+
+    /// What a mutation of the core led to.
+    fn follow(self: &Arc<Self>, core: &mut Core, now: Time, status: &Status, outputs: Vec<Output>, next: Option<Time>) {
+        // Before the outputs: a release must not be on its way while another thread still reads "active".
+        self.published.publish(status);
+        if let Some(mut turn) = core.id_turn.take_if(|_| status.server_id > 0) {
+            *turn = status.server_id;
+        }
+        core.next = next;
+        self.set_log_time(core, now, status.role);
+        for output in outputs {
+            self.carry_out(core, now, status, output);
         }
         self.sink.published();
-        Some(done.result)
     }
 
     fn carry_out(self: &Arc<Self>, core: &mut Core, now: Time, status: &Status, output: Output) {
@@ -345,7 +355,11 @@ impl Driver {
             }
             _ => event,
         };
+        let last = matches!(event, Event::Ended(_));
         Arc::clone(&self.sink).event(self, now, status, event);
+        if last {
+            core.ledger.end();
+        }
     }
 
     /// Nothing of the session is left but the last event, and what the application still holds.
