@@ -6,22 +6,31 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use super::threads;
 
 /// How long a thread with nothing to do waits for more.
 const IDLE: Duration = Duration::from_millis(500);
+/// Pause before a thread is asked for again.
+const RETRY: Duration = Duration::from_millis(100);
 /// How long the end of the pool waits for its threads.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 type Job = Box<dyn FnOnce() + Send>;
+
+/// Starts a thread that does this; false: the system gives none.
+type Start = Box<dyn Fn(Job) -> bool + Send + Sync>;
 
 /// The threads. Dropping it lets them finish what is waiting.
 pub(crate) struct Pool {
     inner: Arc<Inner>,
 }
 
-#[derive(Default)]
 struct Inner {
+    start: Start,
+    /// Where it waits for the next try.
+    runtime: Handle,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -34,26 +43,25 @@ struct State {
     /// A thread was started and has not taken a job yet. One at a time: most jobs are short, and a burst of
     /// them needs no burst of threads.
     starting: bool,
+    /// The system gave no thread, and is asked again soon.
+    retrying: bool,
     quit: bool,
 }
 
 impl Pool {
-    pub(crate) fn new() -> Self {
-        Self { inner: Arc::default() }
+    pub(crate) fn new(runtime: Handle) -> Self {
+        Self::starting_by(Box::new(|job| threads::spawn("coordha-call", job).is_ok()), runtime)
     }
 
-    /// Has a job done soon. False: it waits, and the system gives no thread to do it; then [`Pool::retry`] later.
-    #[must_use]
-    pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) -> bool {
+    fn starting_by(start: Start, runtime: Handle) -> Self {
+        Self { inner: Arc::new(Inner { start, runtime, state: Mutex::default(), changed: Condvar::new() }) }
+    }
+
+    /// Has a job done soon; where the system gives no thread for it, as soon as it gives one.
+    pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) {
         let mut state = self.inner.state();
         state.jobs.push_back(Box::new(job));
-        self.inner.serve(&mut state)
-    }
-
-    /// Tries again to have the waiting jobs done. As [`Pool::run`].
-    #[must_use]
-    pub(crate) fn retry(&self) -> bool {
-        self.inner.serve(&mut self.inner.state())
+        self.inner.serve(&mut state);
     }
 }
 
@@ -76,23 +84,37 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees to it that somebody takes the next job. False: nobody will.
-    fn serve(self: &Arc<Self>, state: &mut State) -> bool {
+    /// Sees to it that somebody takes the next job.
+    fn serve(self: &Arc<Self>, state: &mut State) {
         if state.jobs.is_empty() || state.starting {
-            return true;
+            return;
         }
         if state.idle > 0 {
             self.changed.notify_one();
             // With more jobs than idle threads, the woken one calls for another.
-            return true;
+            return;
         }
         let inner = Arc::clone(self);
-        if threads::spawn("coordha-call", move || inner.work()).is_err() {
-            return state.threads > 0;
+        if (self.start)(Box::new(move || inner.work())) {
+            state.threads += 1;
+            state.starting = true;
+        } else if !std::mem::replace(&mut state.retrying, true) {
+            // Those that are there may be busy for ever.
+            self.retry();
         }
-        state.threads += 1;
-        state.starting = true;
-        true
+    }
+
+    fn retry(self: &Arc<Self>) {
+        let inner = Arc::downgrade(self);
+        self.runtime.spawn(async move {
+            tracing::warn!("the system gives no thread for a callback, trying again");
+            tokio::time::sleep(RETRY).await;
+            if let Some(inner) = inner.upgrade() {
+                let mut state = inner.state();
+                state.retrying = false;
+                inner.serve(&mut state);
+            }
+        });
     }
 
     fn work(self: Arc<Self>) {
@@ -100,8 +122,7 @@ impl Inner {
         state.starting = false;
         loop {
             if let Some(job) = state.jobs.pop_front() {
-                // Where no thread starts, the next call asks for one again.
-                let _ = self.serve(&mut state);
+                self.serve(&mut state);
                 drop(state);
                 // Panics are caught where the application is called; this one only keeps the thread.
                 let _ = catch_unwind(AssertUnwindSafe(job));
@@ -128,21 +149,56 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::{Sender, channel};
+
+    use tokio::runtime::{Builder, Runtime};
 
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
+    fn runtime() -> Handle {
+        static RUNTIME: LazyLock<Runtime> =
+            LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap());
+        RUNTIME.handle().clone()
+    }
+
+    fn pool() -> Pool {
+        Pool::new(runtime())
+    }
+
+    /// A pool whose second thread is refused once, and whose first one begins when the gate is opened.
+    fn short_pool() -> (Pool, Sender<()>) {
+        let (open, gate) = channel::<()>();
+        let gate = Mutex::new(Some(gate));
+        let asked = AtomicUsize::new(0);
+        let start = move |job: Job| match asked.fetch_add(1, Ordering::Relaxed) {
+            1 => false,
+            _ => {
+                let gate = gate.lock().unwrap().take();
+                threads::spawn("short", move || {
+                    if let Some(gate) = gate {
+                        gate.recv().unwrap();
+                    }
+                    job();
+                })
+                .is_ok()
+            }
+        };
+        (Pool::starting_by(Box::new(start), runtime()), open)
+    }
+
     #[test]
     fn a_job_that_hangs_holds_up_no_other() {
-        let pool = Pool::new();
+        let pool = pool();
         let (release, hang) = channel::<()>();
         let (done, finished) = channel();
-        assert!(pool.run(move || hang.recv().unwrap()));
+        pool.run(move || hang.recv().unwrap());
         for n in 0..100 {
             let done = done.clone();
-            assert!(pool.run(move || done.send(n).unwrap()));
+            pool.run(move || done.send(n).unwrap());
         }
         let mut seen: Vec<i32> = (0..100).map(|_| finished.recv_timeout(PATIENCE).unwrap()).collect();
         seen.sort_unstable();
@@ -152,33 +208,58 @@ mod tests {
 
     #[test]
     fn many_jobs_that_hang_all_get_a_thread() {
-        let pool = Pool::new();
+        let pool = pool();
         let all_here = Arc::new(std::sync::Barrier::new(20));
         for _ in 0..19 {
             let all_here = Arc::clone(&all_here);
-            assert!(pool.run(move || {
+            pool.run(move || {
                 all_here.wait();
-            }));
+            });
         }
         all_here.wait();
     }
 
     #[test]
+    fn a_job_that_gets_no_thread_is_done_later_though_those_that_are_there_hang() {
+        for second_comes_late in [true, false] {
+            let (pool, open) = short_pool();
+            let (release, hang) = channel::<()>();
+            let (done, finished) = channel();
+            let begun = done.clone();
+            pool.run(move || {
+                begun.send("first").unwrap();
+                hang.recv().unwrap();
+            });
+            if second_comes_late {
+                open.send(()).unwrap();
+                assert_eq!(finished.recv_timeout(PATIENCE), Ok("first"));
+            }
+            pool.run(move || done.send("second").unwrap());
+            if !second_comes_late {
+                open.send(()).unwrap();
+                assert_eq!(finished.recv_timeout(PATIENCE), Ok("first"));
+            }
+            assert_eq!(finished.recv_timeout(PATIENCE), Ok("second"));
+            release.send(()).unwrap();
+        }
+    }
+
+    #[test]
     fn a_panic_leaves_the_pool_working() {
-        let pool = Pool::new();
+        let pool = pool();
         let (done, finished) = channel();
-        assert!(pool.run(|| panic!("a defect")));
-        assert!(pool.run(move || done.send(()).unwrap()));
+        pool.run(|| panic!("a defect"));
+        pool.run(move || done.send(()).unwrap());
         finished.recv_timeout(PATIENCE).unwrap();
     }
 
     #[test]
     fn the_end_of_the_pool_finishes_what_waits_and_ends_the_threads() {
-        let pool = Pool::new();
+        let pool = pool();
         let (done, finished) = channel();
         for n in 0..50 {
             let done = done.clone();
-            assert!(pool.run(move || done.send(n).unwrap()));
+            pool.run(move || done.send(n).unwrap());
         }
         let inner = Arc::clone(&pool.inner);
         drop(pool);
@@ -188,8 +269,8 @@ mod tests {
 
     #[test]
     fn a_thread_with_nothing_to_do_ends_by_itself() {
-        let pool = Pool::new();
-        assert!(pool.run(|| {}));
+        let pool = pool();
+        pool.run(|| {});
         let state = pool.inner.state();
         let waited = pool.inner.changed.wait_timeout_while(state, PATIENCE, |state| state.threads > 0).unwrap();
         assert!(!waited.1.timed_out());

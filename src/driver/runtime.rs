@@ -21,8 +21,6 @@ use super::{signals, threads};
 const WORKERS: usize = 2;
 /// How long the end waits for the runtime's threads.
 const LAST_WAIT: Duration = Duration::from_secs(1);
-/// Pause before a thread is asked for again.
-const RETRY: Duration = Duration::from_millis(100);
 /// Most log lines waiting for a slow receiver; beyond it the newest are dropped.
 const LOG_LINES: usize = 4096;
 
@@ -97,9 +95,9 @@ impl Shared {
         *lock(&LEFT) += 1;
         Ok(Self {
             handle: runtime.handle().clone(),
+            pool: Pool::new(runtime.handle().clone()),
             runtime: Some(runtime),
             fence,
-            pool: Pool::new(),
             log: Arc::default(),
             stores: Mutex::default(),
             groups: Mutex::default(),
@@ -178,27 +176,12 @@ impl Shared {
     }
 
     /// Has a job done on a calling thread.
-    pub(crate) fn call(self: &Arc<Self>, job: impl FnOnce() + Send + 'static) {
-        if !self.pool.run(job) {
-            self.retry();
-        }
-    }
-
-    fn retry(self: &Arc<Self>) {
-        let shared = Arc::downgrade(self);
-        self.handle.spawn(async move {
-            tracing::warn!("the system gives no thread for a callback, trying again");
-            tokio::time::sleep(RETRY).await;
-            if let Some(shared) = shared.upgrade()
-                && !shared.pool.retry()
-            {
-                shared.retry();
-            }
-        });
+    pub(crate) fn call(&self, job: impl FnOnce() + Send + 'static) {
+        self.pool.run(job);
     }
 
     /// Writes a log line on a calling thread: a receiver that blocks must not hold up the clock thread or a connection.
-    pub(crate) fn log(self: &Arc<Self>, line: impl FnOnce() + Send + 'static) {
+    pub(crate) fn log(&self, line: impl FnOnce() + Send + 'static) {
         let mut state = lock(&self.log.state);
         let (lines, writing) = &mut *state;
         if lines.len() >= LOG_LINES {
