@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::transport::{Channel, Uri};
 use tower::service_fn;
 use tracing::{debug, info, warn};
@@ -178,9 +178,10 @@ impl Pool {
         }
     }
 
-    /// Asks for the version of the server, once for each endpoint that has answered.
+    /// Asks for the version of the server, once for each endpoint that has answered; where it does not say, again and
+    /// again, ever more rarely.
     fn learn_version(self: &Arc<Self>, endpoint: &Arc<Endpoint>) {
-        if endpoint.is_version_asked.swap(true, Ordering::Relaxed) {
+        if endpoint.version.get().is_some() || !lock(&endpoint.version_asked).is_due(Instant::now()) {
             return;
         }
         let endpoint = endpoint.clone();
@@ -189,14 +190,31 @@ impl Pool {
                 let login = endpoint.login(0).await.ok()?;
                 login.maintenance.clone().status().await.ok()
             };
-            match timeout(endpoint.request_timeout, status).await {
-                Ok(Some(status)) => {
-                    info!(endpoint = endpoint.name, version = status.version(), "connected to etcd");
-                    let _ = endpoint.version.set(status.version().to_owned());
-                }
-                _ => endpoint.is_version_asked.store(false, Ordering::Relaxed),
+            if let Ok(Some(status)) = timeout(endpoint.request_timeout, status).await
+                && endpoint.version.set(status.version().to_owned()).is_ok()
+            {
+                info!(endpoint = endpoint.name, version = status.version(), "connected to etcd");
             }
         });
+    }
+}
+
+/// When something was asked for that nothing hangs on.
+#[derive(Default)]
+struct Asked {
+    times: u32,
+    next: Option<Instant>,
+}
+
+impl Asked {
+    /// Whether to ask now: the first time, then after a pause of 1 s that doubles up to 17 min.
+    fn is_due(&mut self, now: Instant) -> bool {
+        if self.next.is_some_and(|next| now < next) {
+            return false;
+        }
+        self.next = Some(now + Duration::from_secs(1 << self.times.min(10)));
+        self.times += 1;
+        true
     }
 }
 
@@ -248,7 +266,7 @@ pub(super) struct Endpoint {
     /// Number of its newest fault; 0 where it answered since.
     fault: AtomicU64,
     pub(super) version: OnceLock<String>,
-    is_version_asked: AtomicBool,
+    version_asked: Mutex<Asked>,
     /// The stream that new watches join.
     pub(super) hub: tokio::sync::Mutex<Option<Hub>>,
 }
@@ -266,7 +284,7 @@ impl Endpoint {
             login: Mutex::default(),
             fault: AtomicU64::new(0),
             version: OnceLock::new(),
-            is_version_asked: AtomicBool::new(false),
+            version_asked: Mutex::default(),
             hub: tokio::sync::Mutex::default(),
         }
     }
@@ -410,5 +428,18 @@ impl Connector {
             Ok(stream) => Ok(TokioIo::new(Box::new(stream))),
             Err(error) => Err(ConnectFailure::Tls(format!("TLS handshake: {error}"))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_answered_is_asked_for_ever_more_rarely() {
+        let mut asked = Asked::default();
+        let begin = Instant::now();
+        let times: Vec<u64> = (0..4_000).filter(|s| asked.is_due(begin + Duration::from_secs(*s))).collect();
+        assert_eq!(times, [0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 1023, 2047, 3071]);
     }
 }
