@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use nix::errno::Errno;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
@@ -61,14 +62,7 @@ struct Entry {
 
 impl Fence {
     pub(crate) fn start() -> Result<Self> {
-        let clock = Arc::new(Clock {
-            timer: timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
-                .map_err(|e| no_resources("timer", e))?,
-            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-                .map_err(|e| no_resources("event descriptor", e))?,
-            quit: AtomicBool::new(false),
-            table: Mutex::default(),
-        });
+        let clock = Arc::new(Clock::new()?);
         let thread = threads::spawn("coordha-clock", {
             let clock = Arc::clone(&clock);
             move || clock.run()
@@ -114,7 +108,8 @@ impl Fence {
         self.clock.set_timer(&mut table);
     }
 
-    /// Makes the thread look for sessions that are to stop. One write; safe in a signal handler.
+    /// Makes the thread look for sessions that are to stop. One write, which leaves `errno` as it is: safe in a signal
+    /// handler.
     pub(crate) fn wake(&self) {
         self.clock.wake();
     }
@@ -134,13 +129,26 @@ impl Drop for Fence {
 }
 
 impl Clock {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            timer: timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
+                .map_err(|e| no_resources("timer", e))?,
+            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+                .map_err(|e| no_resources("event descriptor", e))?,
+            quit: AtomicBool::new(false),
+            table: Mutex::default(),
+        })
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wake(&self) {
+        let errno = Errno::last_raw();
         // Full: then the thread is woken already.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+        Errno::set_raw(errno);
     }
 
     /// Sets the timer to the earliest time, where that is not set already. A later one needs no call: the thread finds
@@ -314,6 +322,18 @@ mod tests {
         stopped.stop.store(true, Ordering::Release);
         fence.wake();
         assert_eq!(receiver.recv_timeout(PATIENCE).unwrap().0, "stopped");
+    }
+
+    /// What a signal handler interrupts must find its `errno` again.
+    #[test]
+    fn a_wake_up_that_fails_leaves_errno_alone() {
+        let clock = Clock::new().unwrap();
+        rustix::io::write(&clock.wake, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+        let refused = rustix::io::write(&clock.wake, &1u64.to_ne_bytes()).unwrap_err();
+        assert_eq!(refused, rustix::io::Errno::AGAIN);
+        Errno::set_raw(Errno::EINTR as i32);
+        clock.wake();
+        assert_eq!(Errno::last(), Errno::EINTR);
     }
 
     #[test]
