@@ -26,6 +26,9 @@ pub(crate) struct Record {
     pub(crate) server_name: String,
     pub(crate) address: String,
     pub(crate) exclusive: bool,
+    /// Milvus's members set it; nothing here goes by it, and it is never written as true. It tells clients that a member
+    /// which is still registered is about to go: a session that leaves drains as the holder, then releases at once, and
+    /// its keys go in the same moment.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) stopping: bool,
     pub(crate) trigger_kill: bool,
