@@ -46,6 +46,10 @@ Every key has a text value. In C, `ha_config_set(config, HA_KEY_LEASE_TTL_MS, \"
   switch is `true` or `false`. No control characters, and no space at either end.
 - `off`: an empty value, which is also how a value is taken back.
 - Keys under `store.etcd` are checked, but have no effect with another store.
+- An etcd connection is pinged (`store.etcd.keepalive_ms`) only while a request or a watch is on it, as etcd closes one that
+  pings without. A standing session has its watch on the endpoint in use, so idle ones are those to endpoints that were left.
+  That one of them is dead is found by the next request on it, by its limit or by a ping without an answer, whichever
+  comes first: its outcome is unknown, and the requests after it go to another endpoint.
 
 ";
 
