@@ -360,9 +360,10 @@ mod tests {
                 server_id: 3,
             };
             driver.published.publish(&status);
+            // Under the lock: the next reply publishes what the core says.
+            assert!(driver.published().is_active());
             driver.tell(core, clock::now(), &status, Event::Activate { token });
         });
-        assert!(driver.published().is_active());
     }
 
     fn ended(driver: &Driver, told: &Told) {

@@ -14,7 +14,6 @@ mod process;
 mod published;
 mod requests;
 mod runtime;
-mod signals;
 mod threads;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,27 +1,24 @@
-//! Processes of this host: how this one is named, and the proof that another one is dead.
+//! The death of another process of this host, waited for.
 
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
 
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::election::Process;
+use crate::host::process::{self, Life};
 
 /// This process, or `None` where `/proc` does not tell it, or is of another PID namespace: then nobody can prove its
 /// death, and it can prove nobody's.
 pub(crate) fn current() -> Option<Process> {
-    let pid = own_pid()?;
+    let pid = process::own_pid()?;
     Some(Process {
-        boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned(),
-        pid_namespace: namespace("pid")?,
-        time_namespace: namespace("time")?,
+        boot_id: process::boot_id().ok()?,
+        pid_namespace: process::namespace("pid")?,
+        time_namespace: process::namespace("time")?,
         pid: u32::try_from(pid.as_raw_nonzero().get()).ok()?,
-        start_time: start_time("/proc/self/stat")?,
+        start_time: process::start_time("self")?,
     })
 }
 
@@ -29,22 +26,11 @@ pub(crate) fn current() -> Option<Process> {
 /// ([`Process::is_neighbour`]). Where that cannot be proven it never returns; an error says that it will not.
 /// Needs the async runtime.
 pub(crate) async fn death(process: &Process) -> io::Result<()> {
-    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw).ok_or(Errno::INVAL)?;
-    // Without PIDFD_THREAD: readable only when all of its threads are gone.
-    let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(pidfd) => pidfd,
-        Err(Errno::SRCH) => return Ok(()),
-        Err(errno) => return Err(errno.into()),
-    };
-    // After the open: if the PID was used again in between, the start time says so. An entry of /proc that cannot be
-    // read proves nothing, it may be hidden.
-    if own_pid().is_some()
-        && let Some(start_time) = start_time(&format!("/proc/{pid}/stat"))
-        && start_time != process.start_time
-    {
-        return Ok(());
+    match process::life(process.pid, Some(process.start_time)) {
+        Life::Dead => Ok(()),
+        Life::Alive(pidfd) => wait_readable(pidfd).await,
+        Life::Unknown(errno) => Err(errno.into()),
     }
-    wait_readable(pidfd).await
 }
 
 #[expect(deprecated, reason = "what takes its place is unsafe; an OwnedFd keeps the promise that is asked for there")]
@@ -53,27 +39,6 @@ async fn wait_readable(pidfd: OwnedFd) -> io::Result<()> {
     let ready = pidfd.readable().await?;
     drop(ready);
     Ok(())
-}
-
-/// The own PID, where `/proc` shows this PID namespace.
-fn own_pid() -> Option<Pid> {
-    let pid = getpid();
-    let shown = fs::read_link("/proc/self").ok()?;
-    (shown.to_str()? == pid.to_string()).then_some(pid)
-}
-
-fn namespace(kind: &str) -> Option<u64> {
-    Some(fs::metadata(format!("/proc/self/ns/{kind}")).ok()?.ino())
-}
-
-/// Field 22 of a `stat` file. The second field is the command in parentheses, which may hold anything.
-fn start_time(path: &str) -> Option<u64> {
-    parse_start_time(&fs::read_to_string(path).ok()?)
-}
-
-fn parse_start_time(stat: &str) -> Option<u64> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -90,7 +55,7 @@ mod tests {
     fn named(child: &Child) -> Process {
         Process {
             pid: child.id(),
-            start_time: start_time(&format!("/proc/{}/stat", child.id())).unwrap(),
+            start_time: process::start_time(&child.id().to_string()).unwrap(),
             ..current().unwrap()
         }
     }
@@ -105,14 +70,6 @@ mod tests {
         assert!(process.is_neighbour(&current().unwrap()));
         assert_eq!(process.pid, std::process::id());
         assert!(process.start_time > 0);
-    }
-
-    #[test]
-    fn a_command_with_parentheses_and_spaces_does_not_shift_the_start_time() {
-        let after = "S 1 1 1 0 -1 4194560 2 3 4 5 6 7 8 9 20 0 1 0 4711 1 2";
-        assert_eq!(parse_start_time(&format!("9 (a) b (c)) {after}")), Some(4711));
-        assert_eq!(parse_start_time("9 (a) S 1"), None);
-        assert_eq!(parse_start_time(""), None);
     }
 
     #[test]

@@ -9,13 +9,13 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::ForkCheck;
+use crate::host::{ForkCheck, thread};
 use crate::store::Store;
 
 use super::fence::Fence;
 use super::group::Group;
 use super::pool::Pool;
-use super::{signals, threads};
+use super::threads;
 
 /// Threads that drive the connections. Two: one that is held up must not stop the other.
 const WORKERS: usize = 2;
@@ -83,7 +83,7 @@ impl Shared {
     fn begin() -> Result<Self> {
         let fork = ForkCheck::new()?;
         let fence = Fence::start()?;
-        let runtime = signals::blocked(|| {
+        let runtime = thread::blocked(|| {
             Builder::new_multi_thread()
                 .worker_threads(WORKERS)
                 .thread_name("coordha-io")

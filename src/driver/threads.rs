@@ -1,11 +1,10 @@
 //! The library's own threads: named, without asynchronous signals, and known as such.
 
 use std::cell::Cell;
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 
-use crate::error::{Error, ErrorKind, Result};
-
-use super::signals;
+use crate::error::Result;
+use crate::host::thread;
 
 thread_local! {
     static OURS: Cell<bool> = const { Cell::new(false) };
@@ -13,18 +12,16 @@ thread_local! {
 
 /// Starts a thread. At most 15 bytes of the name are seen from outside.
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    let thread = move || {
+    thread::spawn(name, move || {
         enter();
         work();
-    };
-    signals::blocked(|| Builder::new().name(name.to_owned()).spawn(thread))
-        .map_err(|e| Error::new(ErrorKind::Resources, format!("no thread {name}: {e}")))
+    })
 }
 
 /// Marks the calling thread as the library's.
 pub(crate) fn enter() {
     OURS.set(true);
-    signals::block_here();
+    thread::block_here();
 }
 
 /// Whether the calling thread may wait for the library's threads: it is none of them, and runs no async code.

@@ -1,19 +1,17 @@
-//! The host as this process sees it: a clock that all its processes share, the process itself, and proof of the death
-//! of another one.
+//! What the store needs to know of its host: a clock that all its processes share, who this process is, and whether a
+//! holder of leases is dead.
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
+use rustix::process::getpid;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::process::{self, Life};
+use crate::host::thread;
 
 /// A process that leases were granted to, named so that its death can be proven. 0 stands for what is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,17 +26,6 @@ pub(super) struct Holder {
     pub(super) time_ns: i64,
 }
 
-/// What can be said about the life of a holder.
-#[derive(Debug)]
-pub(super) enum Life {
-    /// It is dead: proven.
-    Dead,
-    /// It lives. The descriptor becomes readable when it dies.
-    Alive(OwnedFd),
-    /// Nothing can be proven from here; only the time to live of its leases counts.
-    Unknown,
-}
-
 /// This process and its host.
 #[derive(Debug)]
 pub(super) struct Host {
@@ -48,31 +35,25 @@ pub(super) struct Host {
     pub(super) me: Holder,
     /// What this process's time namespace adds to the host's clock, in ms.
     clock_offset_ms: i64,
-    /// Whether the PIDs in `/proc` are those of this process's namespace.
-    proc_is_ours: bool,
 }
 
 impl Host {
     /// Reads it from `/proc`.
     pub(super) fn look() -> Result<Self> {
-        let pid = getpid().as_raw_pid();
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(|error| {
+        let boot = process::boot_id().map_err(|error| {
             Error::new(
                 ErrorKind::Unsupported,
                 format!("the local store tells boots apart by /proc/sys/kernel/random/boot_id: {error}"),
             )
         })?;
-        Ok(Self {
-            boot: boot.trim().to_owned(),
-            me: Holder {
-                pid: pid.into(),
-                start: start_time("self").unwrap_or(0),
-                pid_ns: namespace("pid"),
-                time_ns: namespace("time"),
-            },
-            clock_offset_ms: clock_offset_ms()?,
-            proc_is_ours: fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str() == pid.to_string().as_str()),
-        })
+        let known = |number: Option<u64>| number.map_or(0, u64::cast_signed);
+        let me = Holder {
+            pid: getpid().as_raw_pid().into(),
+            start: known(process::start_time("self")),
+            pid_ns: known(process::namespace("pid")),
+            time_ns: known(process::namespace("time")),
+        };
+        Ok(Self { boot, me, clock_offset_ms: clock_offset_ms()? })
     }
 
     /// The host's time since boot in ms, suspend included. The same for all processes, whatever their time namespace.
@@ -81,43 +62,15 @@ impl Host {
         now.tv_sec * 1_000 + now.tv_nsec / 1_000_000 - self.clock_offset_ms
     }
 
-    /// Whether `holder` is dead. Proof is: no process has its PID, or one has that was started at another time. That
-    /// the descriptor becomes readable later proves it too, even where the PID was taken by somebody else meanwhile.
+    /// Whether `holder` is dead.
     pub(super) fn life(&self, holder: &Holder) -> Life {
-        if holder.pid_ns == 0 || holder.pid_ns != self.me.pid_ns {
-            return Life::Unknown;
-        }
-        let Some(pid) = i32::try_from(holder.pid).ok().and_then(Pid::from_raw) else {
-            return Life::Unknown;
+        let pid = u32::try_from(holder.pid).ok().filter(|_| holder.pid_ns != 0 && holder.pid_ns == self.me.pid_ns);
+        let Some(pid) = pid else {
+            return Life::Unknown(Errno::INVAL);
         };
-        match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(_) if self.was_replaced(holder) => Life::Dead,
-            Ok(pidfd) => Life::Alive(pidfd),
-            Err(Errno::SRCH) => Life::Dead,
-            Err(_) => Life::Unknown,
-        }
+        let start = (holder.start != 0 && holder.time_ns == self.me.time_ns).then(|| holder.start.cast_unsigned());
+        process::life(pid, start)
     }
-
-    /// Whether the PID of `holder` belongs to a process that was started at another time.
-    fn was_replaced(&self, holder: &Holder) -> bool {
-        if !self.proc_is_ours || holder.start == 0 || holder.time_ns != self.me.time_ns {
-            return false;
-        }
-        start_time(&holder.pid.to_string()).is_some_and(|start| start != holder.start)
-    }
-}
-
-/// Field 22 of `/proc/<process>/stat`. The name before it may itself hold blanks and brackets.
-fn start_time(process: &str) -> Option<i64> {
-    let stat = fs::read(format!("/proc/{process}/stat")).ok()?;
-    let after_name = stat.iter().rposition(|&byte| byte == b')')? + 1;
-    let rest = std::str::from_utf8(&stat[after_name..]).ok()?;
-    rest.split_ascii_whitespace().nth(19)?.parse().ok()
-}
-
-/// Inode of a namespace of this process; 0 where it cannot be read.
-fn namespace(kind: &str) -> i64 {
-    fs::metadata(format!("/proc/self/ns/{kind}")).map_or(0, |meta| meta.ino().cast_signed())
 }
 
 fn clock_offset_ms() -> Result<i64> {
@@ -133,7 +86,7 @@ fn clock_offset_ms() -> Result<i64> {
         }
     };
     // The file speaks of the namespace that children get.
-    if namespace("time") != namespace("time_for_children") {
+    if process::namespace("time") != process::namespace("time_for_children") {
         return Err(Error::new(
             ErrorKind::Unsupported,
             "the local store cannot be opened between unshare(CLONE_NEWTIME) and the next exec or fork: \
@@ -182,41 +135,19 @@ pub(super) fn settle(limit: std::time::Duration) {
     drop(ENDED.wait_timeout_while(lock_threads(), limit, |threads| *threads > 0));
 }
 
-/// Starts a thread that takes no signal of the process's: they are the program's, not this library's.
+/// Starts a thread that takes no signal of the process's, and is counted.
 pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
-    let mut blocked = SigSet::all();
-    for fault in [
-        Signal::SIGSEGV,
-        Signal::SIGBUS,
-        Signal::SIGFPE,
-        Signal::SIGILL,
-        Signal::SIGABRT,
-        Signal::SIGTRAP,
-        Signal::SIGSYS,
-        Signal::SIGPROF,
-    ] {
-        blocked.remove(fault);
-    }
     let counted = Counted::new();
     let body = move || {
         let _counted = counted;
         body();
     };
-    // A new thread inherits the mask of the one that starts it.
-    let before = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(io::Error::from);
-    let started = thread::Builder::new().name(name.to_owned()).spawn(body);
-    let restored = before.and_then(|mask| mask.thread_set_mask().map_err(io::Error::from));
-    started
-        .map(drop)
-        .and(restored)
-        .map_err(|error| Error::new(ErrorKind::Resources, format!("cannot start thread {name}: {error}")))
+    thread::spawn(name, body).map(drop)
 }
 
 #[cfg(test)]
 mod tests {
     use std::process::{Child, Command, Stdio};
-
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     use super::*;
 
@@ -224,23 +155,9 @@ mod tests {
         let child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let host = Host::look().unwrap();
         let pid = child.id();
-        let holder = Holder { pid: pid.into(), start: start_time(&pid.to_string()).unwrap(), ..host.me };
+        let holder =
+            Holder { pid: pid.into(), start: process::start_time(&pid.to_string()).unwrap().cast_signed(), ..host.me };
         (child, holder)
-    }
-
-    #[test]
-    fn killed_process_makes_its_descriptor_readable_before_it_is_reaped() {
-        let host = Host::look().unwrap();
-        let (mut child, holder) = child();
-        let Life::Alive(pidfd) = host.life(&holder) else {
-            panic!("it lives");
-        };
-        child.kill().unwrap();
-        let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
-        let patience = Timespec { tv_sec: 30, tv_nsec: 0 };
-        assert_eq!(poll(&mut fds, Some(&patience)).unwrap(), 1);
-        child.wait().unwrap();
-        assert!(matches!(host.life(&holder), Life::Dead), "its PID is free");
     }
 
     #[test]
@@ -264,25 +181,7 @@ mod tests {
         child.wait().unwrap();
         for pid_ns in [0, holder.pid_ns + 1] {
             let elsewhere = Holder { pid_ns, ..holder };
-            assert!(matches!(host.life(&elsewhere), Life::Unknown));
+            assert!(matches!(host.life(&elsewhere), Life::Unknown(_)));
         }
-    }
-
-    #[test]
-    fn started_thread_blocks_the_signals_of_the_program() {
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let before = SigSet::thread_get_mask().unwrap();
-        spawn("masked", move || {
-            sender.send(SigSet::thread_get_mask().unwrap()).unwrap();
-        })
-        .unwrap();
-        let mask = receiver.recv().unwrap();
-        for blocked in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGCHLD] {
-            assert!(mask.contains(blocked), "{blocked}");
-        }
-        for open in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGABRT, Signal::SIGPROF] {
-            assert!(!mask.contains(open), "{open}");
-        }
-        assert_eq!(SigSet::thread_get_mask().unwrap(), before);
     }
 }

@@ -12,11 +12,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::Shared;
 use super::bell::drain;
 use super::history::State;
-use super::host::{Holder, Life};
+use super::host::Holder;
 use super::lease;
 use super::queue::{Answer, Failure, Job, Request};
 use super::txn;
 use super::watch::{Watch, Watches};
+use crate::host::process::Life;
 use crate::kv::StoreError;
 
 /// How often to look without having been woken, in case a ring was missed: its ringer may have died just before.
