@@ -208,9 +208,11 @@ impl Election {
     /// Another session took the number. Many that start at once would mostly be in each other's way, so each waits for
     /// some part, its own, of up to 2 ms and doubling to 1 s.
     pub(super) fn id_missed(&mut self, now: Time) {
-        self.misses = (self.misses + 1).min(10);
-        let part = self.settings.session_id >> (10 * self.misses);
-        self.op_after = now + Duration::from_millis(part as u64 % (1 << self.misses));
+        self.misses += 1;
+        // Mixed, so that session IDs that are alike wait differently, and each waits differently every time.
+        let id = (self.settings.session_id ^ self.settings.session_id >> 64) as u64;
+        let mixed = id.wrapping_add(self.misses.into()).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        self.op_after = now + Duration::from_millis(1 + mixed % (1 << self.misses.min(10)));
     }
 
     pub(super) fn end_by(&mut self, now: Time) -> Time {
