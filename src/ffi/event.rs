@@ -97,7 +97,7 @@ pub const HA_REASON_INTERNAL: i32 = 15;
 pub const HA_REASON_ACTIVATION_FAILED: i32 = 20;
 /// Your activation took longer than activation.timeout_ms.
 pub const HA_REASON_ACTIVATION_TIMEOUT: i32 = 21;
-/// Blocked: election.paused.
+/// Blocked: election.paused, or ha_session_pause().
 pub const HA_REASON_PAUSED: i32 = 40;
 /// Blocked: the last term's DEACTIVATE is not answered yet.
 pub const HA_REASON_CALLBACK_BUSY: i32 = 41;

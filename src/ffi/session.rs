@@ -16,6 +16,8 @@ use std::ffi::{CString, c_char};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use nix::errno::Errno;
+
 use super::boundary::{Handle, act, ask, attempt, bound, give, guard, limit, reach, required, string, take, write};
 use super::callbacks::{self, Caller, HaCallbacks, UserData};
 use super::error::{HA_ERR_APPLICATION, HA_OK, HA_PENDING, status_words};
@@ -256,7 +258,7 @@ pub unsafe extern "C" fn ha_session_deactivation_done(
 /// Asks the session to leave for ever: drain, release the role, end the lease, HA_EVENT_ENDED.
 /// Returns at once, and ha_session_is_active() is false when it has returned. Twice is harmless.
 ///
-/// From any thread, from any callback, and from a signal handler.
+/// From any thread, from any callback, and from a signal handler; errno is kept.
 /// @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -264,10 +266,13 @@ pub unsafe extern "C" fn ha_session_request_stop(session: *mut HaSession) -> i32
     // SAFETY: the handle is the caller's, as the header asks.
     unsafe {
         ask(session, |value| {
+            // A signal handler leaves it as it was.
+            let errno = Errno::last_raw();
             value.is(|session| {
                 session.request_stop();
                 true
             });
+            Errno::set_raw(errno);
             HA_OK
         })
     }
@@ -308,6 +313,28 @@ pub unsafe extern "C" fn ha_session_resign(session: *mut HaSession, standby_ms: 
             value.get()?.resign(pause)
         })
     }
+}
+
+/// Does not contend for the role any more, until ha_session_resume(); a role that is held is kept.
+/// Returns at once. Twice is harmless.
+///
+/// @return HA_OK; HA_ERR_ENDED; HA_ERR_NULL; HA_ERR_FORKED.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_session_pause(session: *mut HaSession) -> i32 {
+    // SAFETY: the handle is the caller's, as the header asks.
+    unsafe { act(session, std::ptr::null_mut(), |value| value.get()?.pause()) }
+}
+
+/// Contends again, after ha_session_pause() or where the session was started with
+/// HA_KEY_ELECTION_PAUSED. Returns at once. Harmless where it is not paused.
+///
+/// @return HA_OK; HA_ERR_ENDED; HA_ERR_NULL; HA_ERR_FORKED.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_session_resume(session: *mut HaSession) -> i32 {
+    // SAFETY: the handle is the caller's, as the header asks.
+    unsafe { act(session, std::ptr::null_mut(), |value| value.get()?.resume()) }
 }
 
 /// Ends a session and frees it. NULL is a no-op.
