@@ -946,11 +946,14 @@ typedef struct {
  * @param session   set to the session, which is yours until ha_session_free(); to NULL on
  *                  failure. Callbacks may run before it is set; where one of them has freed the
  *                  session already, it is NULL.
- * @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: nothing was started;
+ * @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: as ha_config_check() says;
+ *         HA_ERR_CONFIG_VALUE: a file or directory that is named cannot be used;
  *         HA_ERR_ALREADY_STARTED: this process has a session with this role and address;
- *         HA_ERR_INVALID_ARGUMENT, HA_ERR_UNSUPPORTED: the callbacks are wrong, or the store's
- *         kind is not in this build; HA_ERR_RESOURCES; HA_ERR_FORKED. On failure `destroy` has
- *         run.
+ *         HA_ERR_CORRUPT, HA_ERR_STORE_VERSION, HA_ERR_NO_SPACE, HA_ERR_UNAVAILABLE: what lies
+ *         in the directory is damaged or of another version, its disk is full, or it stayed
+ *         locked; HA_ERR_INVALID_ARGUMENT, HA_ERR_UNSUPPORTED: the callbacks are wrong, or the
+ *         store's kind is not in this build; HA_ERR_RESOURCES; HA_ERR_NULL; HA_ERR_FORKED. On
+ *         failure nothing was started, and `destroy` has run.
  * @since 0.1
  */
 int32_t ha_session_start(const ha_config *config,

@@ -83,12 +83,14 @@ static unsigned answer(const char *path, char *body, size_t size)
     struct timespec now;
     if (strcmp(path, "/next") == 0)
         return next(body, size);
+    if (strcmp(path, "/status") != 0)
+        return MHD_HTTP_NOT_FOUND;
     clock_gettime(CLOCK_BOOTTIME, &now);
     const char *active = ha_session_is_active(session) ? "true" : "false";
     snprintf(body, size, "at_ms=%" PRId64 " active=%s token=%" PRId64 " server_id=%" PRId64 "\n",
              (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, active, ha_session_fencing_token(session),
              ha_session_server_id(session));
-    return strcmp(path, "/status") == 0 ? MHD_HTTP_OK : MHD_HTTP_NOT_FOUND;
+    return MHD_HTTP_OK;
 }
 
 static void on_event(void *unused, ha_session *s, const ha_event *event)

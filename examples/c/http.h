@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-// Answers a request: writes a line into `body`, and gives the HTTP status. Many threads at once call it.
+// Answers a request: writes a line into `body`, which is empty, and gives the HTTP status. Many threads at once call it.
 typedef unsigned http_answer(const char *path, char *body, size_t size);
 
 static http_answer *http_answers;
@@ -18,7 +18,7 @@ static enum MHD_Result http_reply(void *unused, struct MHD_Connection *connectio
                                   const char *version, const char *upload, size_t *upload_size, void **request)
 {
     (void)unused, (void)version, (void)upload, (void)upload_size, (void)request;
-    char body[512] = "GET\n";
+    char body[512] = "";
     unsigned code = strcmp(method, MHD_HTTP_METHOD_GET) == 0 ? http_answers(path, body, sizeof body)
                                                              : MHD_HTTP_METHOD_NOT_ALLOWED;
     struct MHD_Response *response = MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_COPY);
