@@ -119,7 +119,7 @@ etcd: ## Build the newer etcds that the tests use, into .etcd
 .PHONY: bless
 bless: ## Write anew all that is generated: header, configuration page, README's examples, ABI baseline
 	COORDHA_BLESS=1 cargo test --locked --all-features --test generated
-	COORDHA_BLESS=1 cargo test --locked --all-features --test ffi header
+	COORDHA_BLESS=1 cargo test --locked --all-features --test ffi -- header nothing_of_the_baseline
 	COORDHA_BLESS=1 tools/abi.sh
 
 .PHONY: install

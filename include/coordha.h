@@ -147,6 +147,8 @@
  *   clean up.
  * - An activation that takes longer than HA_KEY_ACTIVATION_TIMEOUT_MS, or fails, gives the term
  *   up; after HA_KEY_ACTIVATION_BACKOFF_MS, doubling up to 30 s, the session contends again.
+ * - A paused session (ha_session_pause(), or HA_KEY_ELECTION_PAUSED from the start) does not
+ *   contend until ha_session_resume(); a role that it holds it keeps.
  * - Acknowledgements name the token: one that comes late, or twice, is an error and never hits a
  *   wrong term.
  * - With HA_KEY_ACTIVATION_AUTO the library says both itself. The smallest programs start without
@@ -669,8 +671,7 @@ void ha_error_free(ha_error *error);
 #define HA_KEY_ELECTION_RANK_STEP_MS "election.rank_step_ms"
 
 /**
- * On: the session starts without contending for the role, until it is resumed (in Rust; C has no
- * call for it yet).
+ * On: the session starts without contending for the role, until it is resumed.
  * Default: false. Allowed: true or false.
  */
 #define HA_KEY_ELECTION_PAUSED "election.paused"
@@ -945,11 +946,14 @@ typedef struct {
  * @param session   set to the session, which is yours until ha_session_free(); to NULL on
  *                  failure. Callbacks may run before it is set; where one of them has freed the
  *                  session already, it is NULL.
- * @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: nothing was started;
+ * @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: as ha_config_check() says;
+ *         HA_ERR_CONFIG_VALUE: a file or directory that is named cannot be used;
  *         HA_ERR_ALREADY_STARTED: this process has a session with this role and address;
- *         HA_ERR_INVALID_ARGUMENT, HA_ERR_UNSUPPORTED: the callbacks are wrong, or the store's
- *         kind is not in this build; HA_ERR_RESOURCES; HA_ERR_FORKED. On failure `destroy` has
- *         run.
+ *         HA_ERR_CORRUPT, HA_ERR_STORE_VERSION, HA_ERR_NO_SPACE, HA_ERR_UNAVAILABLE: what lies
+ *         in the directory is damaged or of another version, its disk is full, or it stayed
+ *         locked; HA_ERR_INVALID_ARGUMENT, HA_ERR_UNSUPPORTED: the callbacks are wrong, or the
+ *         store's kind is not in this build; HA_ERR_RESOURCES; HA_ERR_NULL; HA_ERR_FORKED. On
+ *         failure nothing was started, and `destroy` has run.
  * @since 0.1
  */
 int32_t ha_session_start(const ha_config *config,
@@ -1006,7 +1010,7 @@ int32_t ha_session_deactivation_done(ha_session *session, int64_t token, ha_erro
  * Asks the session to leave for ever: drain, release the role, end the lease, HA_EVENT_ENDED.
  * Returns at once, and ha_session_is_active() is false when it has returned. Twice is harmless.
  *
- * From any thread, from any callback, and from a signal handler.
+ * From any thread, from any callback, and from a signal handler; errno is kept.
  * @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
  * @since 0.1
  */
@@ -1036,6 +1040,24 @@ int32_t ha_session_stop(ha_session *session, int64_t timeout_ms, ha_error **err)
  * @since 0.1
  */
 int32_t ha_session_resign(ha_session *session, int64_t standby_ms);
+
+/**
+ * Does not contend for the role any more, until ha_session_resume(); a role that is held is kept.
+ * Returns at once. Twice is harmless.
+ *
+ * @return HA_OK; HA_ERR_ENDED; HA_ERR_NULL; HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_session_pause(ha_session *session);
+
+/**
+ * Contends again, after ha_session_pause() or where the session was started with
+ * HA_KEY_ELECTION_PAUSED. Returns at once. Harmless where it is not paused.
+ *
+ * @return HA_OK; HA_ERR_ENDED; HA_ERR_NULL; HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_session_resume(ha_session *session);
 
 /**
  * Ends a session and frees it. NULL is a no-op.
@@ -1362,7 +1384,7 @@ int32_t ha_session_holder(const ha_session *session, ha_event **event, ha_error 
 #define HA_REASON_ACTIVATION_TIMEOUT 21
 
 /**
- * Blocked: election.paused.
+ * Blocked: election.paused, or ha_session_pause().
  */
 #define HA_REASON_PAUSED 40
 
@@ -1683,9 +1705,11 @@ void ha_txn_get_prefix(ha_txn *txn, const void *prefix, size_t prefix_len, int64
  * @param timeout_ms how long to wait, never longer than store.request_timeout_ms; HA_FOREVER:
  *                   just that
  * @return as in the table above, or HA_ERR_TOO_LARGE, HA_ERR_INVALID_ARGUMENT, HA_ERR_NULL: a
- *         builder call was wrong; HA_ERR_TIMEOUT: the limit was 0, nothing was sent;
- *         HA_ERR_STATE: it was sent before; HA_ERR_AUTH, HA_ERR_PERMISSION, HA_ERR_NO_SPACE:
- *         the store refused it, nothing was written; HA_ERR_FORKED.
+ *         builder call or the limit was wrong, nothing was sent; HA_ERR_TIMEOUT: the limit was
+ *         0, nothing was sent, and the transaction is used up all the same; HA_ERR_STATE: it was
+ *         used up before; HA_ERR_AUTH, HA_ERR_PERMISSION, HA_ERR_TLS, HA_ERR_NO_SPACE: the store
+ *         refused it, nothing was written; HA_ERR_INTERNAL: a defect of the library, so whether
+ *         it was written is unknown; HA_ERR_FORKED.
  * @since 0.1
  */
 int32_t ha_txn_commit(ha_txn *txn, int64_t timeout_ms, ha_error **err);

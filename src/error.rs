@@ -77,12 +77,12 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// The number that the C header gives it.
-    pub fn code(self) -> i32 {
+    pub const fn code(self) -> i32 {
         self as i32
     }
 
     /// The name that the C header gives it, without `HA_ERR_`.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Null => "NULL",
             Self::InvalidArgument => "INVALID_ARGUMENT",

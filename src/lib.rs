@@ -1,10 +1,83 @@
-#![doc = include_str!("../README.md")]
+//! Active-standby for coordinators.
 //!
-//! # The Rust API
+//! Processes of one role stand in an election on etcd, or on a directory where all are on one host. One of them is
+//! active and serves; when it stops, hangs, dies or is cut off, a standby takes over; and what the old one writes late
+//! does no harm, as each write that matters carries a fencing token.
 //!
-//! [`Config`](config::Config) says what to be and where; [`Session::start`](session::Session::start) begins; events, callbacks and guarded
-//! transactions are in [`session`]. The layers below are public for tests of stores and of the core, and are no part of
-//! the stable API: [`kv`], [`store`], [`election`].
+#![doc = concat!("```no_run\n", include_str!("../examples/rust/minimal.rs"), "```")]
+//!
+//! # Where to find what
+//!
+//! | To | there is |
+//! |---|---|
+//! | say which role, which address, which store, which times | [`Config`] and its [`keys`] |
+//! | begin | [`Session::builder`] or [`Session::start`] |
+//! | be told what happens | [`Session::events`], [`Session::next_event`], or [`Callbacks`] |
+//! | ask whether new work may be taken | [`Session::is_active`] |
+//! | ask whether work begun in a term may still act | [`Session::holds`], [`Session::is_ending`] |
+//! | write so that a late writer cannot | [`Session::txn`] |
+//! | send clients to the active one | [`Session::holder`] |
+//! | leave; step down; not contend for a while | [`Session::request_stop`]; [`Session::resign`]; [`Session::pause`] |
+//! | learn what went wrong | [`Error`] and its [`ErrorKind`] |
+//!
+//! # The life of a session
+//!
+//! It registers, stands by, and is given the role for a *term*, with a fencing token larger than all before. Each term
+//! goes the same way:
+//!
+//! 1. [`EventKind::Activate`]: load what the active one needs, then say [`Session::activation_done`]. From then on the
+//!    session is active.
+//! 2. [`EventKind::Deactivate`]: finish what runs where the role is still [held], else only clean up; then say
+//!    [`Session::deactivation_done`]: nothing of the term runs any more. Until that is said this session does not contend
+//!    again; others take over in the meantime.
+//! 3. [`EventKind::TermEnded`], before or after that answer: the instant at which the role is gone.
+//!
+//! A term is over when its deadline passes without a renewal, whatever any thread does: each question reads the clock.
+//! What is guaranteed by that, and what is not, stands in the repository's `README.md`; why it holds, in
+//! `docs/protocol.md`.
+//!
+//! # Threads
+//!
+//! The library has threads of its own, shared by all sessions of the process, from the first start to the last end. Its
+//! `async` functions work under any runtime. It logs through [`tracing`]. In a child of `fork` the sessions of the
+//! parent must not be used.
+//!
+//! # Features
+//!
+//! | Feature | Default | Brings |
+//! |---|---|---|
+//! | `etcd` | yes | the store on etcd |
+//! | `local` | yes | the store in a directory, for the processes of one host |
+//! | `tls` | yes | TLS to etcd |
+//! | `capi` | no | the C functions of `coordha.h`, in `ffi` |
+//! | `testkit` | no | the simulated store and the conformance suite, for tests of this crate |
+//!
+//! [`session`], [`config`] and [`error`] are the API, with [`kv::Revision`] and [`kv::KeyValue`]. The rest of [`kv`],
+//! [`store`] and [`election`] are public for tests of stores and of the election's core, and may change at any time.
+//!
+//! [`Config`]: config::Config
+//! [`keys`]: config::keys
+//! [`Session::builder`]: session::Session::builder
+//! [`Session::start`]: session::Session::start
+//! [`Session::events`]: session::Session::events
+//! [`Session::next_event`]: session::Session::next_event
+//! [`Callbacks`]: session::Callbacks
+//! [`Session::is_active`]: session::Session::is_active
+//! [`Session::holds`]: session::Session::holds
+//! [`Session::is_ending`]: session::Session::is_ending
+//! [`Session::txn`]: session::Session::txn
+//! [`Session::holder`]: session::Session::holder
+//! [`Session::request_stop`]: session::Session::request_stop
+//! [`Session::resign`]: session::Session::resign
+//! [`Session::pause`]: session::Session::pause
+//! [`Session::activation_done`]: session::Session::activation_done
+//! [`Session::deactivation_done`]: session::Session::deactivation_done
+//! [`EventKind::Activate`]: session::EventKind::Activate
+//! [`EventKind::Deactivate`]: session::EventKind::Deactivate
+//! [`EventKind::TermEnded`]: session::EventKind::TermEnded
+//! [held]: session::Event::held
+//! [`Error`]: error::Error
+//! [`ErrorKind`]: error::ErrorKind
 
 pub mod config;
 mod driver;

@@ -24,7 +24,7 @@ fn the_readme_shows_the_examples_as_they_are() {
         expected += &format!("{line}\n");
         let path = line.strip_prefix("<!-- from ").and_then(|l| l.strip_suffix(" -->"));
         if let Some(path) = path {
-            let language = path.rsplit('.').next().unwrap_or_default().replace("rs", "rust,no_run");
+            let language = path.rsplit('.').next().unwrap_or_default().replace("rs", "rust");
             expected += &format!("```{language}\n{}```\n", read(path));
             skipping = true;
         }

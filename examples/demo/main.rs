@@ -109,7 +109,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
 /// The closing line of a store; what is wrong goes to stderr, a line each.
 fn conclude(store: &str, record: &Record) -> bool {
     println!("{}", verdict::line(store, record));
-    let wrongs = verdict::wrongs(record);
+    let wrongs = verdict::wrongs(store, record);
     for wrong in &wrongs {
         eprintln!("demo: {store}: {wrong}");
     }

@@ -24,6 +24,11 @@ pub(crate) const NAMES: [&str; 3] = ["c-1", "rust", "c-2"];
 
 const ROLE: &str = "rootcoord";
 
+/// The hold time H, as it is by default.
+pub(crate) const HOLD_MS: i64 = 5000;
+/// The hold time where no death can be proven.
+pub(crate) const FAR_HOLD_MS: i64 = 1000;
+
 /// For all that must happen at some time.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// For looking at what is there.
@@ -81,20 +86,21 @@ impl<'a> Story<'a> {
     /// Plays it: kill -9, start again, SIGTERM; on etcd then also a kill -9 of which no proof is to be had.
     pub(crate) fn play(mut self) -> Result<Record> {
         let clients = Clients::start(&self.addresses, &self.outbox, Message::Heard);
-        self.phase("all on one host, H = 5 s: the kernel proves a death");
-        self.start_all(&[])?;
+        let hold = format!("election.hold_ms={HOLD_MS}");
+        self.phase(&format!("all on one host, H = {} s: the kernel proves a death", HOLD_MS / 1000));
+        self.start_all(&[&hold])?;
         self.dwell()?;
         let dead = self.take_away_the_active_one(FaultKind::Kill)?;
         self.dwell()?;
-        self.start(dead, &[])?;
+        self.start(dead, &[&hold])?;
         self.until("two standbys", |record| (record.count(State::Standby) == 2).then_some(()))?;
         self.dwell()?;
         self.take_away_the_active_one(FaultKind::Terminate)?;
         self.dwell()?;
         if self.store == "etcd" {
             self.end_all()?;
-            self.phase("as on three hosts, H = 1 s: no death can be proven");
-            self.start_all(&["--no-same-host-proof", "--hold-ms", "1000"])?;
+            self.phase(&format!("as on three hosts, H = {} s: no death can be proven", FAR_HOLD_MS / 1000));
+            self.start_all(&["election.same_host_proof=false", &format!("election.hold_ms={FAR_HOLD_MS}")])?;
             self.dwell()?;
             self.take_away_the_active_one(FaultKind::Kill)?;
             self.dwell()?;
@@ -111,10 +117,10 @@ impl<'a> Story<'a> {
     }
 
     /// Starts all three, the next when the one before is active or standby, and waits for an ID.
-    fn start_all(&mut self, flags: &[&str]) -> Result<()> {
+    fn start_all(&mut self, settings: &[&str]) -> Result<()> {
         let since_ms = now_ms();
         for index in 0..NAMES.len() {
-            self.start(index, flags)?;
+            self.start(index, settings)?;
             self.until("one active, the others standby", |record| {
                 let standbys = record.count(State::Standby);
                 record.active().filter(|_| standbys == index)
@@ -123,7 +129,7 @@ impl<'a> Story<'a> {
         self.await_id(since_ms)
     }
 
-    fn start(&mut self, index: usize, flags: &[&str]) -> Result<()> {
+    fn start(&mut self, index: usize, settings: &[&str]) -> Result<()> {
         let name = NAMES[index];
         let program = match language(name) {
             "Rust" => &self.stage.rust_program,
@@ -134,9 +140,10 @@ impl<'a> Story<'a> {
         let mut process = Process::start(
             name,
             command(program)
-                .args(["--store", &self.url, "--root", "by-dev/meta"])
-                .args(["--role", ROLE, "--listen", &self.addresses[index]])
-                .args(flags)
+                .arg(format!("store.url={}", self.url))
+                .arg(format!("role={ROLE}"))
+                .arg(format!("address={}", self.addresses[index]))
+                .args(settings)
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(append_to(&log)?),

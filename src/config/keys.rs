@@ -223,7 +223,7 @@ keys! {
     ELECTION_RANK_STEP_MS = "election.rank_step_ms", number(10, 5000), value("100"), Low,
         "How long a standby waits for each one that ranks before it when the role becomes free.";
     ELECTION_PAUSED = "election.paused", Kind::Bool, value("false"), Low,
-        "On: the session starts without contending for the role, until it is resumed (in Rust; C has no call for it yet).";
+        "On: the session starts without contending for the role, until it is resumed.";
     ELECTION_SAME_HOST_PROOF = "election.same_host_proof", Kind::Bool, value("true"), Low,
         "On: a holder that is proven dead on this host is followed at once. Off: its hold time is always waited for; needed where child processes act for the role, as they outlive it.";
     EXCLUSIVE_WAIT_MS = "exclusive.wait_ms", number(-1, 600_000), value("-1"), Low,

@@ -1,7 +1,6 @@
 //! The border: panics stop here, pointers from outside are checked here, handles are cast here
 //! and nowhere else.
 
-use std::any::Any;
 use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use std::time::Duration;
 use super::error::ErrorValue;
 use super::process;
 use super::types::HaError;
+use crate::driver::panic_text;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What an export returns where it could not do its work.
@@ -75,21 +75,13 @@ fn caught<R>(body: impl FnOnce() -> R) -> Result<R> {
         body()
     }))
     .map_err(|payload| {
-        let error = defect(payload.as_ref());
+        let words = format!("a defect of the library, caught: {}", panic_text(payload.as_ref()));
+        let error = Error::new(ErrorKind::Internal, words);
         // A second panic, in the log or in the payload's own destructor, must not cross either.
         let _ = catch_unwind(|| tracing::error!("{}", error.message()));
         std::mem::forget(payload);
         error
     })
-}
-
-fn defect(payload: &(dyn Any + Send)) -> Error {
-    let words = payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without words");
-    Error::new(ErrorKind::Internal, format!("a defect of the library, caught: {words}"))
 }
 
 /// An opaque type of the header, and what is behind it.

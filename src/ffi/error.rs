@@ -16,12 +16,12 @@
 //! Errors are plain data: they belong to no thread and no session, and outlive both. "Retriable"
 //! says that the same call may succeed later; "fatal" that a session which meets it ends.
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CString, c_char};
 
 use super::boundary::{Handle, ask, ask_about, ask_number, guard, take};
-use super::text::c_string;
+use super::text::{Name, c_string, names};
 use super::types::HaError;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// Success. It will always be 0.
 pub const HA_OK: i32 = 0;
@@ -101,44 +101,7 @@ pub const HA_ERR_RESOURCES: i32 = 902;
 /// never one of the library.
 pub const HA_ERR_APPLICATION: i32 = 10000;
 
-/// Every status code with its name, without "HA_" and "HA_ERR_".
-const NAMES: &[(i32, &CStr)] = &[
-    (HA_OK, c"OK"),
-    (HA_PENDING, c"PENDING"),
-    (HA_ERR_NULL, c"NULL"),
-    (HA_ERR_INVALID_ARGUMENT, c"INVALID_ARGUMENT"),
-    (HA_ERR_STATE, c"STATE"),
-    (HA_ERR_CLOSED, c"CLOSED"),
-    (HA_ERR_TIMEOUT, c"TIMEOUT"),
-    (HA_ERR_IN_CALLBACK, c"IN_CALLBACK"),
-    (HA_ERR_FORKED, c"FORKED"),
-    (HA_ERR_UNSUPPORTED, c"UNSUPPORTED"),
-    (HA_ERR_BUSY, c"BUSY"),
-    (HA_ERR_ENDED, c"ENDED"),
-    (HA_ERR_ALREADY_STARTED, c"ALREADY_STARTED"),
-    (HA_ERR_CONFIG_KEY, c"CONFIG_KEY"),
-    (HA_ERR_CONFIG_VALUE, c"CONFIG_VALUE"),
-    (HA_ERR_CONFIG_MISSING, c"CONFIG_MISSING"),
-    (HA_ERR_CONFIG_CONFLICT, c"CONFIG_CONFLICT"),
-    (HA_ERR_CONFIG_FILE, c"CONFIG_FILE"),
-    (HA_ERR_FENCED, c"FENCED"),
-    (HA_ERR_ROLE_HELD, c"ROLE_HELD"),
-    (HA_ERR_ACTIVATION_FAILED, c"ACTIVATION_FAILED"),
-    (HA_ERR_NO_TARGET, c"NO_TARGET"),
-    (HA_ERR_COMPARE_FAILED, c"COMPARE_FAILED"),
-    (HA_ERR_UNKNOWN_OUTCOME, c"UNKNOWN_OUTCOME"),
-    (HA_ERR_TOO_LARGE, c"TOO_LARGE"),
-    (HA_ERR_UNAVAILABLE, c"UNAVAILABLE"),
-    (HA_ERR_AUTH, c"AUTH"),
-    (HA_ERR_PERMISSION, c"PERMISSION"),
-    (HA_ERR_TLS, c"TLS"),
-    (HA_ERR_NO_SPACE, c"NO_SPACE"),
-    (HA_ERR_REGRESSED, c"REGRESSED"),
-    (HA_ERR_CORRUPT, c"CORRUPT"),
-    (HA_ERR_STORE_VERSION, c"STORE_VERSION"),
-    (HA_ERR_INTERNAL, c"INTERNAL"),
-    (HA_ERR_RESOURCES, c"RESOURCES"),
-];
+static NAMES: [(i32, Name); ErrorKind::ALL.len()] = names!(ErrorKind);
 
 /// What is behind a `ha_error`.
 pub(super) struct ErrorValue {
@@ -167,19 +130,19 @@ impl Handle for HaError {
 }
 
 fn status_name(code: i32) -> *const c_char {
-    let name = match NAMES.iter().find(|(known, _)| *known == code) {
-        Some((_, name)) => name,
-        None if code >= HA_ERR_APPLICATION => c"APPLICATION",
-        None => c"UNKNOWN",
-    };
-    name.as_ptr()
+    match NAMES.iter().find(|(known, _)| *known == code) {
+        Some((_, name)) => name.as_ptr(),
+        None if code == HA_OK => c"OK".as_ptr(),
+        None if code == HA_PENDING => c"PENDING".as_ptr(),
+        None if code >= HA_ERR_APPLICATION => c"APPLICATION".as_ptr(),
+        None => c"UNKNOWN".as_ptr(),
+    }
 }
 
-/// A status code in words, for messages.
+/// The status code of a failure in words, for messages.
 pub(super) fn status_words(code: i32) -> String {
-    let name = NAMES.iter().find(|(known, _)| *known == code);
-    match name.and_then(|(_, name)| name.to_str().ok()) {
-        Some(name) => format!("{code} ({name})"),
+    match ErrorKind::ALL.iter().find(|kind| kind.code() == code) {
+        Some(kind) => format!("{code} ({})", kind.name()),
         None => code.to_string(),
     }
 }

@@ -40,7 +40,7 @@ use super::boundary::{
     Failure, Handle, Owned, act, ask, ask_number, give, guard, limit, plain, pointer, required, take, write,
 };
 use super::error::ErrorValue;
-use super::text::c_string;
+use super::text::{Name, c_string, names};
 use super::types::{HaError, HaEvent, HaSession, HaTxn};
 use crate::error::ErrorKind;
 use crate::session::{Event, EventKind};
@@ -97,13 +97,15 @@ pub const HA_REASON_INTERNAL: i32 = 15;
 pub const HA_REASON_ACTIVATION_FAILED: i32 = 20;
 /// Your activation took longer than activation.timeout_ms.
 pub const HA_REASON_ACTIVATION_TIMEOUT: i32 = 21;
-/// Blocked: election.paused.
+/// Blocked: election.paused, or ha_session_pause().
 pub const HA_REASON_PAUSED: i32 = 40;
 /// Blocked: the last term's DEACTIVATE is not answered yet.
 pub const HA_REASON_CALLBACK_BUSY: i32 = 41;
 /// Blocked: a pause after a failed activation or a resignation. (43 is kept for a Milvus
 /// holder.)
 pub const HA_REASON_BACKOFF: i32 = 42;
+
+static NAMES: [(i32, Name); EventKind::ALL.len()] = names!(EventKind);
 
 /// What is behind a `ha_event`.
 pub(super) struct EventValue {
@@ -219,23 +221,8 @@ pub unsafe extern "C" fn ha_event_kind_name(event: *const HaEvent) -> *const c_c
 }
 
 pub(super) fn kind_name(kind: EventKind) -> *const c_char {
-    let name = match kind {
-        EventKind::Registered => c"REGISTERED",
-        EventKind::Standby => c"STANDBY",
-        EventKind::Activate => c"ACTIVATE",
-        EventKind::Active => c"ACTIVE",
-        EventKind::Jeopardy => c"JEOPARDY",
-        EventKind::Safe => c"SAFE",
-        EventKind::Deactivate => c"DEACTIVATE",
-        EventKind::TermEnded => c"TERM_ENDED",
-        EventKind::Holder => c"HOLDER",
-        EventKind::Degraded => c"DEGRADED",
-        EventKind::Recovered => c"RECOVERED",
-        EventKind::Blocked => c"BLOCKED",
-        EventKind::Foreign => c"FOREIGN",
-        EventKind::Ended => c"ENDED",
-    };
-    name.as_ptr()
+    let name = NAMES.iter().find(|(number, _)| *number == kind.code());
+    name.map_or(std::ptr::null(), |(_, name)| name.as_ptr())
 }
 
 /// The fencing token of the term that it is about; for STANDBY, HOLDER and BLOCKED the holder's.

@@ -16,6 +16,8 @@ use std::ffi::{CString, c_char};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use nix::errno::Errno;
+
 use super::boundary::{Handle, act, ask, attempt, bound, give, guard, limit, reach, required, string, take, write};
 use super::callbacks::{self, Caller, HaCallbacks, UserData};
 use super::error::{HA_ERR_APPLICATION, HA_OK, HA_PENDING, status_words};
@@ -112,11 +114,14 @@ impl Handle for HaSession {
 /// @param session   set to the session, which is yours until ha_session_free(); to NULL on
 ///                  failure. Callbacks may run before it is set; where one of them has freed the
 ///                  session already, it is NULL.
-/// @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: nothing was started;
+/// @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: as ha_config_check() says;
+///         HA_ERR_CONFIG_VALUE: a file or directory that is named cannot be used;
 ///         HA_ERR_ALREADY_STARTED: this process has a session with this role and address;
-///         HA_ERR_INVALID_ARGUMENT, HA_ERR_UNSUPPORTED: the callbacks are wrong, or the store's
-///         kind is not in this build; HA_ERR_RESOURCES; HA_ERR_FORKED. On failure `destroy` has
-///         run.
+///         HA_ERR_CORRUPT, HA_ERR_STORE_VERSION, HA_ERR_NO_SPACE, HA_ERR_UNAVAILABLE: what lies
+///         in the directory is damaged or of another version, its disk is full, or it stayed
+///         locked; HA_ERR_INVALID_ARGUMENT, HA_ERR_UNSUPPORTED: the callbacks are wrong, or the
+///         store's kind is not in this build; HA_ERR_RESOURCES; HA_ERR_NULL; HA_ERR_FORKED. On
+///         failure nothing was started, and `destroy` has run.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_session_start(
@@ -256,7 +261,7 @@ pub unsafe extern "C" fn ha_session_deactivation_done(
 /// Asks the session to leave for ever: drain, release the role, end the lease, HA_EVENT_ENDED.
 /// Returns at once, and ha_session_is_active() is false when it has returned. Twice is harmless.
 ///
-/// From any thread, from any callback, and from a signal handler.
+/// From any thread, from any callback, and from a signal handler; errno is kept.
 /// @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -264,10 +269,13 @@ pub unsafe extern "C" fn ha_session_request_stop(session: *mut HaSession) -> i32
     // SAFETY: the handle is the caller's, as the header asks.
     unsafe {
         ask(session, |value| {
+            // A signal handler leaves it as it was.
+            let errno = Errno::last_raw();
             value.is(|session| {
                 session.request_stop();
                 true
             });
+            Errno::set_raw(errno);
             HA_OK
         })
     }
@@ -308,6 +316,28 @@ pub unsafe extern "C" fn ha_session_resign(session: *mut HaSession, standby_ms: 
             value.get()?.resign(pause)
         })
     }
+}
+
+/// Does not contend for the role any more, until ha_session_resume(); a role that is held is kept.
+/// Returns at once. Twice is harmless.
+///
+/// @return HA_OK; HA_ERR_ENDED; HA_ERR_NULL; HA_ERR_FORKED.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_session_pause(session: *mut HaSession) -> i32 {
+    // SAFETY: the handle is the caller's, as the header asks.
+    unsafe { act(session, std::ptr::null_mut(), |value| value.get()?.pause()) }
+}
+
+/// Contends again, after ha_session_pause() or where the session was started with
+/// HA_KEY_ELECTION_PAUSED. Returns at once. Harmless where it is not paused.
+///
+/// @return HA_OK; HA_ERR_ENDED; HA_ERR_NULL; HA_ERR_FORKED.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_session_resume(session: *mut HaSession) -> i32 {
+    // SAFETY: the handle is the caller's, as the header asks.
+    unsafe { act(session, std::ptr::null_mut(), |value| value.get()?.resume()) }
 }
 
 /// Ends a session and frees it. NULL is a no-op.

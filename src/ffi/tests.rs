@@ -149,6 +149,8 @@ fn try_sessions_and_transactions(h: &Handles, tried: &Tried) {
             ha_session_request_stop(h.session)
             ha_session_stop(h.session, HA_FOREVER, null_mut())
             ha_session_resign(h.session, 0)
+            ha_session_pause(h.session)
+            ha_session_resume(h.session)
             ha_session_holder(h.session, &mut event, null_mut())
             ha_session_next_event(h.session, HA_FOREVER, &mut event)
             ha_txn_new(h.session, 1, &mut txn, null_mut())

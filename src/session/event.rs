@@ -47,13 +47,31 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Every kind, in the order of the numbers.
+    pub const ALL: &'static [Self] = &[
+        Self::Registered,
+        Self::Standby,
+        Self::Activate,
+        Self::Active,
+        Self::Jeopardy,
+        Self::Safe,
+        Self::Deactivate,
+        Self::TermEnded,
+        Self::Holder,
+        Self::Degraded,
+        Self::Recovered,
+        Self::Blocked,
+        Self::Foreign,
+        Self::Ended,
+    ];
+
     /// Its number in the C header.
-    pub fn code(self) -> i32 {
+    pub const fn code(self) -> i32 {
         self as i32
     }
 
     /// Its name in the C header, without `HA_EVENT_`.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Registered => "REGISTERED",
             Self::Standby => "STANDBY",

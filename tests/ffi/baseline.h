@@ -71,6 +71,7 @@ void ha_error_free(ha_error *error);
 #define HA_KEY_PRIORITY "priority"
 #define HA_KEY_RECORD_VERSION "record.version"
 #define HA_KEY_ACTIVATION_AUTO "activation.auto"
+#define HA_KEY_SESSION_SHARED "session.shared"
 #define HA_KEY_ACTIVATION_TIMEOUT_MS "activation.timeout_ms"
 #define HA_KEY_ACTIVATION_BACKOFF_MS "activation.backoff_ms"
 #define HA_KEY_DEACTIVATION_TIMEOUT_MS "deactivation.timeout_ms"
@@ -129,6 +130,8 @@ int32_t ha_session_deactivation_done(ha_session *session, int64_t token, ha_erro
 int32_t ha_session_request_stop(ha_session *session);
 int32_t ha_session_stop(ha_session *session, int64_t timeout_ms, ha_error **err);
 int32_t ha_session_resign(ha_session *session, int64_t standby_ms);
+int32_t ha_session_pause(ha_session *session);
+int32_t ha_session_resume(ha_session *session);
 void ha_session_free(ha_session *session);
 #define HA_ROLE_STARTING 1
 #define HA_ROLE_STANDBY 2

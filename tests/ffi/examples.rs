@@ -117,9 +117,10 @@ fn the_smallest_example_says_what_is_wrong() {
     assert!(said.contains("store.url") && said.contains("redis://x"), "{said}");
 }
 
-fn coordinator(store: &str, listen: &str, more: &[&str]) -> Running {
+fn coordinator(store: &str, address: &str, more: &[&str]) -> Running {
     let program = program("examples/c/coordinator.c", &["-lmicrohttpd"]);
-    let mut arguments = vec!["--store", store, "--role", "rootcoord", "--listen", listen];
+    let (store, address) = (format!("store.url={store}"), format!("address={address}"));
+    let mut arguments = vec![store.as_str(), "role=rootcoord", address.as_str()];
     arguments.extend(more);
     Running::start(&program, &arguments)
 }
@@ -138,7 +139,7 @@ fn the_coordinator_hands_out_ids_and_its_standby_goes_on_with_them() {
     let store = format!("local:{}", folder.path().display());
     let ports = (Port::take(), Port::take());
     let (first, second) = (ports.0.address(), ports.1.address());
-    let root = ["--root", "test/meta"];
+    let root = ["root=test/meta"];
     let mut active = coordinator(&store, &first, &root);
     let line = active.says("kind=ACTIVE ");
     assert!(line.starts_with("event at_ms=") && line.contains(" text=rootcoord ACTIVE "), "{line}");

@@ -97,7 +97,8 @@ cases! {
         every_stage_may_be_waited_for
         an_exclusive_session_names_who_is_in_the_way
         a_standby_knows_the_holder
-        resigning_gives_the_role_to_the_other_one;
+        resigning_gives_the_role_to_the_other_one
+        a_paused_session_does_not_become_active_until_it_is_resumed;
     process:
         a_child_has_no_part_in_its_parents_session
         a_child_of_a_parent_without_a_session_starts_its_own

@@ -314,6 +314,49 @@ static void resigning_gives_the_role_to_the_other_one(void)
     ha_session_free(second);
 }
 
+static void a_paused_session_does_not_become_active_until_it_is_resumed(void)
+{
+    ha_session *paused, *other;
+    ha_config *config = a_config("paused:1");
+    ha_event *event;
+    bool is_paused = false;
+    set(config, HA_KEY_ELECTION_PAUSED, "true");
+    set(config, HA_KEY_ACTIVATION_AUTO, "true");
+    paused = start(config, NULL);
+    event = next_of(paused, HA_EVENT_BLOCKED);
+    CHECK(ha_event_reason(event) == HA_REASON_PAUSED);
+    ha_event_free(event);
+    CHECK_STATUS(ha_session_pause(paused), HA_OK);
+
+    /* It leaves the role to one that came later, which keeps it while it is paused itself. */
+    other = start_auto("other:1");
+    CHECK_STATUS(ha_session_wait(other, HA_UNTIL_ACTIVE, HA_FOREVER, NULL), HA_OK);
+    CHECK_STATUS(ha_session_pause(other), HA_OK);
+    CHECK(ha_session_is_active(other) && ha_session_role(paused) == HA_ROLE_STANDBY);
+
+    /* Now nobody contends. */
+    CHECK_STATUS(ha_session_resign(other, 1), HA_OK);
+    while (!is_paused) {
+        event = next_of(other, HA_EVENT_BLOCKED);
+        is_paused = ha_event_reason(event) == HA_REASON_PAUSED;
+        ha_event_free(event);
+    }
+    CHECK_STATUS(ha_session_wait(paused, HA_UNTIL_ACTIVE, 0, NULL), HA_ERR_TIMEOUT);
+
+    CHECK_STATUS(ha_session_resume(paused), HA_OK);
+    CHECK_STATUS(ha_session_wait(paused, HA_UNTIL_ACTIVE, HA_FOREVER, NULL), HA_OK);
+    CHECK_STATUS(ha_session_resume(paused), HA_OK);
+    CHECK(ha_session_is_active(paused) && !ha_session_is_active(other));
+    ha_session_free(other);
+
+    CHECK_STATUS(ha_session_stop(paused, HA_FOREVER, NULL), HA_OK);
+    CHECK_STATUS(ha_session_pause(paused), HA_ERR_ENDED);
+    CHECK_STATUS(ha_session_resume(paused), HA_ERR_ENDED);
+    CHECK_STATUS(ha_session_pause(NULL), HA_ERR_NULL);
+    CHECK_STATUS(ha_session_resume(NULL), HA_ERR_NULL);
+    ha_session_free(paused);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
@@ -327,6 +370,7 @@ int main(int argc, char **argv)
         CASE(an_exclusive_session_names_who_is_in_the_way),
         CASE(a_standby_knows_the_holder),
         CASE(resigning_gives_the_role_to_the_other_one),
+        CASE(a_paused_session_does_not_become_active_until_it_is_resumed),
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
 }
