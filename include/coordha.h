@@ -271,7 +271,8 @@ typedef struct ha_txn ha_txn;
  *     }
  *
  * Errors are plain data: they belong to no thread and no session, and outlive both. "Retriable"
- * says that the same call may succeed later; "fatal" that a session which meets it ends.
+ * says that the same call may succeed later; "fatal" that a session which meets it in a call or in
+ * HA_EVENT_ENDED is over; what HA_EVENT_FOREIGN and HA_EVENT_DEGRADED carry ends nothing.
  * @{
  */
 
@@ -516,7 +517,7 @@ const char *ha_error_detail(const ha_error *error, const char *name);
 bool ha_error_is_retriable(const ha_error *error);
 
 /**
- * Whether a session that meets it ends.
+ * Whether a session that meets it ends. Errors of HA_EVENT_FOREIGN and HA_EVENT_DEGRADED end none.
  *
  * @return false also for NULL.
  * @since 0.1
@@ -1189,7 +1190,8 @@ int64_t ha_session_remaining_ms(const ha_session *session);
 int32_t ha_session_role(const ha_session *session);
 
 /**
- * The session's server ID, a number that no other session under this root has.
+ * The session's server ID, a number that no other session under this root has, save those that
+ * share it by session.shared.
  *
  * @return 0 before it is known (HA_EVENT_REGISTERED), then the same for ever; 0 for NULL and in
  *         a child of `fork`.
@@ -1708,8 +1710,9 @@ void ha_txn_get_prefix(ha_txn *txn, const void *prefix, size_t prefix_len, int64
  *         builder call or the limit was wrong, nothing was sent; HA_ERR_TIMEOUT: the limit was
  *         0, nothing was sent, and the transaction is used up all the same; HA_ERR_STATE: it was
  *         used up before; HA_ERR_AUTH, HA_ERR_PERMISSION, HA_ERR_TLS, HA_ERR_NO_SPACE: the store
- *         refused it, nothing was written; HA_ERR_INTERNAL: a defect of the library, so whether
- *         it was written is unknown; HA_ERR_FORKED.
+ *         refused it, nothing was written; HA_ERR_CORRUPT, HA_ERR_REGRESSED: the local database is
+ *         damaged or was restored, nothing was written; HA_ERR_INTERNAL: a defect of the library,
+ *         so whether it was written is unknown; HA_ERR_FORKED.
  * @since 0.1
  */
 int32_t ha_txn_commit(ha_txn *txn, int64_t timeout_ms, ha_error **err);

@@ -40,7 +40,7 @@
 //!
 //! The library has threads of its own, shared by all sessions of the process, from the first start to the last end. Its
 //! `async` functions work under any runtime. It logs through [`tracing`]. In a child of `fork` the sessions of the
-//! parent must not be used.
+//! parent are not active, and refuse every call. The build needs `protoc` (feature `etcd`).
 //!
 //! # Features
 //!

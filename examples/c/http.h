@@ -33,7 +33,8 @@ static int http_listen(const char *address)
     const char *port = strrchr(address, ':') + 1;
     char host[256];
     struct addrinfo hints = { .ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM }, *found;
-    snprintf(host, sizeof host, "%.*s", (int)(port - address - 1), address);
+    int v6 = *address == '['; // its brackets are not the resolver's
+    snprintf(host, sizeof host, "%.*s", (int)(port - address - 1 - 2 * v6), address + v6);
     if (getaddrinfo(*host ? host : NULL, port, &hints, &found) != 0)
         return -1;
     int fd = socket(found->ai_family, found->ai_socktype, found->ai_protocol), on = 1;

@@ -128,8 +128,10 @@ async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let config = configuration()?;
     let value = |key| config.get(key).unwrap_or_default();
-    // Before anybody is told of it.
-    let listener = TcpListener::bind(value(keys::ADDRESS)).await.context("nobody can listen at this address")?;
+    // Before anybody is told of it. An empty host is every address of this one.
+    let address = value(keys::ADDRESS);
+    let address = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address };
+    let listener = TcpListener::bind(address).await.context("nobody can listen at this address")?;
     let (sigterm, sigint) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let session = Session::start(&config, None)?;
     let allocator = Arc::new(Allocator {

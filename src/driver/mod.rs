@@ -223,7 +223,7 @@ impl Driver {
 
     /// Leaves for ever. One store and one write: safe in a signal handler.
     pub(crate) fn request_stop(&self) {
-        if self.refuse_child().is_err() {
+        if self.shared.fork().in_child() {
             return;
         }
         self.published.set_stopping();

@@ -180,7 +180,7 @@ impl Shared {
         self.pool.run(job);
     }
 
-    /// Writes a log line on a calling thread: a receiver that blocks must not hold up the clock thread or a connection.
+    /// Writes a log line on a calling thread: a receiver that blocks must not hold up the clock thread.
     pub(crate) fn log(&self, line: impl FnOnce() + Send + 'static) {
         let mut state = lock(&self.log.state);
         let (lines, writing) = &mut *state;

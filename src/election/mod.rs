@@ -52,7 +52,7 @@ use self::request::{Kind, Lane, Pending, Source};
 use self::term::{Stage, Term};
 use self::view::View;
 use crate::error::{Error, ErrorKind, Result};
-use crate::kv::{KeyRange, LeaseId, Revision, WatchItem};
+use crate::kv::{KeyRange, LeaseId, Revision, StoreError, WatchItem};
 use crate::record::Keys;
 
 /// One session's side of the election. See the contract on the module's page.
@@ -180,6 +180,10 @@ impl Election {
             Request::DeactivationDone { token } => result = self.deactivation_done(now, token),
             Request::Stop => {
                 self.stopping = true;
+                if self.server_id == 0 {
+                    // Nothing waits for a server ID any more.
+                    self.op_after = now;
+                }
                 self.drain(now, Reason::Stop, Duration::ZERO);
             }
             Request::Resign { standby } => {
@@ -330,6 +334,7 @@ impl Election {
                 self.recovered(Source::Watch);
             }
             WatchItem::Compacted { .. } => self.watch_ended(now),
+            WatchItem::Failed(error @ StoreError::Regressed(_)) => self.end_regressed(now, error.into()),
             WatchItem::Failed(error) => {
                 if self.watch_failures > 0 {
                     self.degrade(Source::Watch, error.into());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Election;
 use super::flaw::flawed;
-use super::io::{Event, Output, Reply, RequestId, StoreRequest, Time, WatchId};
+use super::io::{Event, Output, Reason, Reply, RequestId, StoreRequest, Time, WatchId};
 use crate::error::{Error, ErrorKind};
 use crate::kv::{Compare, LeaseId, Op, Revision, StoreError, Txn, TxnReply};
 use crate::record::{TermRecord, encode};
@@ -225,6 +225,10 @@ impl Election {
             }
             return;
         }
+        if matches!(error, StoreError::Regressed(_)) {
+            self.end_regressed(now, error.into());
+            return;
+        }
         let unknown = matches!(error, StoreError::Unknown(_));
         let source = match kind.lane() {
             Lane::Lease => Source::Lease,
@@ -277,8 +281,11 @@ impl Election {
     /// The store went back: what was written since is gone, and tokens would repeat.
     fn regressed(&mut self, now: Time, seen: Revision, shown: Revision) {
         let message = format!("the store was restored: it shows revision {shown}, this session has seen {seen}");
-        let error = Error::new(ErrorKind::Regressed, message);
-        self.lose(now, super::Reason::Regressed, Some(error.clone()));
+        self.end_regressed(now, Error::new(ErrorKind::Regressed, message));
+    }
+
+    pub(super) fn end_regressed(&mut self, now: Time, error: Error) {
+        self.lose(now, Reason::Regressed, Some(error.clone()));
         self.fatal = Some(error);
     }
 }

@@ -111,8 +111,7 @@ impl Election {
         }
     }
 
-    /// Ends the term at once where the store shows that the role is not this session's any more; takes up one that
-    /// an answer which never came has won.
+    /// Ends the term at once where the store shows that the role is not this session's any more.
     pub(super) fn check_owner(&mut self, now: Time) {
         let Some(term) = self.term.as_ref().filter(|term| term.is_held()) else { return };
         let active = self.view.active.as_ref();

@@ -14,7 +14,8 @@
 //! ```
 //!
 //! Errors are plain data: they belong to no thread and no session, and outlive both. "Retriable"
-//! says that the same call may succeed later; "fatal" that a session which meets it ends.
+//! says that the same call may succeed later; "fatal" that a session which meets it in a call or in
+//! HA_EVENT_ENDED is over; what HA_EVENT_FOREIGN and HA_EVENT_DEGRADED carry ends nothing.
 
 use std::ffi::{CString, c_char};
 
@@ -218,7 +219,7 @@ pub unsafe extern "C" fn ha_error_is_retriable(error: *const HaError) -> bool {
     unsafe { ask(error, |error| error.retriable) }
 }
 
-/// Whether a session that meets it ends.
+/// Whether a session that meets it ends. Errors of HA_EVENT_FOREIGN and HA_EVENT_DEGRADED end none.
 ///
 /// @return false also for NULL.
 /// @since 0.1

@@ -110,7 +110,8 @@ pub unsafe extern "C" fn ha_session_role(session: *const HaSession) -> i32 {
     unsafe { ask_number(session, |value| value.get().map_or(0, |session| session.role() as i32)) }
 }
 
-/// The session's server ID, a number that no other session under this root has.
+/// The session's server ID, a number that no other session under this root has, save those that
+/// share it by session.shared.
 ///
 /// @return 0 before it is known (HA_EVENT_REGISTERED), then the same for ever; 0 for NULL and in
 ///         a child of `fork`.

@@ -304,8 +304,9 @@ pub unsafe extern "C" fn ha_txn_get_prefix(txn: *mut HaTxn, prefix: *const c_voi
 ///         builder call or the limit was wrong, nothing was sent; HA_ERR_TIMEOUT: the limit was
 ///         0, nothing was sent, and the transaction is used up all the same; HA_ERR_STATE: it was
 ///         used up before; HA_ERR_AUTH, HA_ERR_PERMISSION, HA_ERR_TLS, HA_ERR_NO_SPACE: the store
-///         refused it, nothing was written; HA_ERR_INTERNAL: a defect of the library, so whether
-///         it was written is unknown; HA_ERR_FORKED.
+///         refused it, nothing was written; HA_ERR_CORRUPT, HA_ERR_REGRESSED: the local database is
+///         damaged or was restored, nothing was written; HA_ERR_INTERNAL: a defect of the library,
+///         so whether it was written is unknown; HA_ERR_FORKED.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_txn_commit(txn: *mut HaTxn, timeout_ms: i64, err: *mut *mut HaError) -> i32 {

@@ -76,6 +76,15 @@ pub struct TxnBuilder {
     results: TxnResults,
 }
 
+impl Drop for TxnBuilder {
+    fn drop(&mut self) {
+        if self.driver.refuse_child().is_err() {
+            // As with the session itself: what the last one would wait for does not exist in a forked child.
+            std::mem::forget(Arc::clone(&self.driver));
+        }
+    }
+}
+
 /// An operation, and whether the session's lease is to be put into it.
 #[derive(Debug)]
 struct Planned {

@@ -78,6 +78,38 @@ fn many_sessions_that_start_at_once_get_a_number_each_and_are_not_long_in_each_o
 }
 
 #[test]
+fn a_session_that_waits_for_its_next_try_at_a_number_ends_at_once_when_it_is_stopped() {
+    let mut world = World::new();
+    for n in 1..=100 {
+        world.start(Settings { release_timeout: 100 * MS, ..settings(n) });
+    }
+    let waits = |w: &World, node: usize| {
+        w.status(node).server_id == 0 && w.nodes[node].core.next_timer().is_some_and(|at| at.since(w.now) > 200 * MS)
+    };
+    world.until("one waits long", |w| (0..100).any(|node| waits(w, node)));
+    let node = (0..100).find(|node| waits(&world, *node)).unwrap();
+    world.ask(node, Request::Stop).unwrap();
+    let took = world.until("ended", |w| w.status(node).role == Role::Ended);
+    assert!(took < 10 * MS, "{took:?}");
+    assert_eq!(world.nodes[node].log.last(), Some(&Event::Ended(None)));
+}
+
+#[test]
+fn a_store_that_says_that_it_was_restored_ends_a_holder_and_a_standby() {
+    let (mut world, a, b) = pair();
+    world.fate = Box::new(|_, request| match request {
+        StoreRequest::Txn(_) => Fate::Regressed,
+        _ => Fate::Answer,
+    });
+    for node in [a, b] {
+        world.until("ended", |w| w.status(node).role == Role::Ended);
+        let Some(Event::Ended(Some(error))) = world.nodes[node].log.last() else { panic!("no error") };
+        assert_eq!(error.kind(), ErrorKind::Regressed);
+    }
+    assert_eq!(ended_terms(&world, a), [Reason::Regressed]);
+}
+
+#[test]
 fn an_orderly_stop_hands_over_at_once() {
     let mut world = World::new();
     let a = world.start(settings(1));

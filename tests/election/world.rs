@@ -6,7 +6,7 @@ use std::time::Duration;
 use coordha::election::{
     Election, Event, Input, Output, Process, Reply, Request, RequestId, Settings, Status, StoreRequest, Time, WatchId,
 };
-use coordha::kv::{Op, Revision, Txn, WatchItem};
+use coordha::kv::{Op, Revision, StoreError, Txn, WatchItem};
 use coordha::store::sim::SimState;
 
 /// What a test may do to a request before the store sees it, or to its answer.
@@ -18,6 +18,8 @@ pub(crate) enum Fate {
     LoseRequest,
     /// Done, and the answer is lost.
     LoseReply,
+    /// Refused: the store was restored.
+    Regressed,
 }
 
 pub(crate) struct Node {
@@ -191,6 +193,10 @@ impl World {
             let (_, n, id, request) = self.requests.remove(i);
             match (self.fate)(n, &request) {
                 Fate::LoseRequest => {}
+                Fate::Regressed => {
+                    let reply = Reply::Txn(Err(StoreError::Regressed("restored".into())));
+                    self.replies.push((at + self.delay, n, Input::Reply { id, reply }));
+                }
                 fate => {
                     let reply = self.apply(&request);
                     if fate == Fate::Answer {

@@ -55,7 +55,7 @@ fn in_child<const N: usize>(work: impl FnOnce() -> [bool; N]) -> [bool; N] {
 }
 
 #[test]
-fn a_forked_child_of_an_active_process_is_not_active() {
+fn f47_a_forked_child_of_an_active_process_is_not_active() {
     let place = Place::new();
     let (session, token) = place.active(1);
     assert_eq!(answers(&session, token), [true; 6]);
@@ -65,7 +65,7 @@ fn a_forked_child_of_an_active_process_is_not_active() {
 }
 
 #[test]
-fn a_forked_child_is_refused_whatever_it_asks_and_cannot_end_its_parents_session() {
+fn f47_a_forked_child_is_refused_whatever_it_asks_and_cannot_end_its_parents_session() {
     let place = Place::new();
     let (session, token) = place.active(1);
     assert_eq!(in_child(|| refusals(&session, token)), [true; 7]);
