@@ -22,6 +22,7 @@ STRIP      ?= strip
 N     ?= 100000
 SEED  ?=
 BAD   ?=
+SESSIONS ?=
 TESTS ?=
 WRITE ?=
 ONLY  ?=
@@ -57,7 +58,7 @@ demo: build ## Three coordinators, a kill -9, a takeover: on the embedded store,
 
 .PHONY: test
 test: ## All tests: build, lint, unit, simulation, exploration, conformance, real etcd, C, install
-	@tools/test.sh setup etcd build install-test abi lint check check-old explore sim "sim BAD=all"
+	@tools/test.sh setup etcd build install-test abi lint check check-old explore "explore BAD=all" "explore SESSIONS=3" sim "sim BAD=all"
 
 .PHONY: check
 check: ## The tests of `cargo test` alone; TESTS=<name> narrows them
@@ -84,8 +85,8 @@ sim: ## Simulated takeovers: N=<how many> SEED=<number>; BAD=all: the known-bad 
 	$(SIM) --test sim -- $(if $(BAD),--bad $(BAD),--takeovers $(N)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: explore
-explore: ## Explore the core exhaustively within its bounds; BAD=all: the known-bad cores must be caught
-	$(SIM) --test explore -- $(if $(BAD),--bad $(BAD),--full)
+explore: ## Explore the core exhaustively within its bounds; SESSIONS=3; BAD=all: the known-bad cores must be caught
+	$(SIM) --test explore -- $(if $(BAD),--bad $(BAD),--full) $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: bench
 bench: build etcd $(if $(ONLY),$(if $(filter sizes,$(ONLY)),$(SIZES)),$(SIZES)) ## The benchmarks, with etcd's own election recipe beside them; WRITE=1: into docs/performance.md
