@@ -31,7 +31,7 @@ use self::fence::{Timed, TimedId};
 use self::group::{IdTurn, Member};
 pub(crate) use self::process::current as current_process;
 pub(crate) use self::published::Published;
-pub(crate) use self::runtime::{SessionName, Shared};
+pub(crate) use self::runtime::{Held, SessionName, Shared};
 #[cfg(feature = "capi")]
 pub(crate) use self::{runtime::settle, threads::spawn as spawn_thread};
 use crate::election::{

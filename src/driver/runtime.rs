@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ static CURRENT: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
 /// How many shared parts have not ended to the last thread, those on their way out included.
 static LEFT: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
+static HELD: AtomicUsize = AtomicUsize::new(0);
 
 /// The shared parts. Kept alive by the sessions.
 pub(crate) struct Shared {
@@ -211,10 +213,30 @@ impl Drop for Shared {
     }
 }
 
+/// Counts what a program holds of a session, also of one that has ended: it keeps the shared parts.
+#[derive(Debug)]
+pub(crate) struct Held(());
+
+impl Held {
+    pub(crate) fn new() -> Self {
+        HELD.fetch_add(1, Ordering::AcqRel);
+        Self(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        HELD.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// After the last session: waits until the shared parts have ended, a moment at most, so that a `fork` right after it
-/// finds none. Does not wait while there are sessions, nor on a thread of the library.
+/// finds none. Does not wait while there are sessions or anything of theirs is held, nor on a thread of the library.
 #[cfg(feature = "capi")]
 pub(crate) fn settle() {
+    if HELD.load(Ordering::Acquire) > 0 {
+        return;
+    }
     let current = lock(&CURRENT).upgrade();
     let in_use = current.is_some_and(|shared| !lock(&shared.started).is_empty());
     if in_use || !threads::may_wait() {

@@ -24,7 +24,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use self::outbox::Outbox;
-use crate::driver::Driver;
+use crate::driver::{Driver, Held};
 use crate::election::Request;
 pub use crate::election::{Holder, Reason, Role};
 use crate::error::{Error, ErrorKind, Result};
@@ -50,8 +50,8 @@ use crate::kv::Revision;
 pub struct Session {
     driver: Arc<Driver>,
     outbox: Arc<Outbox>,
-    /// False for the one that callbacks are given: it does not keep the session going.
-    counted: bool,
+    /// `None` for the one that callbacks are given: it does not keep the session going.
+    counted: Option<Held>,
 }
 
 impl Session {
@@ -62,11 +62,11 @@ impl Session {
 
     /// The first handle, which the outbox has counted.
     fn first(driver: Arc<Driver>, outbox: Arc<Outbox>) -> Self {
-        Self { driver, outbox, counted: true }
+        Self { driver, outbox, counted: Some(Held::new()) }
     }
 
     fn lent(driver: Arc<Driver>, outbox: &Arc<Outbox>) -> Self {
-        Self { driver, outbox: Arc::clone(outbox), counted: false }
+        Self { driver, outbox: Arc::clone(outbox), counted: None }
     }
 
     /// May new work be taken? True between "ready" and the end of a term, while its deadline lies ahead. No
@@ -246,7 +246,7 @@ impl Drop for Session {
             std::mem::forget(Arc::clone(&self.driver));
             return;
         }
-        if !self.counted || self.outbox.users.fetch_sub(1, Ordering::AcqRel) > 1 {
+        if self.counted.is_none() || self.outbox.users.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }
         if self.outbox.has_callbacks {

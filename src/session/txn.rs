@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-use crate::driver::Driver;
+use crate::driver::{Driver, Held};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{Compare, KeyRange, KeyValue, Op, OpReply, Revision, StoreError, Target, Txn, TxnReply};
 
@@ -74,6 +74,7 @@ pub struct TxnBuilder {
     /// Reads that the library has put before the caller's.
     own_reads: usize,
     results: TxnResults,
+    _held: Held,
 }
 
 impl Drop for TxnBuilder {
@@ -117,6 +118,7 @@ impl TxnBuilder {
             used: false,
             own_reads: 0,
             results: TxnResults::default(),
+            _held: Held::new(),
         }
     }
 
@@ -373,7 +375,7 @@ impl TxnBuilder {
             }
         }
         let kvs = reads.flatten().collect();
-        let revision = reply.revision;
+        let revision = if reply.succeeded { reply.revision } else { 0 };
         self.results = TxnResults { revision, kvs };
         if reply.succeeded {
             return Ok(self.results.clone());

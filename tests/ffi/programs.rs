@@ -105,7 +105,8 @@ cases! {
         a_grandchild_has_no_part_either
         a_stop_may_be_requested_in_a_signal_handler
         the_librarys_threads_block_asynchronous_signals
-        the_last_free_ends_the_threads;
+        the_last_free_ends_the_threads
+        ended_sessions_that_are_still_held_hold_up_no_free;
     txn:
         what_is_written_is_read_back
         bytes_may_be_anything

@@ -304,6 +304,23 @@ static void the_last_free_ends_the_threads(void)
     } while (threads > 0);
 }
 
+/* Each would wait for the threads for 2 s, which they cannot end while others are held. */
+static void ended_sessions_that_are_still_held_hold_up_no_free(void)
+{
+    ha_session *sessions[20];
+    char address[16];
+    int i;
+    for (i = 0; i < 20; i++) {
+        snprintf(address, sizeof address, "a:%d", i + 1);
+        sessions[i] = start_auto(address);
+        CHECK_STATUS(ha_session_stop(sessions[i], HA_FOREVER, NULL), HA_OK);
+    }
+    alarm(30);
+    for (i = 0; i < 20; i++)
+        ha_session_free(sessions[i]);
+    alarm(0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
@@ -313,6 +330,7 @@ int main(int argc, char **argv)
         CASE(a_stop_may_be_requested_in_a_signal_handler),
         CASE(the_librarys_threads_block_asynchronous_signals),
         CASE(the_last_free_ends_the_threads),
+        CASE(ended_sessions_that_are_still_held_hold_up_no_free),
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
 }

@@ -97,6 +97,7 @@ static void a_failed_compare_writes_nothing_and_shows_what_is_there(void)
     CHECK_STATUS(ha_txn_commit(txn, HA_FOREVER, &err), HA_ERR_COMPARE_FAILED);
     CHECK(!ha_error_is_retriable(err) && !ha_error_is_fatal(err));
     ha_error_free(err);
+    CHECK(ha_txn_revision(txn) == 0);
     CHECK(ha_txn_count(txn) == 1);
     is_row(txn, 0, "/c", "first");
     CHECK(ha_txn_mod_revision(txn, 0) == revision);
