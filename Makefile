@@ -17,6 +17,8 @@ DESTDIR    ?=
 PREFIX     ?= /usr/local
 LIBDIR     ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+# Where Debian has the sources of Go packages.
+GODIR      ?= $(PREFIX)/share/gocode/src/coordha.test/coordha
 STRIP      ?= strip
 
 N     ?= 100000
@@ -72,6 +74,24 @@ check-old: ## The tests on a real etcd once more, on Debian's 3.4
 install-test: build ## Install into fresh folders and build C programs against that: pkg-config, CMake, C99, C++17
 	@tests/install/run.sh
 
+.PHONY: cpp-test
+cpp-test: build ## The C++ header: gcc and clang, and its tests on both stores under ASan, UBSan and LSan
+	@tools/setup.sh languages
+	@tests/cpp/run.sh
+
+.PHONY: cpp-bench
+cpp-bench: build ## What a look at the role costs in C++, beside C
+	mkdir -p $(BENCH)
+	ln -sf ../release/$(notdir $(SHARED)) $(BENCH)/$(SONAME)
+	$(CXX) -std=c++17 -O2 -Wall -Wextra -Iinclude benches/cpp/is_active.cpp -o $(BENCH)/is_active_cpp \
+		-L$(BENCH) -l:$(SONAME) -Wl,-rpath,'$$ORIGIN'
+	@store=$$(mktemp -d) && trap "rm -rf $$store" EXIT && $(BENCH)/is_active_cpp local:$$store
+
+.PHONY: go-test
+go-test: build etcd ## The Go package: lints, tests with -race on both stores, the archive, a user's project
+	@tools/setup.sh languages
+	@tools/go-test.sh
+
 .PHONY: abi
 abi: ## Compare the ABI of the shared library with the one that programs were built for
 	@tools/abi.sh
@@ -109,6 +129,43 @@ $(BENCH)/sizes/%.so: Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs
 		--crate-type cdylib
 	$(STRIP) --strip-unneeded -o $@ $(BENCH)/build/release/libcoordha.so
 
+PYTHON_OUT  := $(abspath $(TARGET))/python
+PYTHON_VENV := $(PYTHON_OUT)/venv
+
+.PHONY: python
+python: ## Build the Python wheel, into target/python/wheels
+	@tools/setup.sh languages
+	@tools/python.sh $(PYTHON_VENV)
+	rm -rf $(PYTHON_OUT)/wheels
+	cd bindings/python && CARGO_TARGET_DIR=$(PYTHON_OUT)/cargo $(PYTHON_VENV)/bin/maturin build --quiet --release --locked \
+		--interpreter $(PYTHON_VENV)/bin/python --out $(PYTHON_OUT)/wheels
+
+.PHONY: python-test
+python-test: python etcd ## The tests of the Python package: on a directory, on a real etcd, types, example; TESTS=<name>
+	$(PYTHON_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(PYTHON_OUT)/wheels/*.whl
+	cd bindings/python && $(PYTHON_VENV)/bin/python -X dev -m pytest -q $(if $(TESTS),-k '$(TESTS)')
+
+.PHONY: python-bench
+python-bench: python ## Import, is_active, commit and event of the Python package, beside empty calls
+	$(PYTHON_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(PYTHON_OUT)/wheels/*.whl
+	$(PYTHON_VENV)/bin/python benches/python/calls.py
+
+.PHONY: languages-test
+languages-test: ## The tests of C++, Go and Python, and the scenarios of all languages
+	@tools/test.sh setup etcd build cpp-test go-test python-test scenarios
+
+.PHONY: scenarios
+scenarios: build etcd python ## One list of scenarios: every language says the same on every store; ONLY=<name>; BLESS=1
+	@tools/languages.sh testers >$(TARGET)/testers
+	@readarray -t testers <$(TARGET)/testers; cargo test --locked --quiet --all-features --test scenarios -- "$${testers[@]}" \
+		$(if $(ONLY),--only $(ONLY)) $(if $(BLESS),--bless)
+
+.PHONY: demo-languages
+demo-languages: build etcd python ## A coordinator in each language, in one election: each leads in turn
+	@tools/languages.sh coordinators >$(TARGET)/coordinators
+	@mkdir -p $(TARGET)/demo-languages
+	@readarray -t actors <$(TARGET)/coordinators; $(TARGET)/static/examples/demo --out $(TARGET)/demo-languages "$${actors[@]}"
+
 .PHONY: docs
 docs: ## The manual of the Rust API, in target/doc
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --all-features
@@ -133,10 +190,15 @@ install: $(if $(SUDO_USER),,build) ## Install library, archive, header, pkg-conf
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libcoordha.so
 	install -m 644 $(ARCHIVE) $(DESTDIR)$(LIBDIR)/libcoordha.a
 	install -m 644 include/coordha.h $(DESTDIR)$(INCLUDEDIR)/coordha.h
+	install -d $(DESTDIR)$(INCLUDEDIR)/coordha
+	install -m 644 include/coordha.hpp $(DESTDIR)$(INCLUDEDIR)/coordha.hpp
+	install -m 644 include/coordha/*.hpp $(DESTDIR)$(INCLUDEDIR)/coordha
 	$(call fill,coordha.pc,$(LIBDIR)/pkgconfig)
 	$(call fill,coordha-static.pc,$(LIBDIR)/pkgconfig)
 	$(call fill,coordhaConfig.cmake,$(LIBDIR)/cmake/coordha)
 	$(call fill,coordhaConfigVersion.cmake,$(LIBDIR)/cmake/coordha)
+	install -d $(DESTDIR)$(GODIR)
+	install -m 644 $(filter-out %_test.go,$(wildcard bindings/go/*.go)) $(addprefix bindings/go/,go.mod shim.h README.md) $(DESTDIR)$(GODIR)
 
 # Fills a template of deploy/package. Paths are relative to the file's own place, so that the tree may be moved.
 fill = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@SONAME@|$(SONAME)|g' -e 's|@STATIC_LIBS@|$(STATIC_LIBS)|g' \

@@ -22,7 +22,7 @@ mod capi {
 
     /// The sections of the header in order: each is a file of `src/ffi`, whose module comment opens the section.
     const SECTIONS: &[&str] =
-        &["version", "types", "error", "config", "callbacks", "session", "role", "event", "txn", "log"];
+        &["version", "types", "error", "config", "callbacks", "session", "role", "event", "txn", "observer", "log"];
 
     pub(super) fn write_header() {
         let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");

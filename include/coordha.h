@@ -60,11 +60,12 @@
  * **Names.** Functions are ha_<noun>_<verb>, constants HA_*. A function never changes once it is
  * released; a new need gets a new name. `@since` says which version has it first.
  *
- * **Handles** (ha_config, ha_session, ha_event, ha_txn, ha_error, ha_log_record) are opaque. What
- * a function gives you through a pointer of yours, or returns without `const`, is yours: free it
- * with the function of its noun. What it returns as `const`, or hands to a callback, is lent: the
- * comment says for how long. Freeing NULL is a no-op. A handle of another type, or NULL where
- * none may be, is refused and never a crash; a handle that was freed is not to be used again.
+ * **Handles** (ha_config, ha_session, ha_event, ha_txn, ha_observer, ha_error, ha_log_record) are
+ * opaque. What a function gives you through a pointer of yours, or returns without `const`, is
+ * yours: free it with the function of its noun. What it returns as `const`, or hands to a
+ * callback, is lent: the comment says for how long. Freeing NULL is a no-op. A handle of another
+ * type, or NULL where none may be, is refused and never a crash; a handle that was freed is not
+ * to be used again.
  *
  * **Failure.** A function that can fail returns an `int32_t`: HA_OK, which is 0, or one of
  * HA_ERR_*. Most take `ha_error **err` as the last argument for the reason in words: it may be
@@ -80,19 +81,20 @@
  * ever".
  *
  * **Threads.** Every function may be called from any thread. Two threads may use one handle at
- * once where it is a session, or where the function takes it as `const`; else one at a time.
- * Threads of the library block all asynchronous signals, and it installs no signal handler. From
- * a signal handler of yours call ha_session_request_stop(), ha_session_is_active(),
- * ha_session_holds() and ha_session_is_ending(), nothing else.
+ * once where it is a session or an observer, or where the function takes it as `const`; else one
+ * at a time. Threads of the library block all asynchronous signals, and it installs no signal
+ * handler. From a signal handler of yours call ha_session_request_stop(), ha_session_is_active(),
+ * ha_session_holds(), ha_session_is_ending() and ha_observer_request_stop(), nothing else.
  *
- * **fork.** A child has no part in the sessions of its parent: there every call on a session or a
- * transaction says HA_ERR_FORKED (questions say false, 0, NULL or -1; ha_session_is_ending() says
- * true), frees nothing and touches no lease. Configurations, events and errors are plain data and
- * stay usable. Where the parent had no session when it forked, the child may start its own.
+ * **fork.** A child has no part in the sessions and observers of its parent: there every call on
+ * a session, a transaction or an observer says HA_ERR_FORKED (questions say false, 0, NULL or -1;
+ * ha_session_is_ending() says true), frees nothing and touches no lease. Configurations, events
+ * and errors are plain data and stay usable. Where the parent had neither when it forked, the
+ * child may start its own.
  *
- * **Never dlclose** the library while a session lives. A process that just exits, without
- * ha_session_stop(), leaves the role to be taken after the hold time (at once where a standby on
- * the same host sees the process die).
+ * **Never dlclose** the library while a session or an observer lives. A process that just exits,
+ * without ha_session_stop(), leaves the role to be taken after the hold time (at once where a
+ * standby on the same host sees the process die).
  *
  * **Linking.** `pkg-config --cflags --libs coordha`, or coordha-static for the archive. With CMake
  * `find_package(coordha)`, then the target coordha::coordha or coordha::static. By hand, the
@@ -234,15 +236,23 @@ typedef struct ha_config ha_config;
 typedef struct ha_error ha_error;
 
 /**
- * Something that happened to a session. Yours until ha_event_free() where it was given through
- * a pointer of yours; lent for the call where a callback gets it. It outlives its session.
+ * Something that happened to a session, or that an observer has seen. Yours until
+ * ha_event_free() where it was given through a pointer of yours; lent for the call where a
+ * callback gets it. It outlives its session.
  */
 typedef struct ha_event ha_event;
 
 /**
- * A log record. Lent for the call of your receiver.
+ * A log record. Lent for the call of your receiver; yours until ha_log_record_free() where
+ * ha_log_next() gave it.
  */
 typedef struct ha_log_record ha_log_record;
+
+/**
+ * Somebody who looks on: who is active in a role. Made by ha_observer_start(), yours until
+ * ha_observer_free().
+ */
+typedef struct ha_observer ha_observer;
 
 /**
  * A stand in an election: one role, one address. Made by ha_session_start(), yours until
@@ -547,6 +557,27 @@ void ha_error_free(ha_error *error);
  *     ha_config_set(c, HA_KEY_STORE_URL, "etcd://10.0.0.1,10.0.0.2,10.0.0.3", NULL);
  *     ha_config_set(c, HA_KEY_ACTIVE_STANDBY_ENABLED, "true", NULL);
  *
+ * A value may come from four places. The highest counts, whatever the order of the calls:
+ *
+ * 1. ha_config_set(): the program insists;
+ * 2. ha_config_load_env(): the environment;
+ * 3. ha_config_load_yaml(): a file;
+ * 4. ha_config_set_default(): the program proposes;
+ *
+ * else the key's default. A file holds the keys below the map `coordha:`, as maps in maps or with
+ * dots; what stands beside that map is left to others. An empty value, `~` and null mean off.
+ *
+ *     coordha:
+ *       role: rootcoord
+ *       store:
+ *         url: etcd://10.0.0.1,10.0.0.2,10.0.0.3
+ *       lease.ttl_ms: 60000
+ *
+ * In the environment the same is COORDHA_ROLE, COORDHA_STORE_URL and COORDHA_LEASE_TTL_MS. What
+ * is below `coordha:` and is no key, is an error, and so is a variable with the prefix COORDHA_
+ * that is none, but for COORDHA_LOG and for what Kubernetes sets for a service whose name begins
+ * with "coordha" (COORDHA_PORT=tcp://..., COORDHA_SERVICE_HOST and so on).
+ *
  * ha_session_start() copies it, so it may be changed, used for another session, or freed. One
  * thread at a time; the functions that take it as `const` may be called from many at once.
  * @{
@@ -698,6 +729,13 @@ void ha_error_free(ha_error *error);
 #define HA_KEY_EVENTS_QUEUE "events.queue"
 
 /**
+ * How many transactions may be submitted whose TXN_DONE was not read; beyond it the next one is
+ * refused as BUSY.
+ * Default: 1024. Allowed: a whole number from 1 to 65536.
+ */
+#define HA_KEY_TXN_INFLIGHT "txn.inflight"
+
+/**
  * Limit of every request to the store; for those of the election this or H / 4, whichever is
  * shorter.
  * Default: 5000. Allowed: a whole number of ms from 50 to 60000.
@@ -778,6 +816,12 @@ void ha_error_free(ha_error *error);
 #define HA_KEY_LOG_STANDBY_MS "log.standby_ms"
 
 /**
+ * This library's own names. A file: the keys below the map `coordha:`. The environment: COORDHA_
+ * and the key in capitals, dots as `_`. (1 is kept for the names of Milvus.)
+ */
+#define HA_DIALECT_NATIVE 0
+
+/**
  * Makes a configuration in which every key has its default.
  *
  * @return Yours until ha_config_free(). NULL where the library met a defect of its own.
@@ -797,11 +841,53 @@ ha_config *ha_config_new(void);
 int32_t ha_config_set(ha_config *config, const char *key, const char *value, ha_error **err);
 
 /**
- * The value that a key has now: what was set, or its default. Secrets come in plain text.
+ * Proposes a value, which file and environment may overrule. Else as ha_config_set().
+ *
+ * @param key   HA_KEY_*
+ * @param value copied
+ * @return HA_OK; as ha_config_set() HA_ERR_CONFIG_KEY, HA_ERR_CONFIG_VALUE,
+ *         HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL.
+ * @since 0.1
+ */
+int32_t ha_config_set_default(ha_config *config,
+                              const char *key,
+                              const char *value,
+                              ha_error **err);
+
+/**
+ * Loads a YAML file of at most 1 MiB; of several, the one loaded last counts, key by key.
+ *
+ * @param path    the file
+ * @param dialect HA_DIALECT_NATIVE
+ * @return HA_OK; HA_ERR_CONFIG_FILE: it cannot be read, is no YAML of one document, or has no map
+ *         `coordha:`; HA_ERR_CONFIG_KEY, HA_ERR_CONFIG_VALUE: something in it is wrong;
+ *         HA_ERR_CONFIG_CONFLICT: a key stands in it twice; HA_ERR_UNSUPPORTED: a build without
+ *         ha_has_feature("yaml"), or a dialect of a later version; HA_ERR_INVALID_ARGUMENT;
+ *         HA_ERR_NULL. The error names the file and the line; several problems come in one error,
+ *         whose code and details are those of the first.
+ * @since 0.1
+ */
+int32_t ha_config_load_yaml(ha_config *config, const char *path, int32_t dialect, ha_error **err);
+
+/**
+ * Loads the environment of the process as it is now, in place of what was loaded from it before.
+ * No other thread may change it meanwhile (setenv).
+ *
+ * @param dialect HA_DIALECT_NATIVE
+ * @return HA_OK; HA_ERR_CONFIG_KEY, HA_ERR_CONFIG_VALUE: a variable is wrong, and is named;
+ *         several problems come in one error, whose code and details are those of the first;
+ *         HA_ERR_UNSUPPORTED: a dialect of a later version; HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL.
+ * @since 0.1
+ */
+int32_t ha_config_load_env(ha_config *config, int32_t dialect, ha_error **err);
+
+/**
+ * The value that a key has now, from the highest of its sources or by default. Secrets come in
+ * plain text.
  *
  * @param key HA_KEY_*
- * @return Lent: valid until the next ha_config_set() or ha_config_free(). Empty: off. NULL
- *         where there is no such key, or it is required and not set.
+ * @return Lent: valid until the next change of the configuration or ha_config_free(). Empty: off.
+ *         NULL where there is no such key, or it is required and not set.
  * @since 0.1
  */
 const char *ha_config_get(const ha_config *config, const char *key);
@@ -1043,6 +1129,18 @@ int32_t ha_session_stop(ha_session *session, int64_t timeout_ms, ha_error **err)
 int32_t ha_session_resign(ha_session *session, int64_t standby_ms);
 
 /**
+ * Gives the session another priority, in place of HA_KEY_PRIORITY: of several standbys, the one
+ * with the highest is tried first. Its record in the store is written anew, which takes a moment.
+ * Returns at once; a held role is kept. Of no effect in an exclusive session.
+ *
+ * @param priority -1000 to 1000
+ * @return HA_OK; HA_ERR_INVALID_ARGUMENT: outside that range; HA_ERR_ENDED; HA_ERR_NULL;
+ *         HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_session_set_priority(ha_session *session, int32_t priority);
+
+/**
  * Does not contend for the role any more, until ha_session_resume(); a role that is held is kept.
  * Returns at once. Twice is harmless.
  *
@@ -1242,6 +1340,7 @@ int32_t ha_session_holder(const ha_session *session, ha_event **event, ha_error 
  * | RECOVERED    | it answers again                       |                                   |
  * | BLOCKED      | contending is held back                | reason, the holder if known       |
  * | FOREIGN      | a key in the store cannot be read      | key, error                        |
+ * | TXN_DONE *   | a submitted transaction is done        | tag, txn, error if any            |
  * | ENDED *      | the session is over: the last event    | error; none after an orderly stop |
  *
  * For an exclusive session HOLDER says who is in the way.
@@ -1326,7 +1425,7 @@ int32_t ha_session_holder(const ha_session *session, ha_event **event, ha_error 
 #define HA_EVENT_FOREIGN 24
 
 /**
- * A submitted transaction is done. Kept for a later version: none of this one gives it.
+ * A submitted transaction is done.
  */
 #define HA_EVENT_TXN_DONE 30
 
@@ -1543,7 +1642,7 @@ const ha_error *ha_event_error(const ha_event *event);
 uint64_t ha_event_missed(const ha_event *event);
 
 /**
- * TXN_DONE: the tag that the transaction was submitted with. No event of this version has one.
+ * TXN_DONE: the tag that the transaction was submitted with.
  *
  * @return 0 where it has none.
  * @since 0.1
@@ -1551,7 +1650,8 @@ uint64_t ha_event_missed(const ha_event *event);
 uint64_t ha_event_tag(const ha_event *event);
 
 /**
- * TXN_DONE: the transaction, with its results. No event of this version has one.
+ * TXN_DONE: the transaction with its results, for ha_txn_revision(), ha_txn_count() and so on. It
+ * is another handle than the one that was submitted.
  *
  * @return Lent: valid as long as the event, not to be freed. NULL where it has none.
  * @since 0.1
@@ -1592,8 +1692,8 @@ void ha_event_free(ha_event *event);
  * Keys are absolute, bytes with NUL allowed, 1 to 4096 of them; at most 100 operations and
  * compares and 1 MiB in all. Keys of the library's own, under `<root>/session/` and
  * `<root>/ha/`, are refused, and so is a key that is written twice. The first error of a
- * builder call sticks, and ha_txn_commit() gives it. Single use; one thread at a time; allowed
- * in callbacks.
+ * builder call sticks, and ha_txn_commit() or ha_txn_submit() gives it. Single use; one thread at
+ * a time; ha_txn_commit() is allowed in callbacks.
  *
  * | ha_txn_commit() says   | Meaning                                                              |
  * |------------------------|----------------------------------------------------------------------|
@@ -1609,6 +1709,15 @@ void ha_event_free(ha_event *event);
  * writes, and send the same again: if the second commits, the first never will; if its compare
  * fails, read what is there: an operation ID in the value says whether the first did it. A
  * write without a compare may be repeated only where doing it twice does no harm.
+ *
+ * ha_txn_commit() waits for the answer. A program that pulls its events need not: ha_txn_submit()
+ * returns at once, and the answer comes as an event of the kind HA_EVENT_TXN_DONE:
+ *
+ *     ha_txn_submit(t, (uint64_t)(uintptr_t)request, 1000, NULL);
+ *     // and in the loop that reads the events:
+ *     case HA_EVENT_TXN_DONE:
+ *         answer((struct request *)(uintptr_t)ha_event_tag(event), ha_event_error(event),
+ *                ha_event_txn(event));
  *
  * A transaction that only reads proves its state at some instant of the call, not now.
  *
@@ -1718,6 +1827,29 @@ void ha_txn_get_prefix(ha_txn *txn, const void *prefix, size_t prefix_len, int64
 int32_t ha_txn_commit(ha_txn *txn, int64_t timeout_ms, ha_error **err);
 
 /**
+ * Sends the transaction and returns at once: its end is an event of the kind HA_EVENT_TXN_DONE,
+ * exactly one, before HA_EVENT_ENDED, and never dropped. Only where you pull events.
+ *
+ * The event has the tag (ha_event_tag()), the results (ha_event_txn()), and as its error what
+ * ha_txn_commit() would have said, NULL for HA_OK. Where the session ends before the answer has
+ * come, that is HA_ERR_UNKNOWN_OUTCOME. Events of several transactions come in the order of the
+ * answers.
+ *
+ * @param txn        on HA_OK it is the library's: do not use and do not free it any more. On
+ *                   failure nothing was sent, no event follows, and it stays yours to free.
+ * @param tag        yours, such as a number or a pointer of a request; not looked at
+ * @param timeout_ms how long the answer may take, never longer than store.request_timeout_ms;
+ *                   HA_FOREVER: just that
+ * @return HA_OK; HA_ERR_BUSY: there are txn.inflight that were submitted and whose events were
+ *         not read; read some, and submit the same again; HA_ERR_STATE: the session has
+ *         callbacks, or it was sent before; HA_ERR_FENCED: the term is over already;
+ *         HA_ERR_ENDED; HA_ERR_TOO_LARGE, HA_ERR_INVALID_ARGUMENT, HA_ERR_NULL: a builder call
+ *         was wrong; HA_ERR_TIMEOUT: the limit was 0; HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_txn_submit(ha_txn *txn, uint64_t tag, int64_t timeout_ms, ha_error **err);
+
+/**
  * The store's revision at which the transaction was applied; of every key that it wrote, the
  * new mod revision.
  *
@@ -1741,8 +1873,8 @@ size_t ha_txn_count(const ha_txn *txn);
  *
  * @param index from 0 to ha_txn_count() - 1
  * @param len   set to its length, 0 where there is none; or NULL
- * @return Lent: valid until ha_txn_free(). A NUL follows that `len` does not count. NULL beyond
- *         the last one.
+ * @return Lent: valid as long as the transaction. A NUL follows that `len` does not count. NULL
+ *         beyond the last one.
  * @since 0.1
  */
 const char *ha_txn_key(const ha_txn *txn, size_t index, size_t *len);
@@ -1752,8 +1884,8 @@ const char *ha_txn_key(const ha_txn *txn, size_t index, size_t *len);
  *
  * @param index from 0 to ha_txn_count() - 1
  * @param len   set to its length, 0 where there is none; or NULL
- * @return Lent: valid until ha_txn_free(). A NUL follows that `len` does not count. NULL beyond
- *         the last one.
+ * @return Lent: valid as long as the transaction. A NUL follows that `len` does not count. NULL
+ *         beyond the last one.
  * @since 0.1
  */
 const char *ha_txn_value(const ha_txn *txn, size_t index, size_t *len);
@@ -1768,10 +1900,126 @@ const char *ha_txn_value(const ha_txn *txn, size_t index, size_t *len);
 int64_t ha_txn_mod_revision(const ha_txn *txn, size_t index);
 
 /**
- * Frees a transaction. One that was not committed is forgotten. NULL is a no-op.
+ * Frees a transaction. One that was not committed is forgotten. NULL is a no-op. Not for one that
+ * was submitted, nor for one that an event lends.
  * @since 0.1
  */
 void ha_txn_free(ha_txn *txn);
+
+/** @} */
+
+/**
+ * @defgroup observer Observers
+ * An observer follows who is active in a role, for those who stand in no election: clients,
+ * proxies, dashboards. It registers nothing in the store and needs no address; of the
+ * configuration it uses the role, the root, the store and election.reread_ms. Observers and
+ * sessions of a process with the same store share one connection.
+ *
+ *     ha_observer *o;
+ *     ha_event *event;
+ *     ha_observer_start(config, &o, NULL);
+ *     while (ha_observer_next(o, HA_FOREVER, &event) == HA_OK) {
+ *         if (ha_event_address(event))
+ *             connect_to(ha_event_address(event), ha_event_token(event));
+ *         else
+ *             hold_requests_back();
+ *         ha_event_free(event);
+ *     }
+ *     ha_observer_free(o);
+ *
+ * Its events are of the kind HA_EVENT_HOLDER: address, server ID and token of the active one, or
+ * NULL and 0 while nobody is. The first one comes as soon as the store has answered. Those that
+ * name a holder come by growing token; only the newest waits to be read, and ha_event_missed()
+ * says how many it has replaced. So a slow reader misses what is past, never what is.
+ *
+ * It says what the store says, a moment ago. An active one that is cut off from the store is
+ * named until another one has taken over, so let servers refuse a request with a token lower
+ * than the highest they have seen. A store that cannot be reached is tried again for ever; what
+ * was known last stays ha_observer_current(). A watch that is lost, or so late that the store
+ * has compacted what it missed, is made up for by reading anew; every election.reread_ms the key
+ * is read anyhow. Where the store was restored from a backup, tokens would not grow: then the
+ * observer ends with HA_ERR_REGRESSED (a damaged local database: HA_ERR_CORRUPT), and it is for
+ * you to start a new one.
+ *
+ * Everything here may be called from many threads at once, but ha_observer_free() only after all
+ * other calls on that observer have returned; ha_observer_request_stop() makes those return that
+ * wait.
+ * @{
+ */
+
+/**
+ * Starts an observer: checks and copies the configuration, and returns without waiting for the
+ * network.
+ *
+ * @param config   which role, which store; an address is not needed. Copied; stays yours.
+ * @param observer set to the observer, which is yours until ha_observer_free(); to NULL on
+ *                 failure
+ * @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: nothing was started;
+ *         HA_ERR_UNSUPPORTED: the store's kind is not in this build; HA_ERR_RESOURCES;
+ *         HA_ERR_NULL; HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_observer_start(const ha_config *config, ha_observer **observer, ha_error **err);
+
+/**
+ * Who is active, as far as is known now. Does not wait, and takes nothing from
+ * ha_observer_next().
+ *
+ * @param event set to an event of the kind HA_EVENT_HOLDER, which is yours to free; to NULL on
+ *              failure. ha_event_server_id() 0: nobody is active.
+ * @return HA_OK; where the store has not answered yet, why: HA_ERR_UNAVAILABLE, HA_ERR_AUTH,
+ *         HA_ERR_PERMISSION, HA_ERR_TLS; HA_ERR_ENDED after ha_observer_request_stop();
+ *         HA_ERR_REGRESSED, HA_ERR_CORRUPT: the store was restored from a backup, or is damaged;
+ *         HA_ERR_NULL; HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_observer_current(const ha_observer *observer, ha_event **event, ha_error **err);
+
+/**
+ * The next change of who is active; the first one says who is at all. From any threads; each
+ * event goes to one of them.
+ *
+ * @param timeout_ms how long to wait for one; 0: not at all, HA_FOREVER: until one comes
+ * @param event      set to the event, which is yours until ha_event_free(); to NULL where there
+ *                   is none
+ * @return HA_OK; HA_ERR_TIMEOUT; for ever HA_ERR_ENDED after ha_observer_request_stop(), or
+ *         HA_ERR_REGRESSED or HA_ERR_CORRUPT where the store was restored from a backup, or is
+ *         damaged; HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL; HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_observer_next(ha_observer *observer, int64_t timeout_ms, ha_event **event);
+
+/**
+ * A descriptor for poll, epoll and event loops: readable while an event waits, and for ever once
+ * the observer has ended, with a new edge at each arrival. Wait for it, then call
+ * ha_observer_next() with a limit of 0 until it says HA_ERR_TIMEOUT.
+ *
+ * It is made at the first call, non-blocking and close-on-exec. Never close it: it is the
+ * observer's, up to ha_observer_free().
+ *
+ * @return -1 where there is none: no descriptor was to be had, NULL, a child of `fork`.
+ * @since 0.1
+ */
+int32_t ha_observer_event_fd(ha_observer *observer);
+
+/**
+ * Ends the observer: whoever waits in ha_observer_next() is woken, and no event is given out any
+ * more. Returns at once; twice is harmless.
+ *
+ * From any thread and from a signal handler.
+ * @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_observer_request_stop(ha_observer *observer);
+
+/**
+ * Ends an observer and frees it. NULL is a no-op. Waits for nothing that the store does. Events
+ * that it gave stay yours.
+ *
+ * In a child of `fork` it does nothing.
+ * @since 0.1
+ */
+void ha_observer_free(ha_observer *observer);
 
 /** @} */
 
@@ -1785,6 +2033,12 @@ void ha_txn_free(ha_txn *txn);
  * yours and never on one that renews a role: it may take its time, and may call any function of
  * this header. What it causes itself is not logged. Up to 1024 records wait; beyond that new
  * ones are dropped, and a record says how many.
+ *
+ * Or the program fetches the records by itself, with ha_log_next(), in its own thread or event
+ * loop (ha_log_event_fd()). The first call of either begins that: from then on records wait for
+ * it, up to the same 1024, and none goes to stderr. They are of level HA_LOG_INFO and above, or
+ * of the level that COORDHA_LOG says; after that call, ha_log_set_callback() with NULL for the
+ * receiver sets another one. A receiver ends it.
  * @{
  */
 
@@ -1831,7 +2085,8 @@ typedef void (*ha_log_fn)(void *user_data, const ha_log_record *record);
  * away.
  *
  * @param level     HA_LOG_*: records of this level and above
- * @param receive   the receiver; or NULL: none, warnings and errors go to stderr again
+ * @param receive   the receiver; or NULL: none, warnings and errors go to stderr again. While
+ *                  records are fetched by ha_log_next(), NULL only sets their level.
  * @param user_data yours, handed to every call; or NULL
  * @param destroy   called exactly once with `user_data`, after the last call, also where this
  *                  function fails; or NULL
@@ -1844,6 +2099,34 @@ int32_t ha_log_set_callback(int32_t level,
                             ha_log_fn receive,
                             void *user_data,
                             void (*destroy)(void *user_data));
+
+/**
+ * Fetches the next log record. From any threads; each record goes to one of them.
+ *
+ * @param timeout_ms how long to wait for one; 0: not at all, HA_FOREVER: until one comes
+ * @param record     set to the record, which is yours until ha_log_record_free(); to NULL where
+ *                   there is none
+ * @return HA_OK; HA_ERR_TIMEOUT; HA_ERR_STATE: there is a receiver, which is given the records;
+ *         HA_ERR_UNSUPPORTED: this is a Rust program whose log goes elsewhere;
+ *         HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL; HA_ERR_FORKED: a child of `fork` whose parent has
+ *         sessions.
+ * @since 0.1
+ */
+int32_t ha_log_next(int64_t timeout_ms, ha_log_record **record);
+
+/**
+ * A descriptor for poll, epoll and event loops: readable while a log record waits, with a new
+ * edge at each arrival. Wait for it, then call ha_log_next() with a limit of 0 until it says
+ * HA_ERR_TIMEOUT.
+ *
+ * It is made at the first call, non-blocking and close-on-exec. Never close it: it is the
+ * library's, to the end of the process.
+ *
+ * @return -1 where there is none: there is a receiver, no descriptor was to be had, a Rust
+ *         program whose log goes elsewhere, a child of `fork` whose parent has sessions.
+ * @since 0.1
+ */
+int32_t ha_log_event_fd(void);
 
 /**
  * The level of a record, one of HA_LOG_*.
@@ -1887,8 +2170,8 @@ int64_t ha_log_record_unix_ms(const ha_log_record *record);
 const char *ha_log_record_fields_json(const ha_log_record *record);
 
 /**
- * Frees a record that was given to you. NULL is a no-op. Not for one that a receiver was lent,
- * so of no use in this version: records that a program fetches by itself come later.
+ * Frees a record that ha_log_next() gave you. NULL is a no-op. Not for one that a receiver was
+ * lent.
  * @since 0.1
  */
 void ha_log_record_free(ha_log_record *record);

@@ -16,8 +16,10 @@
 //! | ask whether new work may be taken | [`Session::is_active`] |
 //! | ask whether work begun in a term may still act | [`Session::holds`], [`Session::is_ending`] |
 //! | write so that a late writer cannot | [`Session::txn`] |
+//! | write without waiting for the answer | [`TxnBuilder::submit`] |
 //! | send clients to the active one | [`Session::holder`] |
-//! | leave; step down; not contend for a while | [`Session::request_stop`]; [`Session::resign`]; [`Session::pause`] |
+//! | know who is active without standing in the election | [`Observer`] |
+//! | leave; step down; not contend for a while; be tried earlier | [`Session::request_stop`]; [`Session::resign`]; [`Session::pause`]; [`Session::set_priority`] |
 //! | learn what went wrong | [`Error`] and its [`ErrorKind`] |
 //!
 //! # The life of a session
@@ -49,6 +51,7 @@
 //! | `etcd` | yes | the store on etcd |
 //! | `local` | yes | the store in a directory, for the processes of one host |
 //! | `tls` | yes | TLS to etcd |
+//! | `yaml` | yes | configuration from YAML files |
 //! | `capi` | no | the C functions of `coordha.h`, in `ffi` |
 //! | `testkit` | no | the simulated store and the conformance suite, for tests of this crate |
 //!
@@ -67,9 +70,12 @@
 //! [`Session::is_ending`]: session::Session::is_ending
 //! [`Session::txn`]: session::Session::txn
 //! [`Session::holder`]: session::Session::holder
+//! [`TxnBuilder::submit`]: session::TxnBuilder::submit
+//! [`Observer`]: session::Observer
 //! [`Session::request_stop`]: session::Session::request_stop
 //! [`Session::resign`]: session::Session::resign
 //! [`Session::pause`]: session::Session::pause
+//! [`Session::set_priority`]: session::Session::set_priority
 //! [`Session::activation_done`]: session::Session::activation_done
 //! [`Session::deactivation_done`]: session::Session::deactivation_done
 //! [`EventKind::Activate`]: session::EventKind::Activate

@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use coordha::config::{Config, keys};
-use coordha::session::{Answer, Callbacks, Event, Session, Until};
+use coordha::session::{Answer, Callbacks, Event, Observer, Session, Until};
 
 use support::wait::until;
 
@@ -69,6 +69,12 @@ fn a_thousand_sessions_leave_no_thread_and_no_descriptor() {
     }
     expect_no_more_than(before);
 
+    for _ in 0..20 {
+        let observer = Observer::start(&config(directory.path(), 1)).unwrap();
+        assert_eq!(observer.next_event(PATIENCE).unwrap().address(), None);
+    }
+    expect_no_more_than(before);
+
     // These share what one that stays keeps open.
     let keeper = Session::start(&config(directory.path(), 1), Some(Box::new(Nothing))).unwrap();
     keeper.wait(Until::Active, PATIENCE).unwrap();
@@ -86,6 +92,12 @@ fn a_thousand_sessions_leave_no_thread_and_no_descriptor() {
                 session.stop(PATIENCE).unwrap();
             }
         }
+    }
+    expect_no_more_than(with_keeper);
+    for _ in 0..100 {
+        let observer = Observer::start(&config(directory.path(), 1)).unwrap();
+        observer.event_fd().unwrap();
+        assert_eq!(observer.next_event(PATIENCE).unwrap().token(), keeper.fencing_token());
     }
     expect_no_more_than(with_keeper);
     keeper.stop(PATIENCE).unwrap();

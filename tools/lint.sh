@@ -29,13 +29,26 @@ fi
 echo "lint: rustdoc"
 RUSTDOCFLAGS='-D warnings' cargo doc --locked --quiet --no-deps --all-features
 if have "gofmt and go vet" tools/go.sh version; then
-    unformatted=$("$(tools/go.sh env GOROOT)/bin/gofmt" -l benches/peer)
+    unformatted=$("$(tools/go.sh env GOROOT)/bin/gofmt" -l benches/peer bindings/go examples/go tests/install/go)
     [[ -z $unformatted ]] || { echo "lint: gofmt would change $unformatted" >&2 && exit 1; }
     tools/go.sh -C benches/peer vet .
 fi
+# What `make python` has made; a tree without it goes without.
+if have "the Python package" target/python/venv/bin/ruff --version; then
+    for how in check "format --check"; do
+        # shellcheck disable=SC2086 # a command with its flag
+        target/python/venv/bin/ruff $how --quiet --config bindings/python/pyproject.toml {bindings,examples,benches}/python
+    done
+fi
+if [[ -d target/python/cargo ]] && have "clippy of the Python extension" cargo clippy --version; then
+    cargo fmt --manifest-path bindings/python/Cargo.toml --check
+    CARGO_TARGET_DIR=target/python/cargo cargo clippy --locked --quiet --release --manifest-path bindings/python/Cargo.toml -- -D warnings
+fi
 if have cargo-deny cargo deny --version; then
     cargo deny --locked check --hide-inclusion-graph bans licenses sources
+    cargo deny --locked --manifest-path bindings/python/Cargo.toml --config bindings/python/deny.toml \
+        check --hide-inclusion-graph bans licenses sources
 fi
 if have shellcheck shellcheck --version; then
-    shellcheck tools/*.sh tests/install/run.sh .ci/run
+    shellcheck tools/*.sh tests/install/run.sh tests/cpp/run.sh .ci/run
 fi

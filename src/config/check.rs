@@ -1,20 +1,21 @@
 //! The rules that join several keys.
 
 use super::Config;
-use super::keys::{self, DefaultValue, KEYS, rules};
+use super::keys::{self, DefaultValue, KEYS, Key, rules};
 use super::value::parse_version;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Everything that is wrong with the configuration, as one error.
-pub(super) fn check(config: &Config) -> Result<()> {
-    let mut problems = missing(config);
+/// Everything that is wrong with the configuration, as one error. Of the required keys, some may be missing.
+pub(super) fn check(config: &Config, may_miss: &[&str]) -> Result<()> {
+    let mut found = missing(config, may_miss);
     let checks = [ttl_and_hold, user_and_password, cert_and_key, tls_switch, tls_ca, mixcoord_version];
-    problems.extend(checks.iter().filter_map(|check| check(config).err()));
-    join(problems)
+    found.extend(checks.iter().filter_map(|check| check(config).err()));
+    problems(found)
 }
 
-fn missing(config: &Config) -> Vec<Error> {
-    let required = KEYS.iter().filter(|key| key.default == DefaultValue::Required);
+fn missing(config: &Config, may_miss: &[&str]) -> Vec<Error> {
+    let is_required = |key: &&Key| key.default == DefaultValue::Required && !may_miss.contains(&key.name);
+    let required = KEYS.iter().filter(is_required);
     required.filter_map(|key| config.effective(key.name).err()).collect()
 }
 
@@ -97,7 +98,7 @@ fn problem(config: &Config, kind: ErrorKind, rule: &'static str, names: &[&'stat
 }
 
 /// One error of many: the kind and the details of the first, the words of all.
-fn join(problems: Vec<Error>) -> Result<()> {
+pub(super) fn problems(problems: Vec<Error>) -> Result<()> {
     let Some(first) = problems.first() else {
         return Ok(());
     };

@@ -230,6 +230,8 @@ keys! {
         "How long an exclusive session waits for another holder. -1: the holder's time to live and 5 s; 0: not at all.";
     EVENTS_QUEUE = "events.queue", number(16, 65_536), value("256"), Low,
         "How many unread events may wait; beyond it the oldest that may be dropped goes first.";
+    TXN_INFLIGHT = "txn.inflight", number(1, 65_536), value("1024"), Low,
+        "How many transactions may be submitted whose TXN_DONE was not read; beyond it the next one is refused as BUSY.";
     STORE_REQUEST_TIMEOUT_MS = "store.request_timeout_ms", number(50, 60_000), value("5000"), Medium,
         "Limit of every request to the store; for those of the election this or H / 4, whichever is shorter.";
     STORE_ETCD_CONNECT_TIMEOUT_MS = "store.etcd.connect_timeout_ms", number(50, 60_000), value("5000"), Low,

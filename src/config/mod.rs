@@ -2,6 +2,10 @@
 //!
 //! [`keys`] has one row per key; `docs/CONFIGURATION.md` is made from the same rows.
 //!
+//! A value may come from four places. The highest counts, whatever the order of the calls: what the program insists on
+//! ([`Config::set`]), the environment ([`Config::load_env`]), a file ([`Config::load_yaml`]), what the program proposes
+//! ([`Config::set_default`]); else the key's default.
+//!
 //! ```
 //! use coordha::config::{Config, keys};
 //!
@@ -23,28 +27,62 @@ pub mod keys;
 
 mod address;
 mod check;
+mod env;
+#[cfg(not(feature = "yaml"))]
+mod no_yaml;
 mod resolved;
 mod url;
 mod value;
+#[cfg(feature = "yaml")]
+mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fmt;
+use std::path::Path;
 
-pub use self::resolved::{EtcdOptions, Login, Resolved, Secret, StoreOptions, TlsIdentity, TlsOptions};
+pub use self::resolved::{
+    EtcdOptions, Login, ObserverOptions, Resolved, Secret, StoreOptions, TlsIdentity, TlsOptions,
+};
 pub use self::url::StoreUrl;
 
+use self::check::problems;
 use self::keys::{DefaultValue, Key, Kind};
+#[cfg(not(feature = "yaml"))]
+use self::no_yaml as yaml;
 use self::value::Why;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The configuration of a session. A plain value: nothing is started, read or connected by it.
 ///
-/// An error of [`Config::set`] leaves it unchanged.
+/// A call that fails leaves it unchanged.
 #[derive(Clone, Default)]
 pub struct Config {
-    /// What the program has set, each in the form in which it is used. Other sources become maps beside this one, and
-    /// [`Config::effective`], which alone knows the order, asks them in turn.
-    set: BTreeMap<&'static str, String>,
+    /// By [`Source`].
+    sources: [Values; 4],
+}
+
+/// Values by key, each in the form in which it is used.
+type Values = BTreeMap<&'static str, String>;
+
+/// Where values come from, the one that counts most first.
+#[derive(Clone, Copy)]
+enum Source {
+    Program,
+    Environment,
+    File,
+    Proposal,
+}
+
+/// Whose names a file or the environment uses. The numbers are those of the C header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// This library's own. A file: the keys below the map `coordha:`, as maps in maps or with dots
+    /// (`lease: {ttl_ms: 60000}`, `lease.ttl_ms: 60000`). The environment: `COORDHA_` and the key in capitals, dots as `_`
+    /// (`COORDHA_LEASE_TTL_MS`).
+    Native = 0,
 }
 
 impl Config {
@@ -59,13 +97,69 @@ impl Config {
     /// [`ErrorKind::ConfigKey`]: there is no such key; the error names the nearest one, and hides the value, which might
     /// be a secret. [`ErrorKind::ConfigValue`]: the value is not allowed; the error names key, value and what is allowed.
     pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
-        let row = keys::find(key).ok_or_else(|| unknown(key))?;
+        let row = keys::find(key).ok_or_else(|| not_a_key(key))?;
         let checked = value::check(row, value)?;
-        self.set.insert(row.name, checked);
+        self.values(Source::Program).insert(row.name, checked);
         Ok(())
     }
 
-    /// The value that a key has now, set or by default, in the form in which it is used; empty: off. `None` where there is
+    /// Proposes a value, which file and environment may overrule. Else as [`Config::set`].
+    ///
+    /// # Errors
+    /// As [`Config::set`].
+    pub fn set_default(&mut self, key: &str, value: &str) -> Result<()> {
+        let row = keys::find(key).ok_or_else(|| not_a_key(key))?;
+        let checked = value::check(row, value)?;
+        self.values(Source::Proposal).insert(row.name, checked);
+        Ok(())
+    }
+
+    /// Loads a YAML file of at most 1 MiB. What stands beside the map `coordha:` is left to others; an empty value, `~` or
+    /// `null` means off. Of several files, the one loaded last counts, key by key.
+    ///
+    /// # Errors
+    /// Each names the file and the line. [`ErrorKind::ConfigFile`]: it cannot be read, is no YAML of one document, or has
+    /// no map `coordha:`; [`ErrorKind::ConfigKey`], [`ErrorKind::ConfigValue`] as for [`Config::set`];
+    /// [`ErrorKind::ConfigConflict`]: a key stands in it twice. Several problems are told in one error, whose kind and
+    /// details are those of the first. [`ErrorKind::Unsupported`] in a build without the feature `yaml`.
+    pub fn load_yaml(&mut self, path: impl AsRef<Path>, dialect: Dialect) -> Result<()> {
+        let Dialect::Native = dialect;
+        let values = yaml::load(path.as_ref())?;
+        self.values(Source::File).extend(values);
+        Ok(())
+    }
+
+    /// Loads the environment of the process as it is now, in place of what was loaded from it before.
+    ///
+    /// Variables with the prefix `COORDHA_` that are no keys are errors, but for `COORDHA_LOG` and for what Kubernetes
+    /// sets for a service whose name begins with `coordha` (`COORDHA_PORT=tcp://…`, `COORDHA_SERVICE_HOST`, …).
+    ///
+    /// # Errors
+    /// Each names the variable: [`ErrorKind::ConfigKey`], [`ErrorKind::ConfigValue`]. Several problems are told in one
+    /// error, whose kind and details are those of the first.
+    pub fn load_env(&mut self, dialect: Dialect) -> Result<()> {
+        self.load_env_from(std::env::vars_os(), dialect)
+    }
+
+    /// [`Config::load_env`] with these variables in place of the process's.
+    ///
+    /// # Errors
+    /// As [`Config::load_env`].
+    pub fn load_env_from(
+        &mut self,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+        dialect: Dialect,
+    ) -> Result<()> {
+        let Dialect::Native = dialect;
+        *self.values(Source::Environment) = env::read(variables)?;
+        Ok(())
+    }
+
+    fn values(&mut self, source: Source) -> &mut Values {
+        &mut self.sources[source as usize]
+    }
+
+    /// The value that a key has now, from the highest of its sources or by default, in the form in which it is used; empty: off. `None` where there is
     /// no such key, or it is required and not set.
     ///
     /// Secrets are given in plain text.
@@ -79,7 +173,7 @@ impl Config {
     /// [`ErrorKind::ConfigMissing`] where a required key is not set, [`ErrorKind::ConfigConflict`] where two values contradict
     /// each other. Several problems are told in one error, whose kind and details are those of the first.
     pub fn check(&self) -> Result<()> {
-        check::check(self)
+        check::check(self, &[])
     }
 
     /// The values in their types, after [`Config::check`].
@@ -93,9 +187,19 @@ impl Config {
         resolved::resolve(self)
     }
 
+    /// The values that an observer uses, in their types. All are checked as by [`Config::check`], but that
+    /// [`keys::ADDRESS`] may be missing.
+    ///
+    /// # Errors
+    /// Those of [`Config::check`].
+    pub fn resolve_observer(&self) -> Result<ObserverOptions> {
+        check::check(self, &[keys::ADDRESS])?;
+        resolved::resolve_observer(self)
+    }
+
     fn effective(&self, key: &str) -> Result<String> {
-        let row = keys::find(key).ok_or_else(|| unknown(key))?;
-        if let Some(value) = self.set.get(row.name) {
+        let row = keys::find(key).ok_or_else(|| not_a_key(key))?;
+        if let Some(value) = self.sources.iter().find_map(|values| values.get(row.name)) {
             return Ok(value.clone());
         }
         match row.default {
@@ -109,7 +213,7 @@ impl Config {
     }
 
     fn is_set(&self, key: &str) -> bool {
-        self.set.contains_key(key)
+        self.sources.iter().any(|values| values.contains_key(key))
     }
 
     /// The value as an error shows it.
@@ -123,7 +227,7 @@ impl Config {
 
     fn parsed<T>(&self, key: &str, parse: impl FnOnce(&str) -> std::result::Result<T, Why>) -> Result<T> {
         let text = self.effective(key)?;
-        let row = keys::find(key).ok_or_else(|| unknown(key))?;
+        let row = keys::find(key).ok_or_else(|| not_a_key(key))?;
         value::read(row, &text, parse)
     }
 
@@ -144,8 +248,28 @@ impl Config {
 /// Shows what is set, without secrets.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.set.keys().map(|key| (key, self.shown(key)))).finish()
+        let set: BTreeSet<&str> = self.sources.iter().flat_map(BTreeMap::keys).copied().collect();
+        f.debug_map().entries(set.into_iter().map(|key| (key, self.shown(key)))).finish()
     }
+}
+
+/// Whether a session may have this priority. Error: [`ErrorKind::InvalidArgument`].
+pub(crate) fn check_priority(priority: i32) -> Result<()> {
+    let Some(row) = keys::find(keys::PRIORITY) else {
+        return Ok(());
+    };
+    let checked = value::check(row, &priority.to_string());
+    checked.map(drop).map_err(|error| told_as(&error, ErrorKind::InvalidArgument, error.message()))
+}
+
+/// The error, as one of this kind and with these words.
+fn told_as(error: &Error, kind: ErrorKind, message: impl Into<String>) -> Error {
+    error.details().fold(Error::new(kind, message), |told, (name, detail)| told.with(name, detail))
+}
+
+/// The error, with the place where the wrong thing stands before its words.
+fn located(error: &Error, place: &str) -> Error {
+    told_as(error, error.kind(), format!("{place}: {}", error.message()))
 }
 
 fn missing(row: &Key) -> Error {
@@ -155,7 +279,7 @@ fn missing(row: &Key) -> Error {
 }
 
 /// The error for a key that does not exist. The value stays out: it might be a password under a mistyped key.
-fn unknown(key: &str) -> Error {
+fn not_a_key(key: &str) -> Error {
     let shown = value::visible(key);
     let names: Vec<&str> = keys::KEYS.iter().map(|row| row.name).collect();
     let hint = match nearest(key) {

@@ -54,6 +54,8 @@ pub struct Resolved {
     pub exclusive_wait: Option<Duration>,
     /// How many unread events may wait.
     pub events_queue: usize,
+    /// How many transactions may be submitted whose end was not read.
+    pub txn_inflight: usize,
     /// Pause between two log lines of a standby; `None`: none.
     pub standby_log: Option<Duration>,
     /// How to reach the store.
@@ -88,6 +90,22 @@ impl Resolved {
             process: process.filter(|_| self.same_host_proof),
         }
     }
+}
+
+/// What an observer needs of a configuration that was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObserverOptions {
+    /// The role name.
+    pub role: String,
+    /// The root of all keys, without a slash at its end.
+    pub root: String,
+    /// H: how long the role may be held after a renewal.
+    pub hold: Duration,
+    /// Pause between two re-reads.
+    pub reread: Duration,
+    /// How to reach the store.
+    pub store: StoreOptions,
 }
 
 /// How to reach the store. Sessions with equal options can share a connection.
@@ -195,7 +213,19 @@ pub(super) fn resolve(config: &Config) -> Result<Resolved> {
             _ => Some(ms(config, keys::EXCLUSIVE_WAIT_MS)?),
         },
         events_queue: int(config, keys::EVENTS_QUEUE)?,
+        txn_inflight: int(config, keys::TXN_INFLIGHT)?,
         standby_log: Some(ms(config, keys::LOG_STANDBY_MS)?).filter(|pause| !pause.is_zero()),
+        store: store(config)?,
+    })
+}
+
+/// The same for what an observer needs.
+pub(super) fn resolve_observer(config: &Config) -> Result<ObserverOptions> {
+    Ok(ObserverOptions {
+        role: config.text(keys::ROLE)?,
+        root: config.text(keys::ROOT)?,
+        hold: ms(config, keys::ELECTION_HOLD_MS)?,
+        reread: ms(config, keys::ELECTION_REREAD_MS)?,
         store: store(config)?,
     })
 }

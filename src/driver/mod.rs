@@ -9,6 +9,7 @@ mod clock;
 mod defect;
 mod fence;
 mod group;
+mod guest;
 mod pool;
 mod process;
 mod published;
@@ -27,13 +28,15 @@ use tracing::Instrument;
 pub(crate) use self::clock::now;
 use self::defect::Ledger;
 pub(crate) use self::defect::panic_text;
-use self::fence::{Timed, TimedId};
+pub(crate) use self::fence::Timed;
+use self::fence::TimedId;
 use self::group::{IdTurn, Member};
+pub(crate) use self::guest::Guest;
 pub(crate) use self::process::current as current_process;
 pub(crate) use self::published::Published;
-pub(crate) use self::runtime::{Held, SessionName, Shared};
+pub(crate) use self::runtime::{Held, SessionName, Shared, settle};
 #[cfg(feature = "capi")]
-pub(crate) use self::{runtime::settle, threads::spawn as spawn_thread};
+pub(crate) use self::threads::spawn as spawn_thread;
 use crate::election::{
     Election, Event, Holder, Input, Output, Process, Request, RequestId, Role, Settings, Status, StoreRequest, Time,
     WatchId,

@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     groups: Mutex<Vec<Weak<Group>>>,
     /// Whether each shares server ID and lease.
     started: Mutex<BTreeMap<SessionName, bool>>,
+    /// How many use it that are no sessions.
+    pub(super) guests: AtomicUsize,
     process: u32,
     fork: ForkCheck,
 }
@@ -104,6 +106,7 @@ impl Shared {
             stores: Mutex::default(),
             groups: Mutex::default(),
             started: Mutex::default(),
+            guests: AtomicUsize::new(0),
             process: std::process::id(),
             fork,
         })
@@ -230,15 +233,15 @@ impl Drop for Held {
     }
 }
 
-/// After the last session: waits until the shared parts have ended, a moment at most, so that a `fork` right after it
-/// finds none. Does not wait while there are sessions or anything of theirs is held, nor on a thread of the library.
-#[cfg(feature = "capi")]
+/// After the last session or observer: waits until the shared parts have ended, a moment at most, so that a `fork` right after it
+/// finds none. Does not wait while there are any or anything of theirs is held, nor on a thread of the library.
 pub(crate) fn settle() {
     if HELD.load(Ordering::Acquire) > 0 {
         return;
     }
     let current = lock(&CURRENT).upgrade();
-    let in_use = current.is_some_and(|shared| !lock(&shared.started).is_empty());
+    let in_use =
+        current.is_some_and(|shared| !lock(&shared.started).is_empty() || shared.guests.load(Ordering::Acquire) > 0);
     if in_use || !threads::may_wait() {
         return;
     }

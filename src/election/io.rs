@@ -32,7 +32,7 @@ impl Time {
     }
 }
 
-/// What a session is started with. Fixed for its life.
+/// What a session is started with. Fixed for its life, but for the priority.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// The role name, such as `rootcoord`.
@@ -177,6 +177,8 @@ pub enum Request {
     Pause,
     /// Contend again.
     Resume,
+    /// From now on [`Settings::priority`] is this; the member key is written anew.
+    SetPriority(i32),
 }
 
 /// What the core wants done.

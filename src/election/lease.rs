@@ -134,14 +134,13 @@ impl Election {
         }
         let Some(lease) = self.lease else { return false };
         let missing = self.view.known > 0 && !self.view.members.contains_key(&self.server_id);
-        if self.registered && !(missing && self.settings.active_standby) {
-            return false;
-        }
+        let ours = self.own_member().and_then(|(record, _)| record.coordha.as_ref());
+        let stale = ours.is_some_and(|ours| ours.priority != self.settings.priority);
         if !self.settings.active_standby {
             self.set_registered(&lease);
             return false;
         }
-        if !self.due(now, self.op_after) {
+        if (self.registered && !missing && !stale) || !self.due(now, self.op_after) {
             return false;
         }
         let key = self.keys.member(self.server_id);
@@ -163,7 +162,9 @@ impl Election {
         let Some(lease) = self.lease.filter(|lease| lease.id == id) else { return };
         if reply.succeeded {
             let (revision, record) = (reply.revision, Some(self.record(&lease)));
-            self.view.members.insert(self.server_id, Member { created: revision, revision, record });
+            // One that was there was written over, and keeps its place in the order.
+            let created = self.view.members.get(&self.server_id).map_or(revision, |member| member.created);
+            self.view.members.insert(self.server_id, Member { created, revision, record });
             self.set_registered(&lease);
             return;
         }

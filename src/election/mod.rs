@@ -192,6 +192,7 @@ impl Election {
             }
             Request::Pause => self.paused = true,
             Request::Resume => self.paused = false,
+            Request::SetPriority(priority) => Arc::make_mut(&mut self.settings).priority = priority,
         }
         self.run(now);
         result

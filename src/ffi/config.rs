@@ -14,6 +14,29 @@
 //! ha_config_set(c, HA_KEY_ACTIVE_STANDBY_ENABLED, "true", NULL);
 //! ```
 //!
+//! A value may come from four places. The highest counts, whatever the order of the calls:
+//!
+//! 1. ha_config_set(): the program insists;
+//! 2. ha_config_load_env(): the environment;
+//! 3. ha_config_load_yaml(): a file;
+//! 4. ha_config_set_default(): the program proposes;
+//!
+//! else the key's default. A file holds the keys below the map `coordha:`, as maps in maps or with
+//! dots; what stands beside that map is left to others. An empty value, `~` and null mean off.
+//!
+//! ```yaml
+//! coordha:
+//!   role: rootcoord
+//!   store:
+//!     url: etcd://10.0.0.1,10.0.0.2,10.0.0.3
+//!   lease.ttl_ms: 60000
+//! ```
+//!
+//! In the environment the same is COORDHA_ROLE, COORDHA_STORE_URL and COORDHA_LEASE_TTL_MS. What
+//! is below `coordha:` and is no key, is an error, and so is a variable with the prefix COORDHA_
+//! that is none, but for COORDHA_LOG and for what Kubernetes sets for a service whose name begins
+//! with "coordha" (COORDHA_PORT=tcp://..., COORDHA_SERVICE_HOST and so on).
+//!
 //! ha_session_start() copies it, so it may be changed, used for another session, or freed. One
 //! thread at a time; the functions that take it as `const` may be called from many at once.
 
@@ -25,9 +48,15 @@ use super::boundary::{Handle, act, ask_about, give, guard, plain, string, take};
 use super::callbacks::Caller;
 use super::text::c_string;
 use super::types::{HaConfig, HaError};
-use crate::config::{Config, keys};
+use crate::config::{Config, Dialect, keys};
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Callbacks, Session};
+use crate::session::{Callbacks, Observer, Session};
+
+/// This library's own names. A file: the keys below the map `coordha:`. The environment: COORDHA_
+/// and the key in capitals, dots as `_`. (1 is kept for the names of Milvus.)
+pub const HA_DIALECT_NATIVE: i32 = 0;
+
+const DIALECT_MILVUS: i32 = 1;
 
 /// What is behind a `ha_config`.
 #[derive(Default)]
@@ -40,6 +69,14 @@ struct State {
     config: Config,
     /// Values that were lent, until the next change.
     lent: BTreeMap<String, CString>,
+}
+
+impl State {
+    fn change(&mut self, change: impl FnOnce(&mut Config) -> Result<()>) -> Result<()> {
+        change(&mut self.config)?;
+        self.lent.clear();
+        Ok(())
+    }
 }
 
 impl ConfigValue {
@@ -62,6 +99,12 @@ impl ConfigValue {
             Some(caller) => Some(Box::new(caller) as Box<dyn Callbacks>),
         };
         Session::start(&config, callbacks)
+    }
+
+    /// Starts an observer with a copy of it.
+    pub(super) fn observe(&self) -> Result<Observer> {
+        let config = self.lock().config.clone();
+        Observer::start(&config)
     }
 }
 
@@ -97,19 +140,100 @@ pub unsafe extern "C" fn ha_config_set(
     unsafe {
         act(config, err, |config| {
             let (key, value) = (string(key, "key")?, string(value, "value")?);
-            let mut state = config.lock();
-            state.config.set(key, value)?;
-            state.lent.clear();
-            Ok(())
+            config.lock().change(|config| config.set(key, value))
         })
     }
 }
 
-/// The value that a key has now: what was set, or its default. Secrets come in plain text.
+/// Proposes a value, which file and environment may overrule. Else as ha_config_set().
+///
+/// @param key   HA_KEY_*
+/// @param value copied
+/// @return HA_OK; as ha_config_set() HA_ERR_CONFIG_KEY, HA_ERR_CONFIG_VALUE,
+///         HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_config_set_default(
+    config: *mut HaConfig,
+    key: *const c_char,
+    value: *const c_char,
+    err: *mut *mut HaError,
+) -> i32 {
+    // SAFETY: the arguments are the caller's, as the header asks.
+    unsafe {
+        act(config, err, |config| {
+            let (key, value) = (string(key, "key")?, string(value, "value")?);
+            config.lock().change(|config| config.set_default(key, value))
+        })
+    }
+}
+
+/// Loads a YAML file of at most 1 MiB; of several, the one loaded last counts, key by key.
+///
+/// @param path    the file
+/// @param dialect HA_DIALECT_NATIVE
+/// @return HA_OK; HA_ERR_CONFIG_FILE: it cannot be read, is no YAML of one document, or has no map
+///         `coordha:`; HA_ERR_CONFIG_KEY, HA_ERR_CONFIG_VALUE: something in it is wrong;
+///         HA_ERR_CONFIG_CONFLICT: a key stands in it twice; HA_ERR_UNSUPPORTED: a build without
+///         ha_has_feature("yaml"), or a dialect of a later version; HA_ERR_INVALID_ARGUMENT;
+///         HA_ERR_NULL. The error names the file and the line; several problems come in one error,
+///         whose code and details are those of the first.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_config_load_yaml(
+    config: *mut HaConfig,
+    path: *const c_char,
+    dialect: i32,
+    err: *mut *mut HaError,
+) -> i32 {
+    // SAFETY: the arguments are the caller's, as the header asks.
+    unsafe {
+        act(config, err, |config| {
+            let (path, dialect) = (string(path, "path")?, read_dialect(dialect)?);
+            config.lock().change(|config| config.load_yaml(path, dialect))
+        })
+    }
+}
+
+/// Loads the environment of the process as it is now, in place of what was loaded from it before.
+/// No other thread may change it meanwhile (setenv).
+///
+/// @param dialect HA_DIALECT_NATIVE
+/// @return HA_OK; HA_ERR_CONFIG_KEY, HA_ERR_CONFIG_VALUE: a variable is wrong, and is named;
+///         several problems come in one error, whose code and details are those of the first;
+///         HA_ERR_UNSUPPORTED: a dialect of a later version; HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_config_load_env(config: *mut HaConfig, dialect: i32, err: *mut *mut HaError) -> i32 {
+    // SAFETY: the arguments are the caller's, as the header asks.
+    unsafe {
+        act(config, err, |config| {
+            let dialect = read_dialect(dialect)?;
+            config.lock().change(|config| config.load_env(dialect))
+        })
+    }
+}
+
+fn read_dialect(number: i32) -> Result<Dialect> {
+    match number {
+        HA_DIALECT_NATIVE => Ok(Dialect::Native),
+        DIALECT_MILVUS => {
+            let words = "the dialect of Milvus is not in this version";
+            Err(Error::new(ErrorKind::Unsupported, words))
+        }
+        other => {
+            let words = format!("dialect is {other}, which is none of HA_DIALECT_*");
+            Err(Error::new(ErrorKind::InvalidArgument, words))
+        }
+    }
+}
+
+/// The value that a key has now, from the highest of its sources or by default. Secrets come in
+/// plain text.
 ///
 /// @param key HA_KEY_*
-/// @return Lent: valid until the next ha_config_set() or ha_config_free(). Empty: off. NULL
-///         where there is no such key, or it is required and not set.
+/// @return Lent: valid until the next change of the configuration or ha_config_free(). Empty: off.
+///         NULL where there is no such key, or it is required and not set.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_config_get(config: *const HaConfig, key: *const c_char) -> *const c_char {

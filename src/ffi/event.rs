@@ -18,6 +18,7 @@
 //! | RECOVERED    | it answers again                       |                                   |
 //! | BLOCKED      | contending is held back                | reason, the holder if known       |
 //! | FOREIGN      | a key in the store cannot be read      | key, error                        |
+//! | TXN_DONE *   | a submitted transaction is done        | tag, txn, error if any            |
 //! | ENDED *      | the session is over: the last event    | error; none after an orderly stop |
 //!
 //! For an exclusive session HOLDER says who is in the way.
@@ -41,6 +42,7 @@ use super::boundary::{
 };
 use super::error::ErrorValue;
 use super::text::{Name, c_string, names};
+use super::txn::TxnValue;
 use super::types::{HaError, HaEvent, HaSession, HaTxn};
 use crate::error::ErrorKind;
 use crate::session::{Event, EventKind};
@@ -72,7 +74,7 @@ pub const HA_EVENT_RECOVERED: i32 = 22;
 pub const HA_EVENT_BLOCKED: i32 = 23;
 /// A key of the library's or of a stranger's cannot be read.
 pub const HA_EVENT_FOREIGN: i32 = 24;
-/// A submitted transaction is done. Kept for a later version: none of this one gives it.
+/// A submitted transaction is done.
 pub const HA_EVENT_TXN_DONE: i32 = 30;
 /// The session is over.
 pub const HA_EVENT_ENDED: i32 = 99;
@@ -114,6 +116,7 @@ pub(super) struct EventValue {
     address: Option<CString>,
     key: Option<CString>,
     error: Option<Owned<HaError>>,
+    txn: Option<Owned<HaTxn>>,
     text: CString,
 }
 
@@ -127,6 +130,7 @@ impl EventValue {
                 Err(_) => c_string(key.escape_ascii().to_string()),
             }),
             error: event.error().map(|error| plain::<HaError>(ErrorValue::new(error))),
+            txn: event.txn().map(|done| plain::<HaTxn>(TxnValue::done(done))),
             text: c_string(event.text()),
             event: event.clone(),
         }
@@ -139,7 +143,7 @@ impl Handle for HaEvent {
 }
 
 /// A descriptor; -1 where there is none.
-struct Descriptor(i32);
+pub(super) struct Descriptor(pub(super) i32);
 
 impl Failure for Descriptor {
     fn failure(_: ErrorKind) -> Self {
@@ -352,24 +356,30 @@ pub unsafe extern "C" fn ha_event_missed(event: *const HaEvent) -> u64 {
     unsafe { ask_number(event, |value| value.event.missed()) }
 }
 
-/// TXN_DONE: the tag that the transaction was submitted with. No event of this version has one.
+/// TXN_DONE: the tag that the transaction was submitted with.
 ///
 /// @return 0 where it has none.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_event_tag(event: *const HaEvent) -> u64 {
     // SAFETY: the handle is the caller's, as the header asks.
-    unsafe { ask_number(event, |_| 0) }
+    unsafe { ask_number(event, |value| value.event.tag()) }
 }
 
-/// TXN_DONE: the transaction, with its results. No event of this version has one.
+/// TXN_DONE: the transaction with its results, for ha_txn_revision(), ha_txn_count() and so on. It
+/// is another handle than the one that was submitted.
 ///
 /// @return Lent: valid as long as the event, not to be freed. NULL where it has none.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_event_txn(event: *const HaEvent) -> *const HaTxn {
     // SAFETY: the handle is the caller's, as the header asks.
-    unsafe { ask(event, |_| std::ptr::null()) }
+    unsafe {
+        ask(event, |value| {
+            let txn = value.txn.as_ref();
+            txn.map_or(std::ptr::null(), |txn| pointer::<HaTxn>(txn).cast_const())
+        })
+    }
 }
 
 /// The event in one line of plain words, without its time: for logs. The wording may change.

@@ -8,16 +8,24 @@
 //! yours and never on one that renews a role: it may take its time, and may call any function of
 //! this header. What it causes itself is not logged. Up to 1024 records wait; beyond that new
 //! ones are dropped, and a record says how many.
+//!
+//! Or the program fetches the records by itself, with ha_log_next(), in its own thread or event
+//! loop (ha_log_event_fd()). The first call of either begins that: from then on records wait for
+//! it, up to the same 1024, and none goes to stderr. They are of level HA_LOG_INFO and above, or
+//! of the level that COORDHA_LOG says; after that call, ha_log_set_callback() with NULL for the
+//! receiver sets another one. A receiver ends it.
 
 use std::ffi::{CString, c_char, c_void};
 use std::sync::Arc;
 
-use super::boundary::{Handle, ask, ask_number, guard, take};
+use super::boundary::{Handle, ask, ask_number, attempt, give, guard, limit, plain, required, take, write};
 use super::callbacks::UserData;
 use super::error::{HA_ERR_INVALID_ARGUMENT, HA_OK};
+use super::event::Descriptor;
 use super::logging::{self, Receiver, Record};
 use super::text::c_string;
 use super::types::HaLogRecord;
+use crate::error::Error;
 
 /// Nothing.
 pub const HA_LOG_OFF: i32 = 0;
@@ -68,7 +76,8 @@ impl Handle for HaLogRecord {
 /// away.
 ///
 /// @param level     HA_LOG_*: records of this level and above
-/// @param receive   the receiver; or NULL: none, warnings and errors go to stderr again
+/// @param receive   the receiver; or NULL: none, warnings and errors go to stderr again. While
+///                  records are fetched by ha_log_next(), NULL only sets their level.
 /// @param user_data yours, handed to every call; or NULL
 /// @param destroy   called exactly once with `user_data`, after the last call, also where this
 ///                  function fails; or NULL
@@ -89,11 +98,51 @@ pub unsafe extern "C" fn ha_log_set_callback(
             return HA_ERR_INVALID_ARGUMENT;
         }
         let receiver = receive.map(|receive| Receiver { level, receive, user_data });
-        match logging::set_receiver(receiver) {
+        match logging::set_receiver(receiver, level) {
             Ok(()) => HA_OK,
             Err(kind) => kind.code(),
         }
     })
+}
+
+/// Fetches the next log record. From any threads; each record goes to one of them.
+///
+/// @param timeout_ms how long to wait for one; 0: not at all, HA_FOREVER: until one comes
+/// @param record     set to the record, which is yours until ha_log_record_free(); to NULL where
+///                   there is none
+/// @return HA_OK; HA_ERR_TIMEOUT; HA_ERR_STATE: there is a receiver, which is given the records;
+///         HA_ERR_UNSUPPORTED: this is a Rust program whose log goes elsewhere;
+///         HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL; HA_ERR_FORKED: a child of `fork` whose parent has
+///         sessions.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_log_next(timeout_ms: i64, record: *mut *mut HaLogRecord) -> i32 {
+    // SAFETY: the argument is the caller's, as the header asks.
+    unsafe {
+        write(record, std::ptr::null_mut());
+        attempt(std::ptr::null_mut(), || {
+            required(record, "record")?;
+            let limit = limit(timeout_ms)?;
+            let next = logging::fetch(limit).map_err(|kind| Error::new(kind, "no log record"))?;
+            write(record, give(plain::<HaLogRecord>(LogRecordValue::new(&next))));
+            Ok(())
+        })
+    }
+}
+
+/// A descriptor for poll, epoll and event loops: readable while a log record waits, with a new
+/// edge at each arrival. Wait for it, then call ha_log_next() with a limit of 0 until it says
+/// HA_ERR_TIMEOUT.
+///
+/// It is made at the first call, non-blocking and close-on-exec. Never close it: it is the
+/// library's, to the end of the process.
+///
+/// @return -1 where there is none: there is a receiver, no descriptor was to be had, a Rust
+///         program whose log goes elsewhere, a child of `fork` whose parent has sessions.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn ha_log_event_fd() -> i32 {
+    guard(|| Descriptor(logging::event_fd().unwrap_or(-1))).0
 }
 
 /// The level of a record, one of HA_LOG_*.
@@ -147,8 +196,8 @@ pub unsafe extern "C" fn ha_log_record_fields_json(record: *const HaLogRecord) -
     unsafe { ask(record, |record| record.fields.as_ptr()) }
 }
 
-/// Frees a record that was given to you. NULL is a no-op. Not for one that a receiver was lent,
-/// so of no use in this version: records that a program fetches by itself come later.
+/// Frees a record that ha_log_next() gave you. NULL is a no-op. Not for one that a receiver was
+/// lent.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_log_record_free(record: *mut HaLogRecord) {

@@ -318,6 +318,20 @@ pub unsafe extern "C" fn ha_session_resign(session: *mut HaSession, standby_ms: 
     }
 }
 
+/// Gives the session another priority, in place of HA_KEY_PRIORITY: of several standbys, the one
+/// with the highest is tried first. Its record in the store is written anew, which takes a moment.
+/// Returns at once; a held role is kept. Of no effect in an exclusive session.
+///
+/// @param priority -1000 to 1000
+/// @return HA_OK; HA_ERR_INVALID_ARGUMENT: outside that range; HA_ERR_ENDED; HA_ERR_NULL;
+///         HA_ERR_FORKED.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_session_set_priority(session: *mut HaSession, priority: i32) -> i32 {
+    // SAFETY: the handle is the caller's, as the header asks.
+    unsafe { act(session, std::ptr::null_mut(), |value| value.get()?.set_priority(priority)) }
+}
+
 /// Does not contend for the role any more, until ha_session_resume(); a role that is held is kept.
 /// Returns at once. Twice is harmless.
 ///

@@ -10,8 +10,8 @@ use super::boundary::{give, plain};
 use super::callbacks::HaCallbacks;
 use super::log::LogRecordValue;
 use super::logging::Record;
-use super::types::{HaConfig, HaError, HaEvent, HaLogRecord, HaSession, HaTxn};
-use super::{config::*, error::*, event::*, log::*, role::*, session::*, txn::*, version::*};
+use super::types::{HaConfig, HaError, HaEvent, HaLogRecord, HaObserver, HaSession, HaTxn};
+use super::{config::*, error::*, event::*, log::*, observer::*, role::*, session::*, txn::*, version::*};
 
 thread_local! {
     static ARMED: Cell<bool> = const { Cell::new(false) };
@@ -38,6 +38,7 @@ struct Handles {
     session: *mut HaSession,
     event: *mut HaEvent,
     txn: *mut HaTxn,
+    observer: *mut HaObserver,
     error: *mut HaError,
     record: *mut HaLogRecord,
     _folder: tempfile::TempDir,
@@ -76,11 +77,12 @@ impl Handles {
         let folder = tempfile::tempdir().unwrap();
         let config = config(&folder, true);
         let session = start(config);
-        let (mut event, mut txn, mut error) = (null_mut(), null_mut(), null_mut());
+        let (mut event, mut txn, mut observer, mut error) = (null_mut(), null_mut(), null_mut(), null_mut());
         // SAFETY: live handles, and places that may be written.
         unsafe {
             assert_eq!(ha_session_holder(session, &mut event, null_mut()), HA_OK);
             assert_eq!(ha_txn_new(session, 1, &mut txn, null_mut()), HA_OK);
+            assert_eq!(ha_observer_start(config, &mut observer, null_mut()), HA_OK);
             let status = ha_config_set(config, c"no".as_ptr(), c"".as_ptr(), &mut error);
             assert_eq!(status, HA_ERR_CONFIG_KEY);
         }
@@ -91,7 +93,7 @@ impl Handles {
             unix_ms: 1,
             fields: serde_json::Map::new(),
         })));
-        Self { config, session, event, txn, error, record, _folder: folder }
+        Self { config, session, event, txn, observer, error, record, _folder: folder }
     }
 }
 
@@ -100,6 +102,7 @@ impl Drop for Handles {
         // SAFETY: made in `new`, given up here.
         unsafe {
             ha_txn_free(self.txn);
+            ha_observer_free(self.observer);
             ha_event_free(self.event);
             ha_error_free(self.error);
             ha_log_record_free(self.record);
@@ -149,12 +152,14 @@ fn try_sessions_and_transactions(h: &Handles, tried: &Tried) {
             ha_session_request_stop(h.session)
             ha_session_stop(h.session, HA_FOREVER, null_mut())
             ha_session_resign(h.session, 0)
+            ha_session_set_priority(h.session, 0)
             ha_session_pause(h.session)
             ha_session_resume(h.session)
             ha_session_holder(h.session, &mut event, null_mut())
             ha_session_next_event(h.session, HA_FOREVER, &mut event)
             ha_txn_new(h.session, 1, &mut txn, null_mut())
-            ha_txn_commit(h.txn, HA_FOREVER, null_mut());
+            ha_txn_commit(h.txn, HA_FOREVER, null_mut())
+            ha_txn_submit(h.txn, 1, HA_FOREVER, null_mut());
         -1 => ha_session_event_fd(h.session);
         0 => ha_session_role(h.session);
         0_i64 =>
@@ -185,13 +190,32 @@ fn try_sessions_and_transactions(h: &Handles, tried: &Tried) {
     assert!(session.is_null() && event.is_null() && txn.is_null());
 }
 
+fn try_observers(h: &Handles, tried: &Tried) {
+    let (mut observer, mut event) = (null_mut(), null_mut());
+    try_all!(tried:
+        HA_ERR_INTERNAL =>
+            ha_observer_start(h.config, &mut observer, null_mut())
+            ha_observer_current(h.observer, &mut event, null_mut())
+            ha_observer_next(h.observer, HA_FOREVER, &mut event)
+            ha_observer_request_stop(h.observer);
+        -1 => ha_observer_event_fd(h.observer);
+        () => ha_observer_free(h.observer);
+    );
+    assert!(observer.is_null() && event.is_null());
+}
+
 fn try_plain_data(h: &Handles, tried: &Tried) {
-    let name = c"name".as_ptr();
+    let (name, mut record) = (c"name".as_ptr(), null_mut());
     try_all!(tried:
         HA_ERR_INTERNAL =>
             ha_config_set(h.config, name, name, null_mut())
+            ha_config_set_default(h.config, name, name, null_mut())
+            ha_config_load_yaml(h.config, name, HA_DIALECT_NATIVE, null_mut())
+            ha_config_load_env(h.config, HA_DIALECT_NATIVE, null_mut())
             ha_config_check(h.config, null_mut())
-            ha_log_set_callback(HA_LOG_OFF, Some(ignore), null_mut(), None);
+            ha_log_set_callback(HA_LOG_OFF, Some(ignore), null_mut(), None)
+            ha_log_next(HA_FOREVER, &mut record);
+        -1 => ha_log_event_fd();
         0 =>
             ha_version_number()
             ha_error_code(h.error)
@@ -243,6 +267,7 @@ fn every_export_answers_a_panic_with_its_failure_value() {
     let handles = Handles::new();
     let tried = Tried(Mutex::default());
     try_sessions_and_transactions(&handles, &tried);
+    try_observers(&handles, &tried);
     try_plain_data(&handles, &tried);
     let mut tried = tried.0.into_inner().unwrap();
     tried.sort_unstable();
@@ -381,6 +406,7 @@ fn the_numbers_and_names_are_those_of_the_rust_api() {
         (HA_EVENT_RECOVERED, Kind::Recovered),
         (HA_EVENT_BLOCKED, Kind::Blocked),
         (HA_EVENT_FOREIGN, Kind::Foreign),
+        (HA_EVENT_TXN_DONE, Kind::TxnDone),
         (HA_EVENT_ENDED, Kind::Ended),
     ];
     for (number, kind) in kinds {

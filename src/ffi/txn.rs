@@ -17,8 +17,8 @@
 //! Keys are absolute, bytes with NUL allowed, 1 to 4096 of them; at most 100 operations and
 //! compares and 1 MiB in all. Keys of the library's own, under `<root>/session/` and
 //! `<root>/ha/`, are refused, and so is a key that is written twice. The first error of a
-//! builder call sticks, and ha_txn_commit() gives it. Single use; one thread at a time; allowed
-//! in callbacks.
+//! builder call sticks, and ha_txn_commit() or ha_txn_submit() gives it. Single use; one thread at
+//! a time; ha_txn_commit() is allowed in callbacks.
 //!
 //! | ha_txn_commit() says   | Meaning                                                              |
 //! |------------------------|----------------------------------------------------------------------|
@@ -34,6 +34,17 @@
 //! writes, and send the same again: if the second commits, the first never will; if its compare
 //! fails, read what is there: an operation ID in the value says whether the first did it. A
 //! write without a compare may be repeated only where doing it twice does no harm.
+//!
+//! ha_txn_commit() waits for the answer. A program that pulls its events need not: ha_txn_submit()
+//! returns at once, and the answer comes as an event of the kind HA_EVENT_TXN_DONE:
+//!
+//! ```c
+//! ha_txn_submit(t, (uint64_t)(uintptr_t)request, 1000, NULL);
+//! // and in the loop that reads the events:
+//! case HA_EVENT_TXN_DONE:
+//!     answer((struct request *)(uintptr_t)ha_event_tag(event), ha_event_error(event),
+//!            ha_event_txn(event));
+//! ```
 //!
 //! A transaction that only reads proves its state at some instant of the call, not now.
 //!
@@ -56,19 +67,22 @@ use std::ffi::{c_char, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::boundary::{Handle, act, ask, ask_number, bound, bytes, give, guard, limit, required, take, write};
+use super::error::HA_OK;
 use super::types::{HaError, HaSession, HaTxn};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::kv::KeyValue;
-use crate::session::{Session, TxnBuilder};
+use crate::session::{Session, TxnBuilder, TxnDone, TxnResults};
 
 /// What is behind a `ha_txn`.
 pub(super) struct TxnValue {
-    session: Session,
+    /// `None`: it is done, and lent by an event.
+    session: Option<Session>,
     state: Mutex<State>,
 }
 
 struct State {
-    builder: TxnBuilder,
+    /// `None`: it is done.
+    builder: Option<TxnBuilder>,
     /// The first argument that could not even be passed on.
     error: Option<Error>,
     revision: i64,
@@ -90,6 +104,13 @@ impl Row {
 }
 
 impl TxnValue {
+    /// What an event lends of one that was submitted.
+    pub(super) fn done(done: &TxnDone) -> Self {
+        let mut state = State { builder: None, error: None, revision: 0, rows: Vec::new() };
+        state.show(&done.results);
+        Self { session: None, state: Mutex::new(state) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -97,19 +118,30 @@ impl TxnValue {
 
 impl State {
     fn build(&mut self, add: impl FnOnce(&mut TxnBuilder) -> Result<()>) {
-        if self.error.is_none() {
-            self.error = add(&mut self.builder).err();
+        if let (None, Some(builder)) = (&self.error, &mut self.builder) {
+            self.error = add(builder).err();
         }
     }
 
-    fn commit(&mut self, timeout_ms: i64) -> Result<()> {
+    /// What was built, unless that was wrong.
+    fn built(&mut self) -> Result<&mut TxnBuilder> {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
-        let result = self.builder.commit(limit(timeout_ms)?);
-        let results = self.builder.results();
+        let done = || Error::new(ErrorKind::State, "the transaction is done");
+        self.builder.as_mut().ok_or_else(done)
+    }
+
+    fn show(&mut self, results: &TxnResults) {
         self.revision = results.revision;
         self.rows = results.kvs.iter().map(Row::new).collect();
+    }
+
+    fn commit(&mut self, timeout_ms: i64) -> Result<()> {
+        let builder = self.built()?;
+        let result = builder.commit(limit(timeout_ms)?);
+        let results = builder.results().clone();
+        self.show(&results);
         result.map(|_| ())
     }
 }
@@ -119,7 +151,9 @@ impl Handle for HaTxn {
     const TAG: u64 = u64::from_le_bytes(*b"ha_txn\0\0");
 
     fn spoil(value: &TxnValue) {
-        value.session.fail();
+        if let Some(session) = &value.session {
+            session.fail();
+        }
     }
 }
 
@@ -145,8 +179,13 @@ pub unsafe extern "C" fn ha_txn_new(
             required(txn, "txn")?;
             let session = value.get()?;
             let new = bound::<HaTxn>(|| TxnValue {
-                session: session.clone(),
-                state: Mutex::new(State { builder: session.txn(token), error: None, revision: 0, rows: Vec::new() }),
+                session: Some(session.clone()),
+                state: Mutex::new(State {
+                    builder: Some(session.txn(token)),
+                    error: None,
+                    revision: 0,
+                    rows: Vec::new(),
+                }),
             })?;
             write(txn, give(new));
             Ok(())
@@ -314,6 +353,37 @@ pub unsafe extern "C" fn ha_txn_commit(txn: *mut HaTxn, timeout_ms: i64, err: *m
     unsafe { act(txn, err, |txn| txn.lock().commit(timeout_ms)) }
 }
 
+/// Sends the transaction and returns at once: its end is an event of the kind HA_EVENT_TXN_DONE,
+/// exactly one, before HA_EVENT_ENDED, and never dropped. Only where you pull events.
+///
+/// The event has the tag (ha_event_tag()), the results (ha_event_txn()), and as its error what
+/// ha_txn_commit() would have said, NULL for HA_OK. Where the session ends before the answer has
+/// come, that is HA_ERR_UNKNOWN_OUTCOME. Events of several transactions come in the order of the
+/// answers.
+///
+/// @param txn        on HA_OK it is the library's: do not use and do not free it any more. On
+///                   failure nothing was sent, no event follows, and it stays yours to free.
+/// @param tag        yours, such as a number or a pointer of a request; not looked at
+/// @param timeout_ms how long the answer may take, never longer than store.request_timeout_ms;
+///                   HA_FOREVER: just that
+/// @return HA_OK; HA_ERR_BUSY: there are txn.inflight that were submitted and whose events were
+///         not read; read some, and submit the same again; HA_ERR_STATE: the session has
+///         callbacks, or it was sent before; HA_ERR_FENCED: the term is over already;
+///         HA_ERR_ENDED; HA_ERR_TOO_LARGE, HA_ERR_INVALID_ARGUMENT, HA_ERR_NULL: a builder call
+///         was wrong; HA_ERR_TIMEOUT: the limit was 0; HA_ERR_FORKED.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_txn_submit(txn: *mut HaTxn, tag: u64, timeout_ms: i64, err: *mut *mut HaError) -> i32 {
+    // SAFETY: the arguments are the caller's, as the header asks, who gives the handle up.
+    unsafe {
+        let status = act(txn, err, |txn| txn.lock().built()?.submit(tag, limit(timeout_ms)?));
+        if status == HA_OK {
+            guard(|| drop(take(txn)));
+        }
+        status
+    }
+}
+
 /// The store's revision at which the transaction was applied; of every key that it wrote, the
 /// new mod revision.
 ///
@@ -360,8 +430,8 @@ unsafe fn lend(txn: *const HaTxn, index: usize, len: *mut usize, part: impl FnOn
 ///
 /// @param index from 0 to ha_txn_count() - 1
 /// @param len   set to its length, 0 where there is none; or NULL
-/// @return Lent: valid until ha_txn_free(). A NUL follows that `len` does not count. NULL beyond
-///         the last one.
+/// @return Lent: valid as long as the transaction. A NUL follows that `len` does not count. NULL
+///         beyond the last one.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_txn_key(txn: *const HaTxn, index: usize, len: *mut usize) -> *const c_char {
@@ -373,8 +443,8 @@ pub unsafe extern "C" fn ha_txn_key(txn: *const HaTxn, index: usize, len: *mut u
 ///
 /// @param index from 0 to ha_txn_count() - 1
 /// @param len   set to its length, 0 where there is none; or NULL
-/// @return Lent: valid until ha_txn_free(). A NUL follows that `len` does not count. NULL beyond
-///         the last one.
+/// @return Lent: valid as long as the transaction. A NUL follows that `len` does not count. NULL
+///         beyond the last one.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_txn_value(txn: *const HaTxn, index: usize, len: *mut usize) -> *const c_char {
@@ -393,7 +463,8 @@ pub unsafe extern "C" fn ha_txn_mod_revision(txn: *const HaTxn, index: usize) ->
     unsafe { ask_number(txn, |txn| txn.lock().rows.get(index).map_or(0, |row| row.mod_revision)) }
 }
 
-/// Frees a transaction. One that was not committed is forgotten. NULL is a no-op.
+/// Frees a transaction. One that was not committed is forgotten. NULL is a no-op. Not for one that
+/// was submitted, nor for one that an event lends.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_txn_free(txn: *mut HaTxn) {

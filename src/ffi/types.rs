@@ -11,8 +11,15 @@ pub struct HaSession {
     _private: [u8; 0],
 }
 
-/// Something that happened to a session. Yours until ha_event_free() where it was given through
-/// a pointer of yours; lent for the call where a callback gets it. It outlives its session.
+/// Somebody who looks on: who is active in a role. Made by ha_observer_start(), yours until
+/// ha_observer_free().
+pub struct HaObserver {
+    _private: [u8; 0],
+}
+
+/// Something that happened to a session, or that an observer has seen. Yours until
+/// ha_event_free() where it was given through a pointer of yours; lent for the call where a
+/// callback gets it. It outlives its session.
 pub struct HaEvent {
     _private: [u8; 0],
 }
@@ -28,7 +35,8 @@ pub struct HaError {
     _private: [u8; 0],
 }
 
-/// A log record. Lent for the call of your receiver.
+/// A log record. Lent for the call of your receiver; yours until ha_log_record_free() where
+/// ha_log_next() gave it.
 pub struct HaLogRecord {
     _private: [u8; 0],
 }

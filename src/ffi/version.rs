@@ -52,8 +52,12 @@ pub extern "C" fn ha_version_string() -> *const c_char {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_has_feature(name: *const c_char) -> bool {
-    let features =
-        [("etcd", cfg!(feature = "etcd")), ("local", cfg!(feature = "local")), ("tls", cfg!(feature = "tls"))];
+    let features = [
+        ("etcd", cfg!(feature = "etcd")),
+        ("local", cfg!(feature = "local")),
+        ("tls", cfg!(feature = "tls")),
+        ("yaml", cfg!(feature = "yaml")),
+    ];
     // SAFETY: the caller's string, as the header asks.
     unsafe { ask_text(name, |name| features.contains(&(name, true))) }
 }

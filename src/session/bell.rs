@@ -11,12 +11,12 @@ const FOR_EVER: u64 = 1 << 62;
 
 /// A counter in semaphore mode: each ring is an edge, and whoever reads from it takes one ring away, not all of them.
 #[derive(Debug)]
-pub(super) struct Bell {
+pub(crate) struct Bell {
     fd: OwnedFd,
 }
 
 impl Bell {
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK | EventfdFlags::SEMAPHORE;
         match eventfd(0, flags) {
             Ok(fd) => Ok(Self { fd }),
@@ -24,23 +24,23 @@ impl Bell {
         }
     }
 
-    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
     /// Readable, with a new edge.
-    pub(super) fn ring(&self) {
+    pub(crate) fn ring(&self) {
         self.add(1);
     }
 
     /// Not readable any more.
-    pub(super) fn hush(&self) {
+    pub(crate) fn hush(&self) {
         let mut count = [0; 8];
         while rustix::io::read(&self.fd, &mut count).is_ok() {}
     }
 
     /// Readable from now on, whatever anybody reads.
-    pub(super) fn ring_for_ever(&self) {
+    pub(crate) fn ring_for_ever(&self) {
         self.add(FOR_EVER);
     }
 

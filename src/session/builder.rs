@@ -1,9 +1,10 @@
 //! A session from keys and values in one expression.
 
 use std::fmt;
+use std::path::Path;
 
 use super::{Callbacks, Session};
-use crate::config::Config;
+use crate::config::{Config, Dialect};
 use crate::error::{Error, Result};
 
 /// Builds a session from configuration keys and values: see [`Session::builder`].
@@ -35,11 +36,35 @@ impl SessionBuilder {
         self
     }
 
-    /// Sets a configuration key. The first wrong key or value is the error of [`SessionBuilder::start`].
+    /// Sets a configuration key. The first thing that is wrong is the error of [`SessionBuilder::start`].
     #[must_use]
     pub fn set(mut self, key: &str, value: impl ToString) -> Self {
         let set = self.config.set(key, &value.to_string());
         self.error = self.error.or(set.err());
+        self
+    }
+
+    /// Proposes a value, which file and environment may overrule: see [`Config::set_default`].
+    #[must_use]
+    pub fn set_default(mut self, key: &str, value: impl ToString) -> Self {
+        let set = self.config.set_default(key, &value.to_string());
+        self.error = self.error.or(set.err());
+        self
+    }
+
+    /// Loads a file: see [`Config::load_yaml`].
+    #[must_use]
+    pub fn load_yaml(mut self, path: impl AsRef<Path>, dialect: Dialect) -> Self {
+        let loaded = self.config.load_yaml(path, dialect);
+        self.error = self.error.or(loaded.err());
+        self
+    }
+
+    /// Loads the environment: see [`Config::load_env`].
+    #[must_use]
+    pub fn load_env(mut self, dialect: Dialect) -> Self {
+        let loaded = self.config.load_env(dialect);
+        self.error = self.error.or(loaded.err());
         self
     }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::TxnDone;
 use crate::driver;
 use crate::election::{self, Holder, Reason, Time};
 use crate::error::Error;
@@ -11,7 +12,7 @@ use crate::kv::Revision;
 
 /// What an event says. The numbers are those of the C header and never change.
 ///
-/// 16 is kept for a handover's call to get ready, 30 for the end of a submitted transaction.
+/// 16 is kept for a handover's call to get ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
 #[non_exhaustive]
@@ -42,6 +43,8 @@ pub enum EventKind {
     Blocked = 23,
     /// A key cannot be read: [`Event::key`], [`Event::error`].
     Foreign = 24,
+    /// A submitted transaction is done: [`Event::txn`]. Never dropped.
+    TxnDone = 30,
     /// Over for ever; the last event. The error that ended the session, or none after an orderly stop. Never dropped.
     Ended = 99,
 }
@@ -62,6 +65,7 @@ impl EventKind {
         Self::Recovered,
         Self::Blocked,
         Self::Foreign,
+        Self::TxnDone,
         Self::Ended,
     ];
 
@@ -86,13 +90,14 @@ impl EventKind {
             Self::Recovered => "RECOVERED",
             Self::Blocked => "BLOCKED",
             Self::Foreign => "FOREIGN",
+            Self::TxnDone => "TXN_DONE",
             Self::Ended => "ENDED",
         }
     }
 
     /// Whether an event of this kind is kept however slowly it is read.
     pub fn is_kept(self) -> bool {
-        matches!(self, Self::Activate | Self::Active | Self::Deactivate | Self::TermEnded | Self::Ended)
+        matches!(self, Self::Activate | Self::Active | Self::Deactivate | Self::TermEnded | Self::TxnDone | Self::Ended)
     }
 }
 
@@ -122,12 +127,24 @@ pub struct Event {
     at: Time,
     deadline: Time,
     missed: u64,
-    detail: election::Event,
+    detail: Detail,
+}
+
+/// What an event is about.
+#[derive(Clone, Debug)]
+enum Detail {
+    Election(election::Event),
+    Txn(Arc<TxnDone>),
 }
 
 impl Event {
     pub(super) fn new(role_name: Arc<str>, at: Time, deadline: Time, detail: election::Event) -> Self {
-        Self { role_name, at, deadline, missed: 0, detail }
+        Self { role_name, at, deadline, missed: 0, detail: Detail::Election(detail) }
+    }
+
+    /// The end of a submitted transaction.
+    pub(super) fn txn_done(role_name: Arc<str>, done: TxnDone) -> Self {
+        Self { role_name, at: driver::now(), deadline: Time(0), missed: 0, detail: Detail::Txn(Arc::new(done)) }
     }
 
     /// One that happens now, outside the order of the others.
@@ -142,7 +159,10 @@ impl Event {
     /// What it says.
     pub fn kind(&self) -> EventKind {
         use election::Event as E;
-        match &self.detail {
+        let Some(detail) = self.detail() else {
+            return EventKind::TxnDone;
+        };
+        match detail {
             E::Registered { .. } => EventKind::Registered,
             E::Standby(_) => EventKind::Standby,
             E::Activate { .. } => EventKind::Activate,
@@ -160,9 +180,25 @@ impl Event {
         }
     }
 
-    /// Everything that the kind carries, to match on.
-    pub fn detail(&self) -> &election::Event {
-        &self.detail
+    /// Everything that the kind carries, to match on; `None` for [`EventKind::TxnDone`], see [`Event::txn`].
+    pub fn detail(&self) -> Option<&election::Event> {
+        match &self.detail {
+            Detail::Election(event) => Some(event),
+            Detail::Txn(_) => None,
+        }
+    }
+
+    /// [`EventKind::TxnDone`]: the tag of the transaction; 0 for all others.
+    pub fn tag(&self) -> u64 {
+        self.txn().map_or(0, |done| done.tag)
+    }
+
+    /// [`EventKind::TxnDone`]: how the transaction ended.
+    pub fn txn(&self) -> Option<&TxnDone> {
+        match &self.detail {
+            Detail::Txn(done) => Some(done),
+            Detail::Election(_) => None,
+        }
     }
 
     /// The role's name, such as `rootcoord`.
@@ -184,13 +220,15 @@ impl Event {
     /// holder's. 0: none.
     pub fn token(&self) -> Revision {
         use election::Event as E;
-        match &self.detail {
-            E::Activate { token }
-            | E::Active { token }
-            | E::Jeopardy { token }
-            | E::Safe { token }
-            | E::Deactivate { token, .. }
-            | E::TermEnded { token, .. } => *token,
+        match self.detail() {
+            Some(
+                E::Activate { token }
+                | E::Active { token }
+                | E::Jeopardy { token }
+                | E::Safe { token }
+                | E::Deactivate { token, .. }
+                | E::TermEnded { token, .. },
+            ) => *token,
             _ => self.holder().map_or(0, |holder| holder.token),
         }
     }
@@ -198,7 +236,7 @@ impl Event {
     /// Why the term ends or has ended, or why contending is held back.
     pub fn reason(&self) -> Option<Reason> {
         use election::Event as E;
-        match &self.detail {
+        match self.detail()? {
             E::Deactivate { reason, .. } | E::TermEnded { reason, .. } | E::Blocked { reason, .. } => Some(*reason),
             _ => None,
         }
@@ -206,7 +244,7 @@ impl Event {
 
     /// [`EventKind::Deactivate`]: the role is still held, and renewed, until "left" is said. False for all others.
     pub fn held(&self) -> bool {
-        matches!(self.detail, election::Event::Deactivate { held: true, .. })
+        matches!(self.detail(), Some(election::Event::Deactivate { held: true, .. }))
     }
 
     /// Time from [`Event::at_ms`] to the term's deadline as it was then, in ms; 0 where no term was held.
@@ -216,16 +254,16 @@ impl Event {
 
     /// [`EventKind::Registered`]: the granted time to live in ms.
     pub fn ttl_ms(&self) -> i64 {
-        match &self.detail {
-            election::Event::Registered { ttl, .. } => duration_ms(*ttl),
+        match self.detail() {
+            Some(election::Event::Registered { ttl, .. }) => duration_ms(*ttl),
             _ => 0,
         }
     }
 
     /// [`EventKind::Registered`]: the session's own server ID; where a holder is named: the holder's. 0: none.
     pub fn server_id(&self) -> i64 {
-        match &self.detail {
-            election::Event::Registered { server_id, .. } => *server_id,
+        match self.detail() {
+            Some(election::Event::Registered { server_id, .. }) => *server_id,
             _ => self.holder().map_or(0, |holder| holder.server_id),
         }
     }
@@ -233,7 +271,7 @@ impl Event {
     /// The holder it names, if any.
     pub fn holder(&self) -> Option<&Holder> {
         use election::Event as E;
-        match &self.detail {
+        match self.detail()? {
             E::Standby(holder) | E::Holder(holder) | E::Blocked { holder, .. } => holder.as_ref(),
             _ => None,
         }
@@ -246,7 +284,7 @@ impl Event {
 
     /// [`EventKind::Foreign`]: the key that cannot be read.
     pub fn key(&self) -> Option<&[u8]> {
-        match &self.detail {
+        match self.detail()? {
             election::Event::Foreign { key, .. } => Some(key),
             _ => None,
         }
@@ -255,7 +293,10 @@ impl Event {
     /// What went wrong, if anything did.
     pub fn error(&self) -> Option<&Error> {
         use election::Event as E;
-        match &self.detail {
+        let Some(detail) = self.detail() else {
+            return self.txn()?.error.as_ref();
+        };
+        match detail {
             E::Deactivate { error, .. } | E::TermEnded { error, .. } | E::Ended(error) => error.as_ref(),
             E::Degraded(error) | E::Foreign { error, .. } => Some(error),
             _ => None,
@@ -266,18 +307,21 @@ impl Event {
     pub fn text(&self) -> String {
         use election::Event as E;
         let mut text = format!("{} {}", self.role_name, self.kind().name());
-        match &self.detail {
-            E::Registered { server_id, .. } => {
+        if let Some(done) = self.txn() {
+            append(&mut text, format_args!(" tag={} revision={}", done.tag, done.results.revision));
+        }
+        match self.detail() {
+            Some(E::Registered { server_id, .. }) => {
                 append(&mut text, format_args!(" server_id={server_id} ttl_ms={}", self.ttl_ms()));
             }
-            E::Activate { token } | E::Active { token } | E::Jeopardy { token } | E::Safe { token } => {
+            Some(E::Activate { token } | E::Active { token } | E::Jeopardy { token } | E::Safe { token }) => {
                 append(&mut text, format_args!(" token={token} remaining_ms={}", self.remaining_ms()));
             }
-            E::Deactivate { token, .. } => {
+            Some(E::Deactivate { token, .. }) => {
                 append(&mut text, format_args!(" token={token} held={}", self.held()));
             }
-            E::TermEnded { token, .. } => append(&mut text, format_args!(" token={token}")),
-            E::Holder(None) => text.push_str(" nobody"),
+            Some(E::TermEnded { token, .. }) => append(&mut text, format_args!(" token={token}")),
+            Some(E::Holder(None)) => text.push_str(" nobody"),
             _ => {}
         }
         if let Some(reason) = self.reason() {

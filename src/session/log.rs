@@ -85,6 +85,7 @@ fn line(event: &Event) -> String {
         EventKind::Foreign => {
             format!("serverName: {role} skips the key {}{error}", event.key().unwrap_or_default().escape_ascii())
         }
+        EventKind::TxnDone => event.text(),
         EventKind::Ended => format!("serverName: {role} has ended{error}"),
     }
 }

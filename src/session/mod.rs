@@ -1,19 +1,25 @@
-//! The public API: a [`Session`] stands in the election of one role.
+//! The public API: a [`Session`] stands in the election of one role, an [`Observer`] looks on.
 
 mod bell;
 mod builder;
 mod callbacks;
 mod event;
 mod log;
+mod observer;
 mod outbox;
 mod start;
 mod stores;
+mod submit;
 mod txn;
 mod waiting;
 
+#[cfg(feature = "capi")]
+pub(crate) use self::bell::Bell;
 pub use self::builder::SessionBuilder;
 pub use self::callbacks::{Answer, Callbacks, activation_failed};
 pub use self::event::{Event, EventKind, reason_name};
+pub use self::observer::{HolderEvents, Observer};
+pub use self::submit::TxnDone;
 pub use self::txn::{TxnBuilder, TxnResults};
 pub use self::waiting::{Events, Until};
 
@@ -29,6 +35,12 @@ use crate::election::Request;
 pub use crate::election::{Holder, Reason, Role};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::Revision;
+
+/// After the last session or observer of this process: waits until their threads have ended, a moment at most, so that the child of a
+/// `fork` right after it may have sessions of its own. Does not wait while there are any, nor on a thread of the library.
+pub fn settle() {
+    crate::driver::settle();
+}
 
 /// A session in the election of one role.
 ///
@@ -208,10 +220,21 @@ impl Session {
         self.driver.request(Request::Resume)
     }
 
+    /// From now on the session has this priority, -1000 to 1000, in place of [`keys::PRIORITY`](crate::config::keys::PRIORITY):
+    /// of several standbys the one with the highest is tried first. Its record in the store is written anew, which
+    /// takes a moment; a held role is kept. Of no effect in exclusive mode.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] outside that range; [`ErrorKind::Ended`].
+    pub fn set_priority(&self, priority: i32) -> Result<()> {
+        crate::config::check_priority(priority)?;
+        self.driver.request(Request::SetPriority(priority))
+    }
+
     /// Begins a transaction that commits while the term `token` lasts, and never after. Take the token when the work
     /// begins, not when it writes, or work begun in an old term writes with the right of a new one.
     pub fn txn(&self, token: Revision) -> TxnBuilder {
-        TxnBuilder::new(Arc::clone(&self.driver), token)
+        TxnBuilder::new(Arc::clone(&self.driver), Arc::clone(&self.outbox), token)
     }
 
     /// A panic was caught in a call on it: the role is lost, and the session ends.

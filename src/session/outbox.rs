@@ -1,6 +1,6 @@
 //! Between the driver and the application: the queue of events, and how far the session has come.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::BorrowedFd;
 use std::pin::pin;
 use std::sync::atomic::AtomicUsize;
@@ -23,6 +23,8 @@ pub(super) struct Outbox {
     pub(super) role_name: Arc<str>,
     /// Most droppable events waiting.
     capacity: usize,
+    /// Most transactions submitted whose events were not read.
+    pub(super) inflight: usize,
     /// Ready and left are said by the core, so that its events hold nothing up.
     auto: bool,
     /// How long the end may take.
@@ -39,9 +41,9 @@ pub(super) struct Outbox {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// Grows with every change.
-    version: u64,
+    pub(super) version: u64,
     queue: VecDeque<Event>,
     /// How many of them may be dropped.
     droppable: usize,
@@ -50,7 +52,12 @@ struct State {
     calling: bool,
     /// Nobody will ever read.
     deaf: bool,
-    progress: Progress,
+    pub(super) progress: Progress,
+    /// Submitted transactions whose events were not read.
+    pub(super) places: usize,
+    /// Those still on their way, by number: their tags.
+    pub(super) flights: BTreeMap<u64, u64>,
+    pub(super) next_flight: u64,
 }
 
 /// How far the session has come.
@@ -70,6 +77,7 @@ impl Outbox {
         Self {
             role_name: resolved.role.as_str().into(),
             capacity: resolved.events_queue,
+            inflight: resolved.txn_inflight,
             auto: resolved.auto,
             end_limit: resolved.deactivation_timeout + resolved.release_timeout,
             has_callbacks: callbacks.is_some(),
@@ -83,7 +91,7 @@ impl Outbox {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -136,6 +144,9 @@ impl Outbox {
         if self.may_drop(&event) {
             state.droppable -= 1;
         }
+        if event.kind() == EventKind::TxnDone {
+            state.places -= 1;
+        }
         event.set_missed(std::mem::take(&mut state.missed));
         Some(event)
     }
@@ -167,10 +178,10 @@ impl Outbox {
 
     fn may_drop(&self, event: &Event) -> bool {
         let kind = event.kind();
-        kind != EventKind::Ended && (self.auto || !kind.is_kept())
+        !matches!(kind, EventKind::Ended | EventKind::TxnDone) && (self.auto || !kind.is_kept())
     }
 
-    fn push(&self, state: &mut State, event: Event) {
+    pub(super) fn push(&self, state: &mut State, event: Event) {
         if state.deaf {
             return;
         }
@@ -222,7 +233,18 @@ impl Outbox {
         }
     }
 
-    fn tell_waiters(&self) {
+    /// Rings the bell, if there is one, for what was pushed. Under the lock, so that it says what the queue says.
+    pub(super) fn ring(&self, state: &State) {
+        if let Some(bell) = self.bell.get() {
+            if state.progress.ended.is_some() {
+                bell.ring_for_ever();
+            } else {
+                bell.ring();
+            }
+        }
+    }
+
+    pub(super) fn tell_waiters(&self) {
         self.changed.notify_all();
         self.notify.notify_waiters();
     }
@@ -235,22 +257,17 @@ impl Sink for Outbox {
         let mut state = self.state();
         state.version += 1;
         match event.detail() {
-            election::Event::Registered { .. } => state.progress.registered = true,
-            election::Event::Active { .. } => state.progress.activations += 1,
-            election::Event::Ended(error) => {
+            Some(election::Event::Registered { .. }) => state.progress.registered = true,
+            Some(election::Event::Active { .. }) => state.progress.activations += 1,
+            Some(election::Event::Ended(error)) => {
+                self.ground_all(&mut state);
                 state.progress.ended = Some(error.clone());
                 state.progress.finished = !self.has_callbacks;
             }
             _ => {}
         }
         self.push(&mut state, event);
-        if let Some(bell) = self.bell.get() {
-            if state.progress.ended.is_some() {
-                bell.ring_for_ever();
-            } else {
-                bell.ring();
-            }
-        }
+        self.ring(&state);
         let call = self.has_callbacks && !std::mem::replace(&mut state.calling, true);
         drop(state);
         self.tell_waiters();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
+use super::outbox::Outbox;
 use crate::driver::{Driver, Held};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{Compare, KeyRange, KeyValue, Op, OpReply, Revision, StoreError, Target, Txn, TxnReply};
@@ -65,6 +66,7 @@ const SLACK: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct TxnBuilder {
     driver: Arc<Driver>,
+    outbox: Arc<Outbox>,
     token: Revision,
     compares: Vec<Compare>,
     ops: Vec<Planned>,
@@ -94,7 +96,7 @@ struct Planned {
 }
 
 /// What the store answers.
-type Answered = std::result::Result<TxnReply, StoreError>;
+pub(super) type Answered = std::result::Result<TxnReply, StoreError>;
 
 /// What a transaction read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,9 +109,10 @@ pub struct TxnResults {
 }
 
 impl TxnBuilder {
-    pub(super) fn new(driver: Arc<Driver>, token: Revision) -> Self {
+    pub(super) fn new(driver: Arc<Driver>, outbox: Arc<Outbox>, token: Revision) -> Self {
         Self {
             driver,
+            outbox,
             token,
             compares: Vec::new(),
             ops: Vec::new(),
@@ -212,6 +215,19 @@ impl TxnBuilder {
         &self.results
     }
 
+    pub(super) fn refuse_child(&self) -> Result<()> {
+        self.driver.refuse_child()
+    }
+
+    pub(super) fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
+    /// The term that guards it, and how many reads the library has put before the caller's.
+    pub(super) fn guarded(&self) -> (Revision, usize) {
+        (self.token, self.own_reads)
+    }
+
     fn refuse(&mut self, error: Error) -> &mut Self {
         self.error.get_or_insert(error);
         self
@@ -304,8 +320,8 @@ impl TxnBuilder {
     }
 
     /// The transaction with its guard, and how long it may take. Everything that can be known to fail does so here.
-    fn prepare(&mut self, limit: Option<Duration>) -> Result<(Txn, Duration)> {
-        self.driver.refuse_child()?;
+    pub(super) fn prepare(&mut self, limit: Option<Duration>) -> Result<(Txn, Duration)> {
+        self.refuse_child()?;
         if std::mem::replace(&mut self.used, true) {
             return Err(Error::new(ErrorKind::State, "the transaction was committed before"));
         }
@@ -318,7 +334,7 @@ impl TxnBuilder {
             return Err(Error::new(ErrorKind::Timeout, "no time to send it in"));
         }
         if !self.driver.published().holds(self.token) {
-            return Err(self.fenced());
+            return Err(fenced(self.token));
         }
         let lease = self.driver.lease();
         if lease == 0 && self.ops.iter().any(|planned| planned.leased) {
@@ -352,7 +368,7 @@ impl TxnBuilder {
         Ok((txn, limit))
     }
 
-    fn send(&self, txn: Txn, limit: Duration, answer: impl FnOnce(Answered) + Send + 'static) {
+    pub(super) fn send(&self, txn: Txn, limit: Duration, answer: impl FnOnce(Answered) + Send + 'static) {
         let store = Arc::clone(self.driver.store());
         let work = async move { answer(store.txn(txn, limit).await) };
         let span = tracing::Span::clone(self.driver.span());
@@ -360,34 +376,43 @@ impl TxnBuilder {
     }
 
     fn conclude(&mut self, reply: Answered) -> Result<TxnResults> {
-        let reply = reply?;
+        let (results, result) = TxnResults::read(reply, self.token, self.own_reads);
+        self.results = results;
+        result.map(|()| self.results.clone())
+    }
+}
+
+impl TxnResults {
+    /// What an answer says of a transaction that is guarded by this term, `own_reads` of whose reads are the library's.
+    pub(super) fn read(reply: Answered, token: Revision, own_reads: usize) -> (Self, Result<()>) {
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(error) => return (Self::default(), Err(error.into())),
+        };
         let mut reads = reply.replies.into_iter().map(|reply| match reply {
             OpReply::Range { kvs, .. } => kvs,
             OpReply::Put | OpReply::Delete { .. } => Vec::new(),
         });
         if reply.succeeded {
-            reads.by_ref().take(self.own_reads).for_each(drop);
+            reads.by_ref().take(own_reads).for_each(drop);
         } else {
             // The guard's own read is the first one of this branch.
             let guard = reads.next().unwrap_or_default();
-            if guard.first().is_none_or(|kv| kv.mod_revision != self.token) {
-                return Err(self.fenced());
+            if guard.first().is_none_or(|kv| kv.mod_revision != token) {
+                return (Self::default(), Err(fenced(token)));
             }
         }
-        let kvs = reads.flatten().collect();
-        let revision = if reply.succeeded { reply.revision } else { 0 };
-        self.results = TxnResults { revision, kvs };
-        if reply.succeeded {
-            return Ok(self.results.clone());
-        }
-        Err(Error::new(ErrorKind::CompareFailed, "a compare of the transaction failed; nothing was written"))
+        let results =
+            Self { revision: if reply.succeeded { reply.revision } else { 0 }, kvs: reads.flatten().collect() };
+        let failed =
+            || Error::new(ErrorKind::CompareFailed, "a compare of the transaction failed; nothing was written");
+        (results, if reply.succeeded { Ok(()) } else { Err(failed()) })
     }
+}
 
-    fn fenced(&self) -> Error {
-        let token = self.token;
-        let message = format!("the term of token {token} is over; nothing was written");
-        Error::new(ErrorKind::Fenced, message)
-    }
+fn fenced(token: Revision) -> Error {
+    let message = format!("the term of token {token} is over; nothing was written");
+    Error::new(ErrorKind::Fenced, message)
 }
 
 fn invalid(message: String) -> Error {
@@ -399,7 +424,7 @@ fn too_large(what: String, allowed: &str) -> Error {
     Error::new(ErrorKind::TooLarge, message).with("allowed", allowed)
 }
 
-fn no_answer() -> StoreError {
+pub(super) fn no_answer() -> StoreError {
     StoreError::Unknown("sent, and no answer came in time".into())
 }
 

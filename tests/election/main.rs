@@ -387,6 +387,32 @@ fn a_resigned_session_stands_by_and_the_other_takes_over() {
     assert_eq!(world.status(a).role, Role::Standby);
 }
 
+/// One active session and two standbys, of which the second is ranked first for a moment; then `last` says the priorities.
+fn next_after(last: [i32; 2]) -> usize {
+    let (mut world, a, b) = pair();
+    let c = world.start(settings(3));
+    world.until("standby", |w| w.status(c).role == Role::Standby);
+    for priorities in [[0, 7], last] {
+        for (node, priority) in [b, c].into_iter().zip(priorities) {
+            world.ask(node, Request::SetPriority(priority)).unwrap();
+        }
+        world.pass(1000 * MS);
+    }
+    world.ask(a, Request::SetPriority(9)).unwrap();
+    world.ask(a, Request::Resign { standby: 60_000 * MS }).unwrap();
+    world.until("takeover", |w| w.holds(b) || w.holds(c));
+    assert_eq!(ended_terms(&world, a), [Reason::Resign], "no priority costs a term");
+    if world.holds(b) { 2 } else { 3 }
+}
+
+#[test]
+fn a_new_priority_changes_who_is_next_and_among_equals_the_older_keeps_its_place() {
+    assert_eq!(next_after([0, 7]), 3);
+    assert_eq!(next_after([8, 7]), 2);
+    assert_eq!(next_after([-1, -1]), 2);
+    assert_eq!(next_after([5, 5]), 2);
+}
+
 #[test]
 fn a_silent_watch_is_made_good_by_the_re_read() {
     let (mut world, a, b) = pair();

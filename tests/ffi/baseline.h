@@ -17,6 +17,7 @@ typedef struct ha_config ha_config;
 typedef struct ha_error ha_error;
 typedef struct ha_event ha_event;
 typedef struct ha_log_record ha_log_record;
+typedef struct ha_observer ha_observer;
 typedef struct ha_session ha_session;
 typedef struct ha_txn ha_txn;
 #define HA_OK 0
@@ -84,6 +85,7 @@ void ha_error_free(ha_error *error);
 #define HA_KEY_ELECTION_SAME_HOST_PROOF "election.same_host_proof"
 #define HA_KEY_EXCLUSIVE_WAIT_MS "exclusive.wait_ms"
 #define HA_KEY_EVENTS_QUEUE "events.queue"
+#define HA_KEY_TXN_INFLIGHT "txn.inflight"
 #define HA_KEY_STORE_REQUEST_TIMEOUT_MS "store.request_timeout_ms"
 #define HA_KEY_STORE_ETCD_CONNECT_TIMEOUT_MS "store.etcd.connect_timeout_ms"
 #define HA_KEY_STORE_ETCD_KEEPALIVE_MS "store.etcd.keepalive_ms"
@@ -97,8 +99,15 @@ void ha_error_free(ha_error *error);
 #define HA_KEY_STORE_ETCD_TLS_SERVER_NAME "store.etcd.tls.server_name"
 #define HA_KEY_STORE_ETCD_TLS_MIN_VERSION "store.etcd.tls.min_version"
 #define HA_KEY_LOG_STANDBY_MS "log.standby_ms"
+#define HA_DIALECT_NATIVE 0
 ha_config *ha_config_new(void);
 int32_t ha_config_set(ha_config *config, const char *key, const char *value, ha_error **err);
+int32_t ha_config_set_default(ha_config *config,
+                              const char *key,
+                              const char *value,
+                              ha_error **err);
+int32_t ha_config_load_yaml(ha_config *config, const char *path, int32_t dialect, ha_error **err);
+int32_t ha_config_load_env(ha_config *config, int32_t dialect, ha_error **err);
 const char *ha_config_get(const ha_config *config, const char *key);
 int32_t ha_config_check(const ha_config *config, ha_error **err);
 void ha_config_free(ha_config *config);
@@ -130,6 +139,7 @@ int32_t ha_session_deactivation_done(ha_session *session, int64_t token, ha_erro
 int32_t ha_session_request_stop(ha_session *session);
 int32_t ha_session_stop(ha_session *session, int64_t timeout_ms, ha_error **err);
 int32_t ha_session_resign(ha_session *session, int64_t standby_ms);
+int32_t ha_session_set_priority(ha_session *session, int32_t priority);
 int32_t ha_session_pause(ha_session *session);
 int32_t ha_session_resume(ha_session *session);
 void ha_session_free(ha_session *session);
@@ -214,12 +224,19 @@ void ha_txn_delete_prefix(ha_txn *txn, const void *prefix, size_t prefix_len);
 void ha_txn_get(ha_txn *txn, const void *key, size_t key_len);
 void ha_txn_get_prefix(ha_txn *txn, const void *prefix, size_t prefix_len, int64_t limit);
 int32_t ha_txn_commit(ha_txn *txn, int64_t timeout_ms, ha_error **err);
+int32_t ha_txn_submit(ha_txn *txn, uint64_t tag, int64_t timeout_ms, ha_error **err);
 int64_t ha_txn_revision(const ha_txn *txn);
 size_t ha_txn_count(const ha_txn *txn);
 const char *ha_txn_key(const ha_txn *txn, size_t index, size_t *len);
 const char *ha_txn_value(const ha_txn *txn, size_t index, size_t *len);
 int64_t ha_txn_mod_revision(const ha_txn *txn, size_t index);
 void ha_txn_free(ha_txn *txn);
+int32_t ha_observer_start(const ha_config *config, ha_observer **observer, ha_error **err);
+int32_t ha_observer_current(const ha_observer *observer, ha_event **event, ha_error **err);
+int32_t ha_observer_next(ha_observer *observer, int64_t timeout_ms, ha_event **event);
+int32_t ha_observer_event_fd(ha_observer *observer);
+int32_t ha_observer_request_stop(ha_observer *observer);
+void ha_observer_free(ha_observer *observer);
 #define HA_LOG_OFF 0
 #define HA_LOG_ERROR 1
 #define HA_LOG_WARN 2
@@ -231,6 +248,8 @@ int32_t ha_log_set_callback(int32_t level,
                             ha_log_fn receive,
                             void *user_data,
                             void (*destroy)(void *user_data));
+int32_t ha_log_next(int64_t timeout_ms, ha_log_record **record);
+int32_t ha_log_event_fd(void);
 int32_t ha_log_record_level(const ha_log_record *record);
 const char *ha_log_record_target(const ha_log_record *record);
 const char *ha_log_record_message(const ha_log_record *record);

@@ -14,13 +14,15 @@ fn right(parameter: &Parameter) -> &'static str {
         "ha_session" => "session",
         "ha_event" => "event",
         "ha_txn" => "txn",
+        "ha_observer" => "observer",
         "ha_error" => "error",
         "ha_error *" => "&err",
         "ha_session *" => "&session_out",
         "ha_event *" => "&event_out",
         "ha_txn *" => "&txn_out",
+        "ha_observer *" => "&observer_out",
         "char" | "void" => "\"text\"",
-        "size_t" => "3",
+        "size_t" | "uint64_t" => "3",
         "int32_t" | "int64_t" => "0",
         other => panic!("no argument for `{}` ({other})", parameter.declared),
     }
@@ -59,7 +61,7 @@ fn call(function: &Function, is_null: impl Fn(&Parameter) -> bool) -> String {
     if arguments.contains(&"&err") {
         text += "    CHECK(ha_error_code(err) == HA_ERR_NULL);\n    ha_error_free(err);\n";
     }
-    for out in ["session_out", "event_out", "txn_out"] {
+    for out in ["session_out", "event_out", "txn_out", "observer_out"] {
         if arguments.contains(&format!("&{out}").as_str()) {
             text += &format!("    CHECK({out} == NULL);\n    {out} = (void *)&err;\n");
         }
@@ -113,6 +115,7 @@ int main(int argc, char **argv)
     ha_session *session, *session_out;
     ha_event *event, *event_out;
     ha_txn *txn, *txn_out;
+    ha_observer *observer, *observer_out;
     ha_error *error, *err = NULL;
     alarm(120);
     CHECK(argc == 2);
@@ -121,14 +124,17 @@ int main(int argc, char **argv)
     config = a_config("b:1");
     CHECK(ha_session_holder(session, &event, NULL) == HA_OK);
     CHECK(ha_txn_new(session, 1, &txn, NULL) == HA_OK);
+    CHECK(ha_observer_start(config, &observer, NULL) == HA_OK);
     CHECK(ha_config_set(config, "no", "", &error) == HA_ERR_CONFIG_KEY);
     session_out = (void *)&err;
     event_out = (void *)&err;
     txn_out = (void *)&err;
+    observer_out = (void *)&err;
 CALLS
     ha_error_free(error);
     ha_event_free(event);
     ha_txn_free(txn);
+    ha_observer_free(observer);
     ha_config_free(config);
     ha_session_free(session);
     return 0;

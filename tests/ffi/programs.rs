@@ -37,9 +37,12 @@ fn case_under_valgrind(source: &str, name: &str) {
 fn valgrind_finds_no_memory_error_and_no_leak() {
     for (source, name) in [
         ("values", "a_handle_of_another_type_is_refused"),
+        ("values", "what_is_wrong_in_a_source_is_told_with_its_place"),
         ("callbacks", "a_shorter_structure_lacks_its_end"),
         ("callbacks", "a_session_may_be_freed_in_its_activation"),
         ("txn", "what_is_written_is_read_back"),
+        ("txn", "one_that_cannot_be_submitted_stays_the_callers"),
+        ("observer", "each_holder_is_told_in_turn"),
     ] {
         case_under_valgrind(source, name);
     }
@@ -69,7 +72,9 @@ cases! {
         a_handle_of_another_type_is_refused
         freeing_null_is_a_no_op
         versions_and_names_are_told
-        constants_may_stand_in_a_switch;
+        constants_may_stand_in_a_switch
+        of_four_sources_the_highest_counts
+        what_is_wrong_in_a_source_is_told_with_its_place;
     callbacks:
         ready_is_said_by_the_callbacks_return
         a_pending_answer_is_completed_later
@@ -98,6 +103,7 @@ cases! {
         an_exclusive_session_names_who_is_in_the_way
         a_standby_knows_the_holder
         resigning_gives_the_role_to_the_other_one
+        of_two_standbys_the_one_with_the_higher_priority_is_next
         a_paused_session_does_not_become_active_until_it_is_resumed;
     process:
         a_child_has_no_part_in_its_parents_session
@@ -115,7 +121,17 @@ cases! {
         nothing_is_written_after_the_term
         activation_and_drain_may_write
         what_goes_with_the_lease_goes_with_the_session
-        what_is_wrong_sticks_until_the_commit;
+        what_is_wrong_sticks_until_the_commit
+        a_submitted_one_ends_as_an_event
+        one_that_cannot_be_submitted_stays_the_callers
+        each_submitted_one_is_told_before_the_end;
+    observer:
+        each_holder_is_told_in_turn
+        a_slow_reader_gets_the_newest
+        a_stop_in_a_signal_handler_wakes_who_waits
+        the_descriptor_tells_of_each_holder
+        a_child_has_no_part_in_its_parents_observer
+        what_is_missing_is_told;
     logs:
         a_receiver_is_told_what_happens
         the_level_is_kept_to
@@ -126,5 +142,8 @@ cases! {
         without_a_receiver_warnings_go_to_stderr
         a_level_that_the_environment_makes_up_is_the_usual_one
         the_environment_may_ask_for_more
-        the_environment_may_turn_stderr_off;
+        the_environment_may_turn_stderr_off
+        records_may_be_fetched
+        the_level_of_fetched_records_may_be_set
+        a_receiver_ends_the_fetching;
 }

@@ -9,6 +9,7 @@ use coordha::session::{EventKind, Reason, Session, Until};
 use crate::support::etcd::{Etcd, Version};
 use crate::support::ports::Port;
 use crate::support::proxy::Proxy;
+use crate::support::wait::until;
 use crate::takeover;
 use crate::world::{PATIENCE, activate, config, expect, leave, stop, with};
 
@@ -64,6 +65,25 @@ fn two_coordinators_live_on_etcd_3_6() {
 fn f01_a_killed_process_is_followed_at_once_on_etcd_too() {
     let etcd = Etcd::start();
     takeover::a_killed_process_is_followed(&url(&etcd.endpoint(0)));
+}
+
+#[test]
+fn a_new_priority_is_written_to_etcd_and_makes_its_session_the_next_one() {
+    let etcd = Etcd::start();
+    let [active, first, second] = [1, 2, 3].map(|port| {
+        let session = start(&config(&url(&etcd.endpoint(0)), port));
+        session.wait(Until::Registered, Some(PATIENCE)).unwrap();
+        session
+    });
+    let token = activate(&active);
+    second.set_priority(7).unwrap();
+    let member = format!("by-dev/meta/session/rootcoord-{}", second.server_id());
+    until("the record with the priority", || etcd.ctl(&["get", &member]).contains("\"Priority\":7,").then_some(()));
+    stop(&active);
+    assert!(activate(&second) > token);
+    stop(&second);
+    activate(&first);
+    stop(&first);
 }
 
 #[test]

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use coordha::error::ErrorKind;
 use coordha::kv::Revision;
-use coordha::session::{EventKind, Role, Session, Until};
+use coordha::session::{EventKind, Observer, Role, Session, Until};
 use fork::Fork;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 
-use crate::world::{Place, stop};
+use crate::world::{PATIENCE, Place, stop};
 
 /// What a session answers where the role is held, and where it is not. No lock is taken: another thread may have had it
 /// at the fork.
@@ -25,7 +25,7 @@ fn answers(session: &Session, token: Revision) -> [bool; 6] {
 }
 
 /// Whether each is refused because of the fork.
-fn refusals(session: &Session, token: Revision) -> [bool; 7] {
+fn refusals(session: &Session, token: Revision) -> [bool; 8] {
     let limit = Some(Duration::ZERO);
     [
         session.next_event(limit).map(drop),
@@ -35,6 +35,7 @@ fn refusals(session: &Session, token: Revision) -> [bool; 7] {
         session.deactivation_done(token),
         session.pause(),
         session.txn(token).commit(limit).map(drop),
+        session.txn(token).submit(1, None),
     ]
     .map(|answer| answer.is_err_and(|error| error.kind() == ErrorKind::Forked))
 }
@@ -65,10 +66,34 @@ fn f47_a_forked_child_of_an_active_process_is_not_active() {
 }
 
 #[test]
+fn a_forked_child_has_no_part_in_an_observer() {
+    let place = Place::new();
+    let config = crate::observer::config(&place.url());
+    let observer = Observer::start(&config).unwrap();
+    assert_eq!(observer.next_event(Some(PATIENCE)).unwrap().address(), None);
+    let refused = in_child(|| {
+        observer.request_stop();
+        drop(observer.clone());
+        let limit = Some(Duration::ZERO);
+        [
+            observer.next_event(limit).map(drop),
+            observer.current().map(drop),
+            observer.event_fd().map(drop),
+            Observer::start(&config).map(drop),
+        ]
+        .map(|answer| answer.is_err_and(|error| error.kind() == ErrorKind::Forked))
+    });
+    assert_eq!(refused, [true; 4]);
+    let (session, token) = place.active(1);
+    assert_eq!(observer.next_event(Some(PATIENCE)).unwrap().token(), token);
+    stop(&session);
+}
+
+#[test]
 fn f47_a_forked_child_is_refused_whatever_it_asks_and_cannot_end_its_parents_session() {
     let place = Place::new();
     let (session, token) = place.active(1);
-    assert_eq!(in_child(|| refusals(&session, token)), [true; 7]);
+    assert_eq!(in_child(|| refusals(&session, token)), [true; 8]);
     in_child(|| {
         session.request_stop();
         session.clone().close();

@@ -10,6 +10,38 @@ use crate::support::wait::until;
 use crate::world::{PATIENCE, Place, activate, expect, leave, stop, with};
 
 #[test]
+fn a_new_priority_is_written_and_makes_its_session_the_next_one() {
+    let place = Place::new();
+    let (active, token) = place.active(1);
+    let (first, second) = (place.standby(2), place.standby(3));
+    for refused in [-1001, 1001, i32::MIN] {
+        let error = second.set_priority(refused).unwrap_err();
+        assert_eq!((error.kind(), error.detail("key")), (ErrorKind::InvalidArgument, Some(keys::PRIORITY)));
+    }
+    second.set_priority(1000).unwrap();
+    active.set_priority(-1000).unwrap();
+    let written = |session: &Session, priority: i32| {
+        let member = format!("by-dev/meta/session/rootcoord-{}", session.server_id());
+        let wanted = format!("\"Priority\":{priority},");
+        until("the record with the priority", || {
+            let read = active.txn(token).get_prefix("by-dev/", 0).commit(None).unwrap();
+            let record = read.kvs.into_iter().find(|kv| kv.key == member.as_bytes()).unwrap();
+            String::from_utf8_lossy(&record.value).contains(&wanted).then_some(())
+        });
+    };
+    written(&second, 1000);
+    written(&active, -1000);
+    assert!(active.holds(token));
+    stop(&active);
+    assert!(activate(&second) > token);
+    assert_eq!(first.role(), Role::Standby);
+    stop(&second);
+    activate(&first);
+    stop(&first);
+    assert_eq!(first.set_priority(1).unwrap_err().kind(), ErrorKind::Ended);
+}
+
+#[test]
 fn a_session_registers_stands_by_activates_and_is_active_only_after_ready() {
     let place = Place::new();
     let session = place.start(1);

@@ -15,11 +15,15 @@ mod forked;
 mod lifecycle;
 mod limits;
 mod logs;
+mod observer;
+mod observer_etcd;
 mod shared;
+mod submit;
 #[path = "../support/mod.rs"]
 mod support;
 mod switched;
 mod takeover;
 mod txn;
 mod waiting;
+mod watched;
 mod world;

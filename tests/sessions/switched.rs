@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     Refuse,
     /// It is done, and its answer is lost.
     LoseReply,
+    /// No answer comes, ever.
+    Never,
 }
 
 pub(crate) struct Switched {
@@ -100,6 +102,9 @@ impl Store for Switched {
         }
         if fault == Fault::Refuse {
             return Err(StoreError::Unavailable("switched off".into()));
+        }
+        if fault == Fault::Never {
+            std::future::pending::<()>().await;
         }
         self.inner.txn(txn, limit).await?;
         Err(StoreError::Unknown("the answer is lost".into()))

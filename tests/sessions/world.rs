@@ -21,6 +21,10 @@ impl Place {
         Self { directory: tempfile::tempdir().unwrap() }
     }
 
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("local:{}", self.directory.path().display())
     }

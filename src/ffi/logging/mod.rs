@@ -5,6 +5,7 @@ mod queue;
 
 use std::ffi::c_void;
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -47,8 +48,21 @@ pub(super) fn install() {
     });
 }
 
-/// Replaces the receiver; `None`: stderr. Waits for the one before, unless it is that one that calls.
-pub(super) fn set_receiver(receiver: Option<Receiver>) -> Result<(), ErrorKind> {
+/// Replaces the receiver; `None`: stderr, or while records are fetched, from now on those of this level. Waits for the one
+/// before, unless it is that one that calls.
+pub(super) fn set_receiver(receiver: Option<Receiver>, level: i32) -> Result<(), ErrorKind> {
     install();
-    queue::set_receiver(receiver)
+    queue::set_receiver(receiver, level)
+}
+
+/// Fetches the next record, which is then kept from stderr like all that follow.
+pub(super) fn fetch(limit: Option<Duration>) -> Result<Record, ErrorKind> {
+    install();
+    queue::fetch(limit)
+}
+
+/// The descriptor that tells of records to be fetched.
+pub(super) fn event_fd() -> Result<i32, ErrorKind> {
+    install();
+    queue::event_fd()
 }

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::Write as _;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,12 +13,13 @@ use serde_json::Map;
 
 use super::layer::unix_ms;
 use super::{Receiver, Record};
-use crate::driver::spawn_thread;
+use crate::driver::{now, spawn_thread};
 use crate::error::ErrorKind;
 use crate::ffi::boundary::{plain, pointer};
 use crate::ffi::log::{HA_LOG_DEBUG, HA_LOG_ERROR, HA_LOG_INFO, HA_LOG_OFF, HA_LOG_TRACE, HA_LOG_WARN, LogRecordValue};
 use crate::ffi::process;
 use crate::ffi::types::HaLogRecord;
+use crate::session::Bell;
 
 /// Most records that wait.
 const MOST: usize = 1024;
@@ -55,6 +57,9 @@ struct State {
     has_thread: bool,
     is_delivering: bool,
     receiver: Option<Arc<Receiver>>,
+    /// The program fetches them by itself.
+    is_pulled: bool,
+    bell: Option<Bell>,
 }
 
 /// The queue of this process; `None` in a child of `fork` whose parent had sessions.
@@ -97,30 +102,47 @@ pub(super) fn begin() {
 
 /// `COORDHA_LOG`, or warnings and errors.
 fn stderr_level() -> i32 {
+    level_of_environment().unwrap_or(HA_LOG_WARN)
+}
+
+fn level_of_environment() -> Option<i32> {
     match std::env::var("COORDHA_LOG").as_deref() {
-        Ok("off") => HA_LOG_OFF,
-        Ok("error") => HA_LOG_ERROR,
-        Ok("info") => HA_LOG_INFO,
-        Ok("debug") => HA_LOG_DEBUG,
-        Ok("trace") => HA_LOG_TRACE,
-        _ => HA_LOG_WARN,
+        Ok("off") => Some(HA_LOG_OFF),
+        Ok("error") => Some(HA_LOG_ERROR),
+        Ok("warn") => Some(HA_LOG_WARN),
+        Ok("info") => Some(HA_LOG_INFO),
+        Ok("debug") => Some(HA_LOG_DEBUG),
+        Ok("trace") => Some(HA_LOG_TRACE),
+        _ => None,
     }
 }
 
-pub(super) fn set_receiver(receiver: Option<Receiver>) -> Result<(), ErrorKind> {
+/// Replaces the receiver; `None`: stderr, or while records are fetched, from now on those of this level.
+pub(super) fn set_receiver(receiver: Option<Receiver>, level: i32) -> Result<(), ErrorKind> {
     if !BEGUN.load(Ordering::Relaxed) {
         return Err(ErrorKind::Unsupported);
     }
     let queue = queue().ok_or(ErrorKind::Forked)?;
-    let level = receiver.as_ref().map_or_else(stderr_level, |receiver| receiver.level);
     let here = DELIVERS.get();
     let mut state = queue.lock();
     let until = state.pushed;
-    while !here && state.delivered < until {
+    while !here && !state.is_pulled && state.delivered < until {
         state = queue.wait(state);
     }
+    if receiver.is_none() && state.is_pulled {
+        LEVEL.store(level, Ordering::Relaxed);
+        return Ok(());
+    }
+    let level = receiver.as_ref().map_or_else(stderr_level, |receiver| receiver.level);
     let before = std::mem::replace(&mut state.receiver, receiver.map(Arc::new));
     LEVEL.store(level, Ordering::Relaxed);
+    if std::mem::replace(&mut state.is_pulled, false) {
+        // What was not fetched goes to the receiver, and who waits for it is told.
+        if !state.waiting.is_empty() {
+            queue.need_thread(&mut state);
+        }
+        queue.changed.notify_all();
+    }
     while !here && state.is_delivering {
         state = queue.wait(state);
     }
@@ -142,16 +164,65 @@ pub(super) fn push(record: Record) {
     }
     state.waiting.push_back(record);
     state.pushed += 1;
-    if !state.has_thread {
-        state.has_thread = spawn_thread("coordha-log", || queue.deliver()).is_ok();
-        if !state.has_thread {
-            // Nobody will ever take them: so nobody may wait for it either.
-            state.delivered = state.pushed;
-            state.dropped += state.waiting.len() as u64;
-            state.waiting.clear();
-        }
+    if !state.is_pulled {
+        queue.need_thread(&mut state);
+    } else if let Some(bell) = &state.bell {
+        bell.ring();
     }
     queue.changed.notify_all();
+}
+
+/// From now on records wait to be fetched. Error: `State` where there is a receiver.
+fn pull(queue: &'static Queue) -> Result<MutexGuard<'static, State>, ErrorKind> {
+    let mut state = queue.lock();
+    if state.receiver.is_some() {
+        return Err(ErrorKind::State);
+    }
+    if !std::mem::replace(&mut state.is_pulled, true) {
+        LEVEL.store(level_of_environment().unwrap_or(HA_LOG_INFO), Ordering::Relaxed);
+    }
+    Ok(state)
+}
+
+fn queue_to_pull() -> Result<&'static Queue, ErrorKind> {
+    if !BEGUN.load(Ordering::Relaxed) {
+        return Err(ErrorKind::Unsupported);
+    }
+    queue().ok_or(ErrorKind::Forked)
+}
+
+/// Fetches a record; waits for one, at most `limit`.
+pub(super) fn fetch(limit: Option<Duration>) -> Result<Record, ErrorKind> {
+    let queue = queue_to_pull()?;
+    let end = limit.map(|limit| now() + limit);
+    let mut state = pull(queue)?;
+    loop {
+        if let Some(record) = state.fetch() {
+            return Ok(record);
+        }
+        let left = end.map(|end| end.since(now()));
+        state = match left {
+            Some(left) if left.is_zero() => return Err(ErrorKind::Timeout),
+            Some(left) => queue.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+            None => queue.wait(state),
+        };
+        if !state.is_pulled {
+            return Err(ErrorKind::State);
+        }
+    }
+}
+
+/// The descriptor that tells of records to be fetched.
+pub(super) fn event_fd() -> Result<i32, ErrorKind> {
+    let mut state = pull(queue_to_pull()?)?;
+    if state.bell.is_none() {
+        let bell = Bell::new().map_err(|error| error.kind())?;
+        if !state.waiting.is_empty() || state.dropped > 0 {
+            bell.ring();
+        }
+        state.bell = Some(bell);
+    }
+    state.bell.as_ref().map(|bell| bell.fd().as_raw_fd()).ok_or(ErrorKind::Resources)
 }
 
 impl Queue {
@@ -163,12 +234,26 @@ impl Queue {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Starts the thread that delivers where there is none.
+    fn need_thread(&'static self, state: &mut State) {
+        if state.has_thread {
+            return;
+        }
+        state.has_thread = spawn_thread("coordha-log", || self.deliver()).is_ok();
+        if !state.has_thread {
+            // Nobody will ever take them: so nobody may wait for it either.
+            state.delivered = state.pushed;
+            state.dropped += state.waiting.len() as u64;
+            state.waiting.clear();
+        }
+    }
+
     /// The thread: delivers what there is, waits a while for more, ends.
     fn deliver(&self) {
         DELIVERS.set(true);
         let mut state = self.lock();
         loop {
-            if let Some(record) = state.next() {
+            if let Some(record) = state.next_to_deliver() {
                 let receiver = state.receiver.clone();
                 state.is_delivering = true;
                 drop(state);
@@ -181,7 +266,7 @@ impl Queue {
             }
             let (guard, waited) = self.changed.wait_timeout(state, LINGER).unwrap_or_else(PoisonError::into_inner);
             state = guard;
-            if waited.timed_out() && state.waiting.is_empty() {
+            if waited.timed_out() && (state.waiting.is_empty() || state.is_pulled) {
                 state.has_thread = false;
                 return;
             }
@@ -190,6 +275,24 @@ impl Queue {
 }
 
 impl State {
+    fn next_to_deliver(&mut self) -> Option<Record> {
+        if self.is_pulled { None } else { self.next() }
+    }
+
+    /// The next record for who fetches them by itself.
+    fn fetch(&mut self) -> Option<Record> {
+        let record = self.next();
+        if let Some(bell) = &self.bell {
+            if self.waiting.is_empty() && self.dropped == 0 {
+                bell.hush();
+            } else {
+                // Somebody may have read the descriptor empty.
+                bell.ring();
+            }
+        }
+        record
+    }
+
     /// The next record to deliver: what waits, then how many were dropped.
     fn next(&mut self) -> Option<Record> {
         if let Some(record) = self.waiting.pop_front() {

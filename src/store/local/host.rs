@@ -130,7 +130,6 @@ fn lock_threads() -> MutexGuard<'static, usize> {
 }
 
 /// Waits until the threads of stores that were dropped have ended, at most so long.
-#[cfg(feature = "capi")]
 pub(super) fn settle(limit: std::time::Duration) {
     drop(ENDED.wait_timeout_while(lock_threads(), limit, |threads| *threads > 0));
 }

@@ -226,7 +226,6 @@ impl Store for LocalStore {
 }
 
 /// Waits until nothing is left in this process of the stores that were dropped, at most so long: before a `fork`, say.
-#[cfg(feature = "capi")]
 pub(crate) fn settle(limit: Duration) {
     host::settle(limit);
 }

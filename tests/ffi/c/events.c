@@ -314,6 +314,43 @@ static void resigning_gives_the_role_to_the_other_one(void)
     ha_session_free(second);
 }
 
+static void of_two_standbys_the_one_with_the_higher_priority_is_next(void)
+{
+    ha_session *active = start_auto("active:1"), *first, *second;
+    CHECK_STATUS(ha_session_wait(active, HA_UNTIL_ACTIVE, HA_FOREVER, NULL), HA_OK);
+    first = start_auto("first:1");
+    ha_event_free(next_of(first, HA_EVENT_STANDBY));
+    second = start_auto("second:1");
+    ha_event_free(next_of(second, HA_EVENT_STANDBY));
+    CHECK_STATUS(ha_session_set_priority(second, 1001), HA_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(ha_session_set_priority(second, -1001), HA_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(ha_session_set_priority(second, 1000), HA_OK);
+    CHECK_STATUS(ha_session_set_priority(active, -1000), HA_OK);
+    for (;;) {
+        ha_txn *txn;
+        char key[128];
+        bool is_written = false;
+        size_t i;
+        snprintf(key, sizeof key, "%s-%" PRId64, ha_session_active_key(second), ha_session_server_id(second));
+        CHECK_STATUS(ha_txn_new(active, ha_session_fencing_token(active), &txn, NULL), HA_OK);
+        ha_txn_get_prefix(txn, "by-dev/", 7, 0);
+        CHECK_STATUS(ha_txn_commit(txn, HA_FOREVER, NULL), HA_OK);
+        for (i = 0; i < ha_txn_count(txn); i++)
+            if (strcmp(ha_txn_key(txn, i, NULL), key) == 0)
+                is_written = strstr(ha_txn_value(txn, i, NULL), "\"Priority\":1000") != NULL;
+        ha_txn_free(txn);
+        if (is_written)
+            break;
+    }
+    ha_session_free(active);
+    CHECK_STATUS(ha_session_wait(second, HA_UNTIL_ACTIVE, HA_FOREVER, NULL), HA_OK);
+    CHECK(ha_session_role(first) == HA_ROLE_STANDBY);
+    CHECK_STATUS(ha_session_stop(second, HA_FOREVER, NULL), HA_OK);
+    CHECK_STATUS(ha_session_set_priority(second, 0), HA_ERR_ENDED);
+    ha_session_free(first);
+    ha_session_free(second);
+}
+
 static void a_paused_session_does_not_become_active_until_it_is_resumed(void)
 {
     ha_session *paused, *other;
@@ -370,6 +407,7 @@ int main(int argc, char **argv)
         CASE(an_exclusive_session_names_who_is_in_the_way),
         CASE(a_standby_knows_the_holder),
         CASE(resigning_gives_the_role_to_the_other_one),
+        CASE(of_two_standbys_the_one_with_the_higher_priority_is_next),
         CASE(a_paused_session_does_not_become_active_until_it_is_resumed),
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);

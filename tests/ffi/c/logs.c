@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <fcntl.h>
+#include <poll.h>
 
 struct log {
     pthread_mutex_t lock;
@@ -221,6 +222,99 @@ static void the_environment_may_turn_stderr_off(void)
     CHECK_STATUS(ha_log_set_callback(HA_LOG_OFF, NULL, NULL, NULL), HA_OK);
 }
 
+/* Fetches all that waits; gives how many there were of a session's. */
+static int fetch_all(void)
+{
+    int told = 0;
+    for (;;) {
+        ha_log_record *record = (ha_log_record *)(uintptr_t)1;
+        int32_t status = ha_log_next(0, &record);
+        if (status != HA_OK) {
+            CHECK_STATUS(status, HA_ERR_TIMEOUT);
+            CHECK(record == NULL);
+            return told;
+        }
+        CHECK(ha_log_record_level(record) >= HA_LOG_ERROR && ha_log_record_level(record) <= HA_LOG_INFO);
+        CHECK(strncmp(ha_log_record_target(record), "coordha", 7) == 0);
+        CHECK(strlen(ha_log_record_message(record)) > 0 && ha_log_record_unix_ms(record) > 1600000000000);
+        told += strstr(ha_log_record_fields_json(record), "\"role\":\"testrole\"") != NULL;
+        ha_log_record_free(record);
+    }
+}
+
+/* Waits for records until some were told of a session. */
+static void fetch_some(struct pollfd *ready)
+{
+    int told = 0;
+    while (told < 3) {
+        CHECK(poll(ready, 1, -1) == 1);
+        told += fetch_all();
+    }
+}
+
+static void the_level_of_fetched_records_may_be_set(void)
+{
+    FILE *stream = read_stderr();
+    CHECK(ha_log_event_fd() >= 0);
+    CHECK_STATUS(ha_log_set_callback(HA_LOG_ERROR, NULL, NULL, NULL), HA_OK);
+    a_term();
+    something_to_warn_of();
+    CHECK(fetch_all() == 0);
+    CHECK(fcntl(fileno(stream), F_SETFL, O_NONBLOCK) == 0);
+    CHECK(fgetc(stream) == EOF);
+}
+
+static void records_may_be_fetched(void)
+{
+    struct pollfd ready = { ha_log_event_fd(), POLLIN, 0 };
+    ha_log_record *record;
+    CHECK(ready.fd >= 0 && ha_log_event_fd() == ready.fd);
+    CHECK(fetch_all() == 0 && poll(&ready, 1, 0) == 0);
+    a_term();
+    fetch_some(&ready);
+    /* Reading from the descriptor loses no record. */
+    a_term();
+    CHECK(poll(&ready, 1, -1) == 1);
+    while (read(ready.fd, &(uint64_t){ 0 }, 8) == 8)
+        continue;
+    CHECK_STATUS(ha_log_next(0, &record), HA_OK);
+    ha_log_record_free(record);
+    CHECK_STATUS(ha_log_next(-2, &record), HA_ERR_INVALID_ARGUMENT);
+    CHECK(record == NULL);
+}
+
+static void *fetch_in_vain(void *unused)
+{
+    ha_log_record *record;
+    int32_t status;
+    while ((status = ha_log_next(HA_FOREVER, &record)) == HA_OK)
+        ha_log_record_free(record);
+    CHECK_STATUS(status, HA_ERR_STATE);
+    return unused;
+}
+
+static void a_receiver_ends_the_fetching(void)
+{
+    struct log log = LOG_INIT;
+    ha_log_record *record;
+    pthread_t thread;
+    CHECK_STATUS(ha_log_next(0, &record), HA_ERR_TIMEOUT);
+    a_term();
+    /* What was not fetched is the receiver's. */
+    CHECK_STATUS(ha_log_set_callback(HA_LOG_INFO, receive, &log, destroyed), HA_OK);
+    CHECK_STATUS(ha_log_next(0, &record), HA_ERR_STATE);
+    CHECK(record == NULL && ha_log_event_fd() == -1);
+    CHECK_STATUS(ha_log_set_callback(HA_LOG_OFF, NULL, NULL, NULL), HA_OK);
+    CHECK(log.told_of_active > 0 && log.destroyed == 1);
+
+    CHECK_STATUS(ha_log_next(0, &record), HA_ERR_TIMEOUT);
+    CHECK(pthread_create(&thread, NULL, fetch_in_vain, NULL) == 0);
+    a_term();
+    CHECK_STATUS(ha_log_set_callback(HA_LOG_INFO, receive, &log, destroyed), HA_OK);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK_STATUS(ha_log_set_callback(HA_LOG_OFF, NULL, NULL, NULL), HA_OK);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
@@ -234,6 +328,9 @@ int main(int argc, char **argv)
         CASE(a_level_that_the_environment_makes_up_is_the_usual_one),
         CASE(the_environment_may_ask_for_more),
         CASE(the_environment_may_turn_stderr_off),
+        CASE(records_may_be_fetched),
+        CASE(the_level_of_fetched_records_may_be_set),
+        CASE(a_receiver_ends_the_fetching),
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
 }

@@ -38,6 +38,7 @@ static void has_no_part(ha_session *session)
     ha_session *own = (ha_session *)(uintptr_t)1;
     ha_event *event = (ha_event *)(uintptr_t)1;
     ha_txn *txn = (ha_txn *)(uintptr_t)1;
+    ha_log_record *log_record = (ha_log_record *)(uintptr_t)1;
     ha_error *err;
 
     CHECK(!ha_session_is_active(session));
@@ -49,6 +50,7 @@ static void has_no_part(ha_session *session)
 
     CHECK_STATUS(ha_session_request_stop(session), HA_ERR_FORKED);
     CHECK_STATUS(ha_session_resign(session, 0), HA_ERR_FORKED);
+    CHECK_STATUS(ha_session_set_priority(session, 1), HA_ERR_FORKED);
     CHECK_STATUS(ha_session_pause(session), HA_ERR_FORKED);
     CHECK_STATUS(ha_session_resume(session), HA_ERR_FORKED);
     CHECK_STATUS(ha_session_stop(session, HA_FOREVER, &err), HA_ERR_FORKED);
@@ -64,6 +66,7 @@ static void has_no_part(ha_session *session)
     CHECK(txn == NULL);
     ha_txn_put(parents_txn, "k", 1, "v", 1);
     CHECK_STATUS(ha_txn_commit(parents_txn, HA_FOREVER, NULL), HA_ERR_FORKED);
+    CHECK_STATUS(ha_txn_submit(parents_txn, 1, HA_FOREVER, NULL), HA_ERR_FORKED);
     CHECK(ha_txn_count(parents_txn) == 0);
     ha_txn_free(parents_txn);
 
@@ -71,6 +74,8 @@ static void has_no_part(ha_session *session)
     CHECK(own == NULL && record.destroyed == 1);
     CHECK_STATUS(ha_log_set_callback(HA_LOG_TRACE, ignore_record, &record, record_destroy), HA_ERR_FORKED);
     CHECK(record.destroyed == 2);
+    CHECK_STATUS(ha_log_next(HA_FOREVER, &log_record), HA_ERR_FORKED);
+    CHECK(log_record == NULL && ha_log_event_fd() == -1);
     ha_session_free(session);
     ha_session_free(session);
 

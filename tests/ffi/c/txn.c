@@ -285,6 +285,100 @@ static void what_is_wrong_sticks_until_the_commit(void)
     ha_session_free(session);
 }
 
+static ha_session *pulling(const char *inflight)
+{
+    ha_config *config = a_config("a:1");
+    ha_session *session;
+    set(config, HA_KEY_ACTIVATION_AUTO, "true");
+    set(config, HA_KEY_TXN_INFLIGHT, inflight);
+    session = start(config, NULL);
+    CHECK_STATUS(ha_session_wait(session, HA_UNTIL_ACTIVE, HA_FOREVER, NULL), HA_OK);
+    return session;
+}
+
+static void a_submitted_one_ends_as_an_event(void)
+{
+    ha_session *session = pulling("1024");
+    ha_txn *txn = begin(session);
+    const ha_txn *done;
+    ha_event *event;
+    put(txn, "/a", "one");
+    CHECK_STATUS(ha_txn_submit(txn, UINT64_MAX, HA_FOREVER, NULL), HA_OK);
+    event = next_of(session, HA_EVENT_TXN_DONE);
+    CHECK(ha_event_tag(event) == UINT64_MAX && ha_event_error(event) == NULL);
+    CHECK_TEXT(ha_event_kind_name(event), "TXN_DONE");
+    CHECK(ha_txn_revision(ha_event_txn(event)) > 0 && ha_txn_count(ha_event_txn(event)) == 0);
+    ha_event_free(event);
+
+    txn = begin(session);
+    ha_txn_if_revision(txn, "/a", 2, 0);
+    CHECK_STATUS(ha_txn_submit(txn, 7, 5000, NULL), HA_OK);
+    event = next_of(session, HA_EVENT_TXN_DONE);
+    CHECK(ha_event_tag(event) == 7 && ha_error_code(ha_event_error(event)) == HA_ERR_COMPARE_FAILED);
+    done = ha_event_txn(event);
+    CHECK(ha_txn_count(done) == 1);
+    is_row(done, 0, "/a", "one");
+    /* Of one that is done nothing more can be made; and it outlives the session. */
+    CHECK_STATUS(ha_txn_commit((ha_txn *)(uintptr_t)done, HA_FOREVER, NULL), HA_ERR_STATE);
+    ha_session_free(session);
+    is_row(done, 0, "/a", "one");
+    ha_event_free(event);
+}
+
+static void one_that_cannot_be_submitted_stays_the_callers(void)
+{
+    struct record record = RECORD_INIT;
+    ha_callbacks callbacks = callbacks_of(&record);
+    ha_session *session = pulling("1");
+    ha_txn *first = begin(session), *second = begin(session);
+    ha_error *err;
+    put(first, "/a", "one");
+    put(second, "/b", "two");
+    CHECK_STATUS(ha_txn_submit(first, 1, -7, NULL), HA_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(ha_txn_submit(first, 1, HA_FOREVER, NULL), HA_OK);
+    CHECK_STATUS(ha_txn_submit(second, 2, HA_FOREVER, &err), HA_ERR_BUSY);
+    CHECK(ha_error_is_retriable(err));
+    ha_error_free(err);
+    ha_event_free(next_of(session, HA_EVENT_TXN_DONE));
+    CHECK_STATUS(ha_txn_submit(second, 2, HA_FOREVER, &err), HA_OK);
+    CHECK(err == NULL);
+    ha_event_free(next_of(session, HA_EVENT_TXN_DONE));
+    first = begin(session);
+    put(first, "", "nothing");
+    CHECK_STATUS(ha_txn_submit(first, 3, HA_FOREVER, NULL), HA_ERR_INVALID_ARGUMENT);
+    ha_txn_free(first);
+    ha_session_free(session);
+
+    session = start(a_config("a:2"), &callbacks);
+    CHECK_STATUS(ha_session_wait(session, HA_UNTIL_ACTIVE, HA_FOREVER, NULL), HA_OK);
+    first = begin(session);
+    CHECK_STATUS(ha_txn_submit(first, 1, HA_FOREVER, NULL), HA_ERR_STATE);
+    ha_txn_free(first);
+    ha_session_free(session);
+}
+
+static void each_submitted_one_is_told_before_the_end(void)
+{
+    ha_session *session = pulling("1024");
+    uint64_t tag, told = 0;
+    int32_t kind = 0;
+    for (tag = 1; tag <= 64; tag++) {
+        ha_txn *txn = begin(session);
+        ha_txn_get(txn, "/a", 2);
+        CHECK_STATUS(ha_txn_submit(txn, tag, HA_FOREVER, NULL), HA_OK);
+    }
+    CHECK_STATUS(ha_session_request_stop(session), HA_OK);
+    while (kind != HA_EVENT_ENDED) {
+        ha_event *event;
+        CHECK_STATUS(ha_session_next_event(session, HA_FOREVER, &event), HA_OK);
+        kind = ha_event_kind(event);
+        told += kind == HA_EVENT_TXN_DONE;
+        ha_event_free(event);
+    }
+    CHECK(told == 64);
+    ha_session_free(session);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
@@ -296,6 +390,9 @@ int main(int argc, char **argv)
         CASE(activation_and_drain_may_write),
         CASE(what_goes_with_the_lease_goes_with_the_session),
         CASE(what_is_wrong_sticks_until_the_commit),
+        CASE(a_submitted_one_ends_as_an_event),
+        CASE(one_that_cannot_be_submitted_stays_the_callers),
+        CASE(each_submitted_one_is_told_before_the_end),
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
 }

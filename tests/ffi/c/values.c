@@ -124,7 +124,7 @@ static void versions_and_names_are_told(void)
     CHECK_TEXT(ha_version_string(), text);
     CHECK(HA_VERSION_NUMBER == HA_VERSION_MAJOR * 1000000 + HA_VERSION_MINOR * 1000 + HA_VERSION_PATCH);
     CHECK(ha_has_feature("local") && ha_has_feature("etcd") && ha_has_feature("tls"));
-    CHECK(!ha_has_feature("yaml") && !ha_has_feature("telepathy") && !ha_has_feature(NULL));
+    CHECK(ha_has_feature("yaml") && !ha_has_feature("handover") && !ha_has_feature("telepathy") && !ha_has_feature(NULL));
     CHECK_TEXT(ha_status_name(HA_OK), "OK");
     CHECK_TEXT(ha_status_name(HA_ERR_UNKNOWN_OUTCOME), "UNKNOWN_OUTCOME");
     CHECK_TEXT(ha_status_name(HA_ERR_APPLICATION + 5), "APPLICATION");
@@ -147,6 +147,63 @@ static void constants_may_stand_in_a_switch(void)
     }
 }
 
+/* A file of this run with this text. */
+static const char *a_file(const char *text)
+{
+    static char path[4096];
+    FILE *file;
+    snprintf(path, sizeof path, "%s/coordha.yaml", check_folder);
+    file = fopen(path, "w");
+    CHECK(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
+    return path;
+}
+
+static void of_four_sources_the_highest_counts(void)
+{
+    ha_config *config = ha_config_new();
+    const char *path = a_file("others: [1]\ncoordha:\n  role: from_file\n  lease: {ttl_ms: 30000}\n  priority: 3\n");
+    CHECK(setenv("COORDHA_LEASE_TTL_MS", "20000", 1) == 0 && setenv("COORDHA_PRIORITY", "2", 1) == 0);
+    CHECK(setenv("COORDHA_PORT", "tcp://10.0.0.1:2379", 1) == 0);
+    set(config, HA_KEY_PRIORITY, "1");
+    CHECK_STATUS(ha_config_load_env(config, HA_DIALECT_NATIVE, NULL), HA_OK);
+    CHECK_STATUS(ha_config_load_yaml(config, path, HA_DIALECT_NATIVE, NULL), HA_OK);
+    CHECK_STATUS(ha_config_set_default(config, HA_KEY_PRIORITY, "4", NULL), HA_OK);
+    CHECK_STATUS(ha_config_set_default(config, HA_KEY_ADDRESS, "a:4", NULL), HA_OK);
+    CHECK_STATUS(ha_config_set_default(config, HA_KEY_ROLE, "proposed", NULL), HA_OK);
+    CHECK_TEXT(ha_config_get(config, HA_KEY_PRIORITY), "1");
+    CHECK_TEXT(ha_config_get(config, HA_KEY_LEASE_TTL_MS), "20000");
+    CHECK_TEXT(ha_config_get(config, HA_KEY_ROLE), "from_file");
+    CHECK_TEXT(ha_config_get(config, HA_KEY_ADDRESS), "a:4");
+    CHECK_TEXT(ha_config_get(config, HA_KEY_ELECTION_HOLD_MS), "5000");
+    CHECK_STATUS(ha_config_check(config, NULL), HA_OK);
+    ha_config_free(config);
+}
+
+static void what_is_wrong_in_a_source_is_told_with_its_place(void)
+{
+    ha_config *config = ha_config_new();
+    const char *path = a_file("coordha:\n  role: a\n  lease:\n    ttl_ms: long\n");
+    ha_error *err;
+    CHECK_STATUS(ha_config_load_yaml(config, path, HA_DIALECT_NATIVE, &err), HA_ERR_CONFIG_VALUE);
+    CHECK_TEXT(ha_error_detail(err, "key"), "lease.ttl_ms");
+    CHECK_TEXT(ha_error_detail(err, "value"), "long");
+    CHECK(ha_error_detail(err, "allowed") != NULL && strstr(ha_error_message(err), "coordha.yaml:4: ") != NULL);
+    ha_error_free(err);
+    CHECK(ha_config_get(config, HA_KEY_ROLE) == NULL);
+    CHECK_STATUS(ha_config_load_yaml(config, "/none/such", HA_DIALECT_NATIVE, &err), HA_ERR_CONFIG_FILE);
+    ha_error_free(err);
+    CHECK(setenv("COORDHA_ROLLE", "a", 1) == 0);
+    CHECK_STATUS(ha_config_load_env(config, HA_DIALECT_NATIVE, &err), HA_ERR_CONFIG_KEY);
+    CHECK_TEXT(ha_error_detail(err, "key"), "COORDHA_ROLLE");
+    ha_error_free(err);
+    CHECK_STATUS(ha_config_load_env(config, 1, NULL), HA_ERR_UNSUPPORTED);
+    CHECK_STATUS(ha_config_load_yaml(config, path, 1, NULL), HA_ERR_UNSUPPORTED);
+    CHECK_STATUS(ha_config_load_env(config, -3, NULL), HA_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(ha_config_set_default(config, "rolle", "a", NULL), HA_ERR_CONFIG_KEY);
+    CHECK_STATUS(ha_config_set_default(config, HA_KEY_ROLE, "A", NULL), HA_ERR_CONFIG_VALUE);
+    ha_config_free(config);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
@@ -160,6 +217,8 @@ int main(int argc, char **argv)
         CASE(freeing_null_is_a_no_op),
         CASE(versions_and_names_are_told),
         CASE(constants_may_stand_in_a_switch),
+        CASE(of_four_sources_the_highest_counts),
+        CASE(what_is_wrong_in_a_source_is_told_with_its_place),
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
 }
