@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs coordha into fresh folders, as a distribution and as a user would, and builds a C project of two files against each:
-# by pkg-config and by CMake, shared and static, C99 and C++17. Each program is run.
+# by pkg-config and by CMake, shared and static, C99 and C++17; and one in C++, with coordha.hpp. Each program is run.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 passed=0
+sources=(main.c coordinator.c)
 
 fail() {
     echo "install: FAILED: $*" >&2
@@ -25,7 +26,7 @@ builds_and_runs() {
     local compile=() libs=()
     while [[ $1 != -- ]]; do compile+=("$1") && shift; done
     libs=("${@:2}")
-    "${compile[@]}" -Wall -Wextra -Werror -pedantic -I. main.c coordinator.c -o "$program" -x none "${libs[@]}" ||
+    "${compile[@]}" -Wall -Wextra -Werror -pedantic -I. "${sources[@]}" -o "$program" -x none "${libs[@]}" ||
         fail "$what does not build"
     version=$(LD_LIBRARY_PATH=$lib "$program") || fail "$what does not run"
     [[ $version == "$wanted" ]] || fail "$what says $version, not $wanted"
@@ -44,6 +45,13 @@ by_pkg_config() {
                 $(pkg-config --libs $name)
         done
     done
+    sources=(main.cpp standby.cpp)
+    for name in coordha coordha-static; do
+        # shellcheck disable=SC2046 # flags are words
+        builds_and_runs "$1, pkg-config $name, coordha.hpp" "$2" c++ -std=c++17 $(pkg-config --cflags $name) -- \
+            $(pkg-config --libs $name)
+    done
+    sources=(main.c coordinator.c)
 }
 
 # by_cmake <what> <prefix>
@@ -52,7 +60,7 @@ by_cmake() {
     cmake -S . -B "$build" -DWANTED="$wanted" -DCMAKE_PREFIX_PATH="$2" --log-level=ERROR >"$root/log" 2>&1 ||
         fail "$1, CMake: $(cat "$root/log")"
     cmake --build "$build" >"$root/log" 2>&1 || fail "$1, CMake: $(cat "$root/log")"
-    for program in c_coordha c_static cxx_coordha cxx_static; do
+    for program in c_coordha c_static cxx_coordha cxx_static hpp_coordha hpp_static; do
         [[ $("$build/$program") == "$wanted" ]] || fail "$1, CMake, $program"
         passes "$1, CMake $program"
     done
