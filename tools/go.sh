@@ -3,7 +3,7 @@
 # Exits 127, without a word, where there is none.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-export GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" CGO_ENABLED=0
+export GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" CGO_ENABLED=${CGO_ENABLED:-0}
 for go in "$(command -v go || true)" "$root/.tools/go/go/bin/go"; do
     if [[ -x $go ]]; then
         have=$("$go" env GOVERSION)

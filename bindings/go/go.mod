@@ -1,0 +1,3 @@
+module coordha.test/coordha
+
+go 1.24.0
