@@ -1,0 +1,146 @@
+//! Configuration: keys as text, and as keyword arguments with types.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use coordha::config::keys::{self, Key};
+use coordha::config::{Config as CoreConfig, Dialect};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyInt, PyString};
+
+use crate::error::to_python;
+
+/// Keys and values of a session. A plain value: nothing is started, read or connected by it.
+///
+/// Takes the same keyword arguments as coordha.Session.
+#[pyclass(frozen, module = "coordha")]
+pub(crate) struct Config {
+    inner: Mutex<CoreConfig>,
+}
+
+/// The keyword argument of a key: dots become underscores, `.enabled` goes.
+fn argument(key: &Key) -> String {
+    key.name.strip_suffix(".enabled").unwrap_or(key.name).replace('.', "_")
+}
+
+/// The value of a key as text, where it is of the key's type.
+fn text(key: &Key, value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+    let is_bool = value.is_instance_of::<PyBool>();
+    Ok(match key.kind.type_name() {
+        "bool" if is_bool => Some(if value.is_truthy()? { "true" } else { "false" }.to_owned()),
+        "integer" if value.is_instance_of::<PyInt>() && !is_bool => Some(value.str()?.to_string()),
+        "bool" | "integer" => None,
+        _ => value.cast::<PyString>().ok().map(|text| text.to_cow().map(Into::into)).transpose()?,
+    })
+}
+
+fn wrong_type(name: &str, key: &Key, value: &Bound<'_, PyAny>) -> PyErr {
+    let wanted = match key.kind.type_name() {
+        "bool" => "bool",
+        "integer" => "int",
+        _ => "str",
+    };
+    match value.get_type().name() {
+        Ok(found) => PyTypeError::new_err(format!("{name} must be {wanted}, not {found}")),
+        Err(error) => error,
+    }
+}
+
+/// The value of a key as text, where text of any kind is taken as well.
+fn any_text(key: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    match (value.cast::<PyString>(), keys::find(key)) {
+        (Ok(text), _) => Ok(text.to_cow()?.into_owned()),
+        (Err(_), Some(row)) => text(row, value)?.ok_or_else(|| wrong_type(key, row, value)),
+        // The library says what is wrong with the key.
+        (Err(_), None) => Ok(String::new()),
+    }
+}
+
+/// Sets what keyword arguments say.
+fn apply(config: &mut CoreConfig, arguments: &Bound<'_, PyDict>) -> PyResult<()> {
+    let py = arguments.py();
+    for (name, value) in arguments {
+        let name: String = name.extract()?;
+        let Some(key) = keys::KEYS.iter().find(|key| argument(key) == name) else {
+            // The library knows which one was probably meant.
+            let hint = config.get(&name).is_none().then(|| config.clone().set(&name, "").err()).flatten();
+            let hint = hint.map_or(String::new(), |error| format!(": {error}"));
+            return Err(PyTypeError::new_err(format!("unexpected keyword argument '{name}'{hint}")));
+        };
+        let text = text(key, &value)?.ok_or_else(|| wrong_type(&name, key, &value))?;
+        config.set(key.name, &text).map_err(|error| to_python(py, &error))?;
+    }
+    Ok(())
+}
+
+impl Config {
+    fn lock(&self) -> MutexGuard<'_, CoreConfig> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A copy with the keyword arguments on top.
+    pub(crate) fn with(base: Option<&Self>, arguments: &Bound<'_, PyDict>) -> PyResult<CoreConfig> {
+        let mut config = base.map(|base| base.lock().clone()).unwrap_or_default();
+        apply(&mut config, arguments)?;
+        Ok(config)
+    }
+}
+
+#[pymethods]
+impl Config {
+    #[new]
+    #[pyo3(signature = (**keys))]
+    fn new(py: Python<'_>, keys: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let none = PyDict::new(py);
+        let config = Self::with(None, keys.unwrap_or(&none))?;
+        Ok(Self { inner: Mutex::new(config) })
+    }
+
+    /// Sets a key by its full name, such as "lease.ttl_ms"; the value is checked at once. Text is taken for any
+    /// type, as files and flags give it.
+    fn set(&self, py: Python<'_>, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let text = any_text(key, value)?;
+        self.lock().set(key, &text).map_err(|error| to_python(py, &error))
+    }
+
+    /// Proposes a value, which the environment and a file may overrule. Else as `set`.
+    fn set_default(&self, py: Python<'_>, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let text = any_text(key, value)?;
+        self.lock().set_default(key, &text).map_err(|error| to_python(py, &error))
+    }
+
+    /// Loads a YAML file: the keys below its map `coordha:`. An error names file and line.
+    fn load_yaml(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        self.lock().load_yaml(path, Dialect::Native).map_err(|error| to_python(py, &error))
+    }
+
+    /// Loads the environment: `COORDHA_` and the key in capitals, dots as underscores. An error names the variable.
+    fn load_env(&self, py: Python<'_>) -> PyResult<()> {
+        self.lock().load_env(Dialect::Native).map_err(|error| to_python(py, &error))
+    }
+
+    /// The value that a key has now, set or by default, as text; None: no such key, or required and not set.
+    fn get(&self, key: &str) -> Option<String> {
+        self.lock().get(key)
+    }
+
+    /// Checks all values together, without starting anything.
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        self.lock().check().map_err(|error| to_python(py, &error))
+    }
+
+    /// The names of all keys, each with the keyword argument that sets it.
+    #[staticmethod]
+    fn arguments(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+        let names = PyDict::new(py);
+        for key in keys::KEYS {
+            names.set_item(key.name, argument(key))?;
+        }
+        Ok(names)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<coordha.Config {:?}>", self.lock())
+    }
+}

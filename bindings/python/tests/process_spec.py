@@ -1,0 +1,246 @@
+"""Import, exit, signals, forks: what a process may do around its sessions."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import coordha
+import support
+from coordha import Until
+
+_ACTIVE = """
+session = coordha.Session(**keys(activation_auto=True))
+session.wait(coordha.Until.ACTIVE, 30)
+"""
+
+
+def _is_free(store: support.Store) -> None:
+    """The role was released: somebody else has it long before the hold time is over."""
+    keys = store.keys(address="127.0.0.1:7009", activation_auto=True, election_same_host_proof=False)
+    with coordha.Session(**keys) as session:
+        session.wait(Until.REGISTERED, support.LIMIT)
+        assert session.holder is None or session.holder.address == "127.0.0.1:7009"
+        session.wait(Until.ACTIVE, support.LIMIT)
+
+
+def importing_starts_nothing_and_loads_little() -> None:
+    code = """
+import sys, os
+before = set(sys.modules)
+import coordha
+loaded = set(sys.modules) - before
+print(len(os.listdir("/proc/self/task")), sorted(loaded & {"asyncio", "logging", "socket", "typing"}))
+print(len([fd for fd in os.listdir("/proc/self/fd")]))
+coordha.aio.Session
+"""
+    command = [sys.executable, "-I", "-X", "dev", "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=support.LIMIT)
+    assert (done.stderr, done.stdout.splitlines()[0]) == ("", "1 []")
+
+
+def a_process_that_ends_without_closing_releases_its_role(store: support.Store) -> None:
+    assert store.prints(_ACTIVE + "print(session.is_active)") == ["True"]
+    _is_free(store)
+
+
+def a_process_that_ends_by_an_exception_releases_its_role(store: support.Store) -> None:
+    status, _, err = store.run(_ACTIVE + "raise SystemExit(7)")
+    assert (status, err) == (7, "")
+    _is_free(store)
+
+
+def callbacks_are_called_to_leave_when_the_interpreter_ends(local: support.Store) -> None:
+    code = """
+def leave(session, event):
+    session.txn(event.token).put("app/last", "word").commit()
+    print("left", event.held, flush=True)
+session = coordha.Session(**keys(on_activate=lambda *_: None, on_deactivate=leave))
+session.wait(coordha.Until.ACTIVE, 30)
+"""
+    assert local.prints(code) == ["left True"]
+
+
+def daemon_threads_that_wait_do_not_disturb_the_exit(store: support.Store) -> None:
+    code = """
+def read():
+    try:
+        for event in session.events():
+            if event.kind == coordha.EventKind.ACTIVATE:
+                active.set()
+    except coordha.ClosedError:
+        pass
+session, active = coordha.Session(**keys()), threading.Event()
+for work in (read, session.wait, lambda: session.wait(coordha.Until.TERM_ENDING)):
+    def quiet(work=work):
+        try:
+            work()
+        except coordha.Error:
+            pass
+    threading.Thread(target=quiet, daemon=True).start()
+active.wait(30)
+"""
+    for _ in range(5):
+        assert store.prints(code) == []
+
+
+def a_loop_that_is_left_behind_does_not_disturb_the_exit(local: support.Store) -> None:
+    code = """
+import asyncio
+async def main():
+    global session
+    session = coordha.aio.Session(**keys(activation_auto=True))
+    await session.wait(coordha.Until.ACTIVE, 30)
+asyncio.run(main())
+print(session.is_active)
+"""
+    assert local.prints(code) == ["True"]
+    _is_free(local)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "session.wait()",
+        "session.next_event() and [event for event in session.events()]",
+        "session.wait(coordha.Until.TERM_ENDING)",
+        "for term in session.terms(): print('no')",
+        "asyncio.run(led())",
+    ],
+)
+def ctrl_c_ends_whatever_waits(local: support.Store, call: str) -> None:
+    code = f"""
+import asyncio
+async def led():
+    async with coordha.aio.Session(**keys(role="other")) as session:
+        async for term in session.terms():
+            async with term:
+                await term.ending()
+with coordha.Session(**keys(election_paused=True)) as session:
+    session.wait(coordha.Until.REGISTERED, 30)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    {call}
+"""
+    status, out, err = local.run(code.replace("TERM_ENDING", "ACTIVE"))
+    assert status == -signal.SIGINT and out == "" and err.rstrip().endswith("KeyboardInterrupt"), err
+
+
+def a_signal_handler_may_ask_to_stop(store: support.Store) -> None:
+    code = """
+with coordha.Session(**keys()) as session:
+    signal.signal(signal.SIGTERM, lambda *_: session.request_stop())
+    for term in session.terms():
+        with term:
+            term.ready()
+            os.kill(os.getpid(), signal.SIGTERM)
+            print(term.ending(), term.held, term.reason.name)
+"""
+    assert store.prints(code) == ["True True STOP"]
+
+
+def a_child_of_fork_has_no_session_and_does_its_parent_no_harm(store: support.Store) -> None:
+    code = (
+        _ACTIVE
+        + """
+token = session.fencing_token
+txn = session.txn(token)
+child = os.fork()
+if child == 0:
+    assert not session.is_active and not session.holds(token) and session.fencing_token == 0
+    calls = [session.wait, session.stop, session.resign, session.close, session.next_event, session.request_stop,
+             lambda: session.holder, lambda: session.txn(token), txn.put("app/x", "x").commit,
+             lambda: coordha.Session(**keys(role="other"))]
+    for call in calls:
+        try:
+            call()
+            os._exit(2)
+        except coordha.ForkedError:
+            pass
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+print(session.is_active, session.fencing_token == token)
+session.txn(token).put("app/x", "x").commit()
+"""
+    )
+    # Forking while threads run is what is tested here; Python 3.12 and newer warn of it.
+    assert store.prints("import warnings; warnings.simplefilter('ignore', DeprecationWarning)" + code) == ["True True"]
+
+
+_POOL = """
+import multiprocessing, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+def work(arguments):
+    store, root = arguments
+    more = {"role": f"role{os.getpid()}", "activation_auto": True}
+    with coordha.Session(address="127.0.0.1:7003", store_url=store, root=root, **more) as session:
+        session.wait(coordha.Until.ACTIVE, 30)
+        return session.is_active
+def main(method):
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        return pool.map(work, [(store, root)] * 4, chunksize=1)
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def children_of_multiprocessing_have_sessions_of_their_own(
+    local: support.Store, method: str, tmp_path: os.PathLike[str]
+) -> None:
+    # A module of its own: the children of spawn must find it.
+    module = os.path.join(tmp_path, "pooled.py")
+    with open(module, "w") as file:
+        file.write("import os, sys, coordha\nstore, root = sys.argv[1:3]\n" + _POOL)
+        file.write(f"if __name__ == '__main__':\n    print(main('{method}'))\n")
+    command = [sys.executable, "-X", "dev", "-W", "error", module, local.url, local.root]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=support.LIMIT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{[True] * 4}\n", "")
+
+
+def a_child_logs_of_its_own_session(local: support.Store) -> None:
+    code = """
+logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+coordha.Session(**keys()).close()
+sys.stdout.flush()
+child = os.fork()
+if child == 0:
+    coordha.Session(**keys(role="index", store_url=store + "2")).close()
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    lines = local.prints("import warnings; warnings.simplefilter('ignore', DeprecationWarning)" + code)
+    assert [line for line in lines if "index has ended" in line]
+
+
+def the_gil_is_free_while_a_call_waits(store: support.Store) -> None:
+    code = """
+sys.setswitchinterval(1000)
+session = coordha.Session(**keys(activation_auto=True))
+waits = [lambda: session.wait(coordha.Until.ENDED), lambda: list(session.events()), lambda: session.wait(timeout=20)]
+threads = [threading.Thread(target=wait) for wait in waits]
+for thread in threads:
+    thread.start()
+session.wait(coordha.Until.ACTIVE)
+session.txn(session.fencing_token).put("app/x", "x").commit()
+session.stop()
+for thread in threads:
+    thread.join()
+session.close()
+"""
+    assert store.prints(code) == []
+
+
+def a_crash_elsewhere_is_told_with_our_threads_by_faulthandler(local: support.Store) -> None:
+    code = (
+        _ACTIVE
+        + """
+import ctypes
+thread = threading.Thread(target=session.wait, daemon=True)
+thread.start()
+ctypes.string_at(0)
+"""
+    )
+    status, _, err = local.run(code)
+    assert status == -signal.SIGSEGV and "Fatal Python error: Segmentation fault" in err and "string_at" in err

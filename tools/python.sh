@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Makes a new virtual environment of what tools/python.txt pins, from PyPI, where it is not there yet.
+#
+#   tools/python.sh <folder>
+set -euo pipefail
+folder=$1
+pins=$(cd "$(dirname "$0")" && pwd)/python.txt
+
+# Last, so that an environment that was left half made is made again.
+stamp=$folder/pins.txt
+cmp -s "$pins" "$stamp" && exit
+echo "python: makes $folder from PyPI: builds, tests and checks the Python package"
+rm -rf "$folder"
+"${PYTHON:-python3}" -m venv "$folder"
+"$folder/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --requirement "$pins"
+cp "$pins" "$stamp"
