@@ -26,11 +26,12 @@ pub(crate) struct Etcd {
 impl Etcd {
     /// Starts it with its data in `folder` and waits until it answers.
     pub(crate) fn start(folder: &Path, log: &Path, interrupt: &Interrupt) -> Result<Self> {
-        let [client, peer] = ports::free()?.map(|port| format!("127.0.0.1:{port}"));
+        let ports = ports::free(2)?;
+        let (client, peer) = (format!("127.0.0.1:{}", ports[0]), format!("127.0.0.1:{}", ports[1]));
         let out = File::create(log).with_context(|| log.display().to_string())?;
         let mut process = Process::start(
             "etcd",
-            command(program())
+            command([program()])
                 .arg("--name=demo")
                 .arg(format!("--data-dir={}", folder.display()))
                 .arg(format!("--listen-client-urls=http://{client}"))

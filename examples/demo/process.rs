@@ -16,9 +16,9 @@ pub(crate) struct Process {
 }
 
 /// A command that the kernel kills when this process is gone, however that ends. Must be started by the main thread.
-pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+pub(crate) fn command<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command.args(["--pdeathsig", "KILL", "--"]).args(words);
     command
 }
 

@@ -1,5 +1,6 @@
 //! The story that is told once a store: a kill -9, a restart, a SIGTERM, and what the standbys make of it.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -19,8 +20,13 @@ use crate::ports;
 use crate::process::{Process, command};
 use crate::record::{Fault, FaultKind, Life, Record, State, Takeover};
 
-/// The coordinators, in the order in which they are started: the first becomes active.
-pub(crate) const NAMES: [&str; 3] = ["c-1", "rust", "c-2"];
+/// One who plays: a coordinator of this name, of a language, started by a command line.
+#[derive(Clone, Debug)]
+pub(crate) struct Actor {
+    pub(crate) name: &'static str,
+    pub(crate) language: &'static str,
+    pub(crate) command: Vec<OsString>,
+}
 
 const ROLE: &str = "rootcoord";
 
@@ -38,8 +44,8 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// What the stories have in common.
 pub(crate) struct Stage {
-    pub(crate) c_program: PathBuf,
-    pub(crate) rust_program: PathBuf,
+    /// In the order in which they are started: the first becomes active.
+    pub(crate) cast: Vec<Actor>,
     /// Where what the coordinators say on stderr is kept.
     pub(crate) logs: PathBuf,
     pub(crate) interrupt: Interrupt,
@@ -52,8 +58,8 @@ pub(crate) struct Story<'a> {
     store: &'static str,
     url: String,
     addresses: Vec<String>,
-    /// By index of [`NAMES`]: the process, and which life it is.
-    running: [Option<(Process, usize)>; 3],
+    /// By index of the cast: the process, and which life it is.
+    running: Vec<Option<(Process, usize)>>,
     record: Record,
     outbox: Sender<Message>,
     inbox: Receiver<Message>,
@@ -70,13 +76,13 @@ enum Message {
 impl<'a> Story<'a> {
     pub(crate) fn new(stage: &'a Stage, store: &'static str, url: String) -> Result<Self> {
         let (outbox, inbox) = mpsc::channel();
-        let ports: [u16; NAMES.len()] = ports::free()?;
+        let ports = ports::free(stage.cast.len())?;
         Ok(Self {
             stage,
             store,
             url,
-            addresses: ports.map(|port| format!("127.0.0.1:{port}")).to_vec(),
-            running: [const { None }; 3],
+            addresses: ports.iter().map(|port| format!("127.0.0.1:{port}")).collect(),
+            running: stage.cast.iter().map(|_| None).collect(),
             record: Record::new(now_ms()),
             outbox,
             inbox,
@@ -110,6 +116,31 @@ impl<'a> Story<'a> {
         Ok(self.record)
     }
 
+    /// Plays it another way: each one that is active is killed and started again, until all have been active.
+    pub(crate) fn play_in_turns(mut self) -> Result<Record> {
+        let clients = Clients::start(&self.addresses, &self.outbox, Message::Heard);
+        let hold = format!("election.hold_ms={HOLD_MS}");
+        self.phase("all on one host: the kernel proves a death, and the next in the order of their starts takes over");
+        self.start_all(&[&hold])?;
+        for _ in 0..self.stage.cast.len() * 3 {
+            let led = self.record.terms();
+            if self.stage.cast.iter().all(|actor| led.iter().any(|term| term.process == actor.name)) {
+                break;
+            }
+            let dead = self.take_away_the_active_one(FaultKind::Kill)?;
+            self.start(dead, &[&hold])?;
+            let standbys = self.stage.cast.len() - 1;
+            self.until("all the others standby", |record| (record.count(State::Standby) == standbys).then_some(()))?;
+        }
+        drop(clients);
+        self.end_all()?;
+        Ok(self.record)
+    }
+
+    fn name(&self, index: usize) -> &'static str {
+        self.stage.cast[index].name
+    }
+
     fn phase(&mut self, words: &str) {
         let now = now_ms();
         self.record.phases.push((now, words.to_owned()));
@@ -119,7 +150,7 @@ impl<'a> Story<'a> {
     /// Starts all three, the next when the one before is active or standby, and waits for an ID.
     fn start_all(&mut self, settings: &[&str]) -> Result<()> {
         let since_ms = now_ms();
-        for index in 0..NAMES.len() {
+        for index in 0..self.stage.cast.len() {
             self.start(index, settings)?;
             self.until("one active, the others standby", |record| {
                 let standbys = record.count(State::Standby);
@@ -130,16 +161,12 @@ impl<'a> Story<'a> {
     }
 
     fn start(&mut self, index: usize, settings: &[&str]) -> Result<()> {
-        let name = NAMES[index];
-        let program = match language(name) {
-            "Rust" => &self.stage.rust_program,
-            _ => &self.stage.c_program,
-        };
+        let Actor { name, language, command: words } = &self.stage.cast[index];
         let log = self.stage.logs.join(format!("{}-{name}.log", self.store));
         let at_ms = now_ms();
         let mut process = Process::start(
             name,
-            command(program)
+            command(words)
                 .arg(format!("store.url={}", self.url))
                 .arg(format!("role={ROLE}"))
                 .arg(format!("address={}", self.addresses[index]))
@@ -150,8 +177,7 @@ impl<'a> Story<'a> {
         )?;
         let stdout = process.stdout().context("a piped stdout")?;
         let life = self.record.lives.len();
-        let words =
-            format!("start: the {} example, pid {}, on {}", language(name), process.pid(), self.addresses[index]);
+        let words = format!("start: the {language} example, pid {}, on {}", process.pid(), self.addresses[index]);
         self.fault(at_ms, FaultKind::Start, index, &words);
         self.record.lives.push(Life::new(name, at_ms));
         self.running[index] = Some((process, life));
@@ -162,7 +188,7 @@ impl<'a> Story<'a> {
     /// Kills the active one or asks it to end, waits for the takeover and the next ID, and says who it was.
     fn take_away_the_active_one(&mut self, kind: FaultKind) -> Result<usize> {
         let (name, token) = self.until("an active one", Record::active)?;
-        let index = NAMES.iter().position(|known| *known == name);
+        let index = self.stage.cast.iter().position(|actor| actor.name == name);
         let index = index.context("an active one of ours")?;
         let (process, life) = self.running[index].take().context("it runs")?;
         let (signal, words) = match kind {
@@ -204,11 +230,11 @@ impl<'a> Story<'a> {
     /// Asks all that run to end, the standbys first.
     fn end_all(&mut self) -> Result<()> {
         let active = self.record.active().map(|(name, _)| name);
-        let mut order: Vec<usize> = (0..NAMES.len()).collect();
-        order.sort_by_key(|index| Some(NAMES[*index]) == active);
+        let mut order: Vec<usize> = (0..self.stage.cast.len()).collect();
+        order.sort_by_key(|index| Some(self.name(*index)) == active);
         for index in order {
             if let Some((process, life)) = self.running[index].take() {
-                self.say(now_ms(), NAMES[index], ">> SIGTERM: the scene is over");
+                self.say(now_ms(), self.name(index), ">> SIGTERM: the scene is over");
                 process.signal(Signal::TERM)?;
                 self.bury(process, life, FaultKind::Terminate)?;
             }
@@ -229,7 +255,7 @@ impl<'a> Story<'a> {
     }
 
     fn fault(&mut self, at_ms: i64, kind: FaultKind, index: usize, words: &str) {
-        let name = NAMES[index];
+        let name = self.name(index);
         self.record.faults.push(Fault { at_ms, kind, name });
         self.say(at_ms, name, &format!(">> {words}"));
     }
@@ -280,7 +306,7 @@ impl<'a> Story<'a> {
             }
             Message::Heard(Heard::Id(id, at_ms)) => self.record.id(id, at_ms),
             Message::Heard(Heard::Status(index, status)) => {
-                self.record.status(NAMES[index], &status);
+                self.record.status(self.name(index), &status);
             }
             Message::Heard(Heard::Nonsense(words)) => bail!(words),
         }
@@ -293,11 +319,6 @@ impl<'a> Story<'a> {
         let (s, ms) = (since / 1000, since % 1000);
         println!("{s:>4}.{ms:03} s  {who:<6}  {words}");
     }
-}
-
-/// In what the coordinator of this name is written.
-pub(crate) fn language(name: &str) -> &'static str {
-    if name == "rust" { "Rust" } else { "C" }
 }
 
 fn append_to(path: &Path) -> Result<File> {

@@ -44,8 +44,50 @@ pub(crate) fn line(store: &str, record: &Record) -> String {
     )
 }
 
+pub(crate) fn line_in_turns(names: &[&str], record: &Record) -> String {
+    let led = |name: &&&str| record.terms().iter().any(|term| term.process == **name);
+    format!(
+        "demo languages={} takeovers={} ids={} duplicates={} overlaps={}",
+        names.iter().filter(led).count(),
+        record.takeovers.len(),
+        record.ids.count(),
+        record.ids.duplicates,
+        check::overlaps(&record.terms()).len(),
+    )
+}
+
+/// What must not be where each one leads in turn, in words.
+pub(crate) fn wrongs_in_turns(names: &[&str], record: &Record) -> Vec<String> {
+    let mut wrongs = always_wrong(record);
+    for name in names {
+        if !record.terms().iter().any(|term| term.process == *name) {
+            wrongs.push(format!("{name} was never active"));
+        }
+    }
+    for takeover in record.takeovers.iter().filter(|takeover| !(0..HOLD_MS).contains(&takeover.ms())) {
+        wrongs.push(format!("a takeover took {} ms, not 0 to {HOLD_MS}", takeover.ms()));
+    }
+    wrongs
+}
+
 /// What must not be, in words.
 pub(crate) fn wrongs(store: &str, record: &Record) -> Vec<String> {
+    let mut wrongs = always_wrong(record);
+    let expected = takeovers_on(store);
+    let (there, wanted) = (record.takeovers.len(), expected.len());
+    if there != wanted {
+        wrongs.push(format!("there were {there} takeovers, not {wanted}"));
+    }
+    for (Expected { name, ms }, takeover) in expected.iter().zip(&record.takeovers) {
+        if !ms.contains(&takeover.ms()) {
+            wrongs.push(format!("the {name} takeover took {} ms, not {} to {}", takeover.ms(), ms.start, ms.end));
+        }
+    }
+    wrongs
+}
+
+/// What must never be.
+fn always_wrong(record: &Record) -> Vec<String> {
     let terms = record.terms();
     let mut wrongs = Vec::new();
     for (one, other) in check::overlaps(&terms) {
@@ -63,16 +105,6 @@ pub(crate) fn wrongs(store: &str, record: &Record) -> Vec<String> {
     }
     if ids.count() == 0 {
         wrongs.push("no ID was handed out".to_owned());
-    }
-    let expected = takeovers_on(store);
-    let (there, wanted) = (record.takeovers.len(), expected.len());
-    if there != wanted {
-        wrongs.push(format!("there were {there} takeovers, not {wanted}"));
-    }
-    for (Expected { name, ms }, takeover) in expected.iter().zip(&record.takeovers) {
-        if !ms.contains(&takeover.ms()) {
-            wrongs.push(format!("the {name} takeover took {} ms, not {} to {}", takeover.ms(), ms.start, ms.end));
-        }
     }
     wrongs
 }
@@ -141,6 +173,15 @@ mod tests {
             assert_eq!(wrongs.len(), 1, "{words}: {wrongs:?}");
             assert!(wrongs[0].contains(words), "{words}: {wrongs:?}");
         }
+    }
+
+    #[test]
+    fn each_must_have_been_active() {
+        let record = good();
+        assert_eq!(line_in_turns(&["a", "b"], &record), "demo languages=2 takeovers=2 ids=3 duplicates=0 overlaps=0");
+        assert_eq!(wrongs_in_turns(&["a", "b"], &record), [""; 0]);
+        assert_eq!(line_in_turns(&["a", "c"], &record), "demo languages=1 takeovers=2 ids=3 duplicates=0 overlaps=0");
+        assert_eq!(wrongs_in_turns(&["a", "c"], &record), ["c was never active"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a panel shows, in seconds since its story began.
 
 use crate::record::{FaultKind, Life, Record, State};
-use crate::story::{NAMES, language};
+use crate::story::Actor;
 
 /// One store's timeline.
 #[derive(Debug)]
@@ -38,16 +38,17 @@ pub(super) struct Span {
 }
 
 impl Panel {
-    pub(crate) fn new(title: &str, record: &Record) -> Self {
+    pub(crate) fn new(title: &str, cast: &[Actor], record: &Record) -> Self {
         let seconds = |at_ms: i64| (at_ms - record.started_ms) as f64 / 1000.0;
         let span = |from: i64, to: i64| Span { from: seconds(from), to: seconds(to.max(from)) };
-        let row = |name| {
+        let row = |actor: &Actor| {
+            let Actor { name, language, .. } = *actor;
             let lives = record.lives.iter().filter(|life| life.name == name);
             let bars = lives.flat_map(bars);
             let faults = record.faults.iter().filter(|fault| fault.name == name);
             Row {
                 name,
-                language: language(name),
+                language,
                 bars: bars.map(|(from, to, state)| (span(from, to), state)).collect(),
                 marks: faults.map(|fault| (seconds(fault.at_ms), fault.kind)).collect(),
             }
@@ -62,7 +63,7 @@ impl Panel {
             title: title.to_owned(),
             length: ends.map(seconds).fold(1.0, f64::max),
             ids: record.ids.count(),
-            rows: NAMES.map(row).into(),
+            rows: cast.iter().map(row).collect(),
             gaps: gaps.collect(),
             phases: phases.map(|(at, words)| (seconds(*at), words.clone())).collect(),
             served: record.served.iter().map(|(from, to)| span(*from, *to)).collect(),

@@ -1,0 +1,156 @@
+//! One behaviour in every language: each scenario of `scenarios.toml` is played by the tester of each language, on etcd and on the
+//! embedded store, and what is said must be the transcript, word for word.
+//!
+//! `--language NAME=COMMAND` adds one; without any it is Rust alone. `--only NAME`: one scenario. `--bless`: writes the transcripts
+//! anew by what the first language says. Whether differences are found at all is tested by a tester with one wrong answer.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod place;
+mod play;
+mod script;
+mod tester;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use place::Place;
+use play::{Filter, Play, SEATS};
+use script::Scenario;
+
+const STORES: [&str; 2] = ["etcd", "local"];
+/// So many are played at once.
+const AT_ONCE: usize = 4;
+
+struct Language {
+    name: String,
+    command: String,
+}
+
+/// One scenario, in one language, on one store.
+struct Job<'a> {
+    scenario: &'a Scenario,
+    language: &'a Language,
+    store: &'static str,
+}
+
+impl Job<'_> {
+    fn play(&self, filter: Filter) -> String {
+        let place = if self.store == "etcd" { Place::etcd(SEATS) } else { Place::local() };
+        let lines = Play::new(self.scenario, place, &self.language.command, filter).run();
+        lines.join("\n") + "\n"
+    }
+}
+
+fn transcript(scenario: &Scenario) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/transcripts");
+    folder.join(format!("{}.txt", scenario.name))
+}
+
+fn as_said(line: String) -> String {
+    line
+}
+
+/// One wrong answer: a write that was refused is said to be done.
+fn wrong(line: String) -> String {
+    if line == "= error FENCED" { "= ok".into() } else { line }
+}
+
+/// Where the lines part.
+fn difference(want: &str, got: &str) -> Option<String> {
+    if want == got {
+        return None;
+    }
+    let (mut want, mut got) = (want.lines(), got.lines());
+    for number in 1.. {
+        match (want.next(), got.next()) {
+            (Some(a), Some(b)) if a == b => {}
+            (a, b) => {
+                let (a, b) = (a.unwrap_or("nothing more"), b.unwrap_or("nothing more"));
+                let rest: Vec<&str> = got.take(3).collect();
+                return Some(format!(
+                    "  line {number}\n    transcript: {a}\n    said:       {b}\n    then:       {rest:?}"
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// Plays all, some at once, and counts what is not as the transcript has it.
+fn play_all(jobs: &[Job<'_>], filter: Filter) -> usize {
+    let (next, differences) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let out = Mutex::new(());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let said = job.play(filter);
+                    let want = std::fs::read_to_string(transcript(job.scenario)).unwrap_or_default();
+                    let found = difference(&want, &said);
+                    let _one_at_a_time = out.lock().unwrap_or_else(PoisonError::into_inner);
+                    let verdict = if found.is_some() { "DIFFERENT" } else { "same" };
+                    println!("  {} language={} store={} {verdict}", job.scenario.name, job.language.name, job.store);
+                    if let Some(found) = found {
+                        println!("{found}");
+                        differences.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    differences.into_inner()
+}
+
+fn languages(arguments: &[String]) -> Vec<Language> {
+    let named = arguments.windows(2).filter(|pair| pair[0] == "--language");
+    let mut all: Vec<Language> = named
+        .filter_map(|pair| pair[1].split_once('='))
+        .map(|(name, command)| Language { name: name.into(), command: command.into() })
+        .collect();
+    if all.is_empty() {
+        // Beside this program, where cargo puts the examples.
+        let here = std::env::current_exe().expect("this program");
+        let tester = here.parent().and_then(|deps| deps.parent()).expect("a folder").join("examples/tester");
+        all.push(Language { name: "rust".into(), command: tester.display().to_string() });
+    }
+    all
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    let only = arguments.windows(2).find(|pair| pair[0] == "--only").map(|pair| pair[1].as_str());
+    let languages = languages(&arguments);
+    let scenarios = Scenario::all();
+    let scenarios: Vec<&Scenario> = scenarios.iter().filter(|s| only.is_none_or(|only| s.name == only)).collect();
+    let mut jobs = Vec::new();
+    for scenario in &scenarios {
+        for language in &languages {
+            let stores = STORES.into_iter().filter(|store| scenario.is_for(store, &language.name));
+            jobs.extend(stores.map(|store| Job { scenario, language, store }));
+        }
+    }
+    if arguments.iter().any(|argument| argument == "--bless") {
+        for scenario in &scenarios {
+            if let Some(job) = jobs.iter().find(|job| job.scenario.name == scenario.name) {
+                std::fs::write(transcript(scenario), job.play(as_said)).expect("a transcript");
+            }
+        }
+    }
+    let differences = play_all(&jobs, as_said);
+    let fenced = |job: &Job<'_>| job.scenario.name == "fenced_writes" && job.store == "local";
+    let blind = only.is_none() && play_all(&jobs.into_iter().filter(fenced).take(1).collect::<Vec<_>>(), wrong) == 0;
+    if blind {
+        println!("a tester with a wrong answer was not found out");
+    }
+    println!(
+        "scenarios languages={} stores={} scenarios={} differences={differences}",
+        languages.len(),
+        STORES.len(),
+        scenarios.len()
+    );
+    if differences == 0 && !blind { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,93 @@
+//! A tester: a process that is told commands and says what happens.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// Longer than anything in a scenario takes.
+const LIMIT: Duration = Duration::from_secs(60);
+
+pub(crate) struct Tester {
+    child: Child,
+    stdin: ChildStdin,
+    lines: Receiver<String>,
+    /// Events that were said and not looked at yet.
+    events: VecDeque<String>,
+    /// The token of the last ACTIVATE.
+    pub(crate) token: String,
+}
+
+impl Tester {
+    /// Starts one by a command line; what it writes to stderr goes there.
+    pub(crate) fn start(command: &str) -> Result<Self, String> {
+        let mut words = command.split(' ');
+        let program = words.next().unwrap_or_default();
+        let mut child = Command::new(program)
+            .args(words)
+            .env("COORDHA_LOG", "off")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("{command}: {error}"))?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let (Some(stdin), Some(stdout)) = (stdin, stdout) else { return Err(format!("{command}: no pipes")) };
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { child, stdin, lines, events: VecDeque::new(), token: "0".into() })
+    }
+
+    /// Sends a command, and waits for the answer.
+    pub(crate) fn ask(&mut self, command: &str) -> Result<String, String> {
+        writeln!(self.stdin, "{command}").map_err(|error| format!("{command}: the tester is gone: {error}"))?;
+        loop {
+            let line = self.line(command)?;
+            if line.starts_with("= ") {
+                return Ok(line);
+            }
+            self.events.push_back(line);
+        }
+    }
+
+    /// Waits for an event of this kind that has these words in it, and passes over those before it.
+    pub(crate) fn event(&mut self, kind: &str, with: &[&str]) -> Result<String, String> {
+        let mut passed = Vec::new();
+        loop {
+            let next = self.events.pop_front().map_or_else(|| self.line(kind), Ok);
+            let line = next.map_err(|error| format!("{error}; instead: {passed:?}"))?;
+            let said = line.split(' ').nth(2);
+            if said == Some("ACTIVATE") {
+                let token = line.split(' ').find_map(|word| word.strip_prefix("token="));
+                self.token = token.unwrap_or("0").into();
+            }
+            if said == Some(kind) && with.iter().all(|wanted| line.split(' ').any(|word| word == *wanted)) {
+                return Ok(line);
+            }
+            passed.push(line);
+        }
+    }
+
+    fn line(&mut self, what: &str) -> Result<String, String> {
+        self.lines.recv_timeout(LIMIT).map_err(|error| format!("{what}: {error}"))
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Tester {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
