@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::fence::{Timed, TimedId};
 use super::runtime::Shared;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
 /// A share in the shared parts. While it lives the clock thread knows of its owner, and looks for a stop on [`Guest::wake`].
 pub(crate) struct Guest {
@@ -25,13 +25,14 @@ impl Guest {
         self.shared.fence.wake();
     }
 
-    /// Error: [`ErrorKind::Forked`] in a child of the process that made it.
+    /// Whether this is a child of the process that made it. Safe in a signal handler.
+    pub(crate) fn in_child(&self) -> bool {
+        self.shared.fork().in_child()
+    }
+
+    /// Error: [`ErrorKind::Forked`](crate::error::ErrorKind::Forked) in a child of the process that made it.
     pub(crate) fn refuse_child(&self) -> Result<()> {
-        if !self.shared.fork().in_child() {
-            return Ok(());
-        }
-        let why = "this process is a child of the one that started the observer; it has no part in it";
-        Err(Error::new(ErrorKind::Forked, why))
+        self.shared.fork().refuse_child("observer")
     }
 }
 

@@ -210,7 +210,7 @@ impl Driver {
     ///
     /// Error: [`ErrorKind::Forked`](crate::error::ErrorKind::Forked).
     pub(crate) fn refuse_child(&self) -> Result<()> {
-        self.shared.fork().refuse_child()
+        self.shared.fork().refuse_child("session")
     }
 
     /// The session's lease; 0: it has none.

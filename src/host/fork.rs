@@ -22,12 +22,12 @@ impl ForkCheck {
         self.0.clone().detected_fork()
     }
 
-    /// Error: [`ErrorKind::Forked`] in such a child.
-    pub(crate) fn refuse_child(&self) -> Result<()> {
+    /// Error: [`ErrorKind::Forked`] in such a child, which has no part in `what` was started.
+    pub(crate) fn refuse_child(&self, what: &str) -> Result<()> {
         if !self.in_child() {
             return Ok(());
         }
-        let why = "this process is a child of the one that started the session; it has no part in it";
+        let why = format!("this process is a child of the one that started the {what}; it has no part in it");
         Err(Error::new(ErrorKind::Forked, why))
     }
 }

@@ -166,7 +166,7 @@ impl Observer {
     /// Ends it: whoever waits is woken, and nothing is given out any more. Returns at once; twice is harmless. From any
     /// thread and from a signal handler: it is one store and one write.
     pub fn request_stop(&self) {
-        if let Some(guest) = self.inner.guest.as_ref().filter(|guest| guest.refuse_child().is_ok()) {
+        if let Some(guest) = self.inner.guest.as_ref().filter(|guest| !guest.in_child()) {
             self.inner.mailbox.set_stopping();
             guest.wake();
         }
