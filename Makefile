@@ -32,6 +32,8 @@ ONLY  ?=
 BENCH := $(TARGET)/bench
 SIZES := $(patsubst %,$(BENCH)/sizes/%.so,capi capi+etcd capi+local capi+etcd+tls)
 
+LANGUAGES := cpp-test go-test python-test scenarios demo-languages
+
 SIM := cargo test --locked --quiet --profile sim --no-default-features --features testkit
 
 .PHONY: help
@@ -59,8 +61,9 @@ demo: build ## Three coordinators, a kill -9, a takeover: on the embedded store,
 	@$(TARGET)/static/examples/demo --c $(TARGET)/demo/coordinator --rust $(TARGET)/static/examples/coordinator --out $(TARGET)/demo
 
 .PHONY: test
-test: ## All tests: build, lint, unit, simulation, exploration, conformance, real etcd, C, install
-	@tools/test.sh setup etcd build install-test abi lint check check-old explore "explore BAD=all" "explore SESSIONS=3" sim "sim BAD=all"
+test: ## All tests: build, lint, unit, simulation, exploration, conformance, real etcd, install, every language
+	@tools/test.sh setup etcd build install-test abi lint check check-old explore "explore BAD=all" "explore SESSIONS=3" \
+		sim "sim BAD=all" $(LANGUAGES)
 
 .PHONY: check
 check: ## The tests of `cargo test` alone; TESTS=<name> narrows them
@@ -75,8 +78,7 @@ install-test: build ## Install into fresh folders and build C programs against t
 	@tests/install/run.sh
 
 .PHONY: cpp-test
-cpp-test: build ## The C++ header: gcc and clang, and its tests on both stores under ASan, UBSan and LSan
-	@tools/setup.sh languages
+cpp-test: setup build ## The C++ header: gcc and clang, and its tests on both stores under ASan, UBSan and LSan
 	@tests/cpp/run.sh
 
 .PHONY: cpp-bench
@@ -88,8 +90,7 @@ cpp-bench: build ## What a look at the role costs in C++, beside C
 	@store=$$(mktemp -d) && trap "rm -rf $$store" EXIT && $(BENCH)/is_active_cpp local:$$store
 
 .PHONY: go-test
-go-test: build etcd ## The Go package: lints, tests with -race on both stores, the archive, a user's project
-	@tools/setup.sh languages
+go-test: setup build etcd ## The Go package: lints, tests with -race on both stores, the archive, a user's project
 	@tools/go-test.sh
 
 .PHONY: abi
@@ -134,14 +135,14 @@ PYTHON_VENV := $(PYTHON_OUT)/venv
 
 .PHONY: python
 python: ## Build the Python wheel, into target/python/wheels
-	@tools/setup.sh languages
+	@tools/setup.sh python
 	@tools/python.sh $(PYTHON_VENV)
 	rm -rf $(PYTHON_OUT)/wheels
 	cd bindings/python && CARGO_TARGET_DIR=$(PYTHON_OUT)/cargo $(PYTHON_VENV)/bin/maturin build --quiet --release --locked \
 		--interpreter $(PYTHON_VENV)/bin/python --out $(PYTHON_OUT)/wheels
 
 .PHONY: python-test
-python-test: python etcd ## The tests of the Python package: on a directory, on a real etcd, types, example; TESTS=<name>
+python-test: setup python etcd ## The tests of the Python package: on a directory, on a real etcd, types, example; TESTS=<name>
 	$(PYTHON_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(PYTHON_OUT)/wheels/*.whl
 	cd bindings/python && $(PYTHON_VENV)/bin/python -X dev -m pytest -q $(if $(TESTS),-k '$(TESTS)')
 
@@ -151,17 +152,17 @@ python-bench: python ## Import, is_active, commit and event of the Python packag
 	$(PYTHON_VENV)/bin/python benches/python/calls.py
 
 .PHONY: languages-test
-languages-test: ## The tests of C++, Go and Python, and the scenarios of all languages
-	@tools/test.sh setup etcd build cpp-test go-test python-test scenarios
+languages-test: ## Of all tests, those of C++, Go and Python, the scenarios and the demo of all languages
+	@tools/test.sh setup etcd build $(LANGUAGES)
 
 .PHONY: scenarios
-scenarios: build etcd python ## One list of scenarios: every language says the same on every store; ONLY=<name>; BLESS=1
+scenarios: setup build etcd python ## One list of scenarios: every language says the same on every store; ONLY=<name>; BLESS=1
 	@tools/languages.sh testers >$(TARGET)/testers
 	@readarray -t testers <$(TARGET)/testers; cargo test --locked --quiet --all-features --test scenarios -- "$${testers[@]}" \
 		$(if $(ONLY),--only $(ONLY)) $(if $(BLESS),--bless)
 
 .PHONY: demo-languages
-demo-languages: build etcd python ## A coordinator in each language, in one election: each leads in turn
+demo-languages: setup build etcd python ## A coordinator in each language, in one election: each leads in turn
 	@tools/languages.sh coordinators >$(TARGET)/coordinators
 	@mkdir -p $(TARGET)/demo-languages
 	@readarray -t actors <$(TARGET)/coordinators; $(TARGET)/static/examples/demo --out $(TARGET)/demo-languages "$${actors[@]}"

@@ -11,7 +11,7 @@ fail() {
 }
 
 go=$PWD/tools/go.sh
-"$go" version >/dev/null || fail "there is no Go 1.26 here (tools/setup.sh languages)"
+"$go" version >/dev/null || fail "there is no Go 1.26 here (tools/setup.sh test)"
 prefix=$PWD/${CARGO_TARGET_DIR:-target}/go/prefix
 log=$(mktemp)
 user=$(mktemp -d)
@@ -27,7 +27,7 @@ echo "go: format"
 unformatted=$("$(go env GOROOT)/bin/gofmt" -l bindings/go examples/go)
 [[ -z $unformatted ]] || fail "gofmt would change $unformatted"
 staticcheck=$PWD/.tools/staticcheck/staticcheck
-[[ -x $staticcheck ]] || echo "go: SKIPPED staticcheck: not installed (tools/setup.sh languages)"
+[[ -x $staticcheck ]] || echo "go: SKIPPED staticcheck: not installed (tools/setup.sh test)"
 for module in bindings/go examples/go; do
     echo "go: vet and staticcheck of $module"
     go -C $module vet ./...
@@ -35,7 +35,7 @@ for module in bindings/go examples/go; do
 done
 
 etcd=$PWD/.etcd/3.6/bin/etcd
-[[ -x $etcd ]] || etcd=$(command -v etcd) || fail "there is no etcd here (tools/setup.sh languages)"
+[[ -x $etcd ]] || etcd=$(command -v etcd) || fail "there is no etcd here (tools/setup.sh test)"
 # run <what> <module> <arguments of go test>: says what failed, counts what passed.
 passed=0
 run() {

