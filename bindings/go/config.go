@@ -7,6 +7,7 @@ package coordha
 import "C"
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strconv"
@@ -160,6 +161,14 @@ func (c Config) build() (*C.ha_config, error) {
 		return nil, err
 	}
 	return config, nil
+}
+
+// buildUnder makes it for something that lives as long as ctx, and so not for one that has ended.
+func (c Config) buildUnder(ctx context.Context) (*C.ha_config, error) {
+	if ctx.Err() != nil {
+		return nil, contextEnded(context.Cause(ctx))
+	}
+	return c.build()
 }
 
 // fill says it all, in any order: the library knows which source has the word.

@@ -37,10 +37,7 @@ type Observer struct {
 //
 // Errors: as of [Start].
 func StartObserver(ctx context.Context, config Config) (*Observer, error) {
-	if ctx.Err() != nil {
-		return nil, contextEnded(context.Cause(ctx))
-	}
-	built, err := config.build()
+	built, err := config.buildUnder(ctx)
 	if err != nil {
 		return nil, err
 	}

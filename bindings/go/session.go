@@ -63,10 +63,7 @@ type Session struct {
 // has a session with this role and address; [ErrUnsupported]: the library has no such store, or is older than the
 // header that this program was built with; [ErrResources].
 func Start(ctx context.Context, config Config) (*Session, error) {
-	if ctx.Err() != nil {
-		return nil, contextEnded(context.Cause(ctx))
-	}
-	built, err := config.build()
+	built, err := config.buildUnder(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -311,6 +311,25 @@ template <class Handle, void (*Free)(Handle *)> struct Freer {
 };
 template <class Handle, void (*Free)(Handle *)> using Owned = std::unique_ptr<Handle, Freer<Handle, Free>>;
 
+/// What a View shows, as one's own. Moved, not copied; moved away, it shows nothing.
+template <class View, class Handle, void (*Free)(Handle *)> class Own : public View {
+public:
+    /// Takes a handle of the C header, which it frees.
+    explicit Own(Handle *raw) noexcept : View(raw), owned_(raw) {}
+    /// Moves.
+    Own(Own &&other) noexcept : View(std::exchange(other.raw_, nullptr)), owned_(std::move(other.owned_)) {}
+    /// Moves; what was here is freed.
+    Own &operator=(Own &&other) noexcept
+    {
+        owned_ = std::move(other.owned_);
+        this->raw_ = std::exchange(other.raw_, nullptr);
+        return *this;
+    }
+
+protected:
+    Owned<Handle, Free> owned_; ///< frees it
+};
+
 } // namespace detail
 } // namespace COORDHA_FORM
 } // namespace coordha

@@ -104,22 +104,9 @@ protected:
 };
 
 /// An event of your own: it outlives its session. Moved, not copied; moved away, it is empty.
-class Event : public EventRef {
+class Event : public detail::Own<EventRef, ha_event, ha_event_free> {
 public:
-    /// Takes an event of the C header, which it frees.
-    explicit Event(ha_event *raw) noexcept : EventRef(raw), owned_(raw) {}
-    /// Moves.
-    Event(Event &&other) noexcept : EventRef(std::exchange(other.raw_, nullptr)), owned_(std::move(other.owned_)) {}
-    /// Moves; the event that was here is freed.
-    Event &operator=(Event &&other) noexcept
-    {
-        owned_ = std::move(other.owned_);
-        raw_ = std::exchange(other.raw_, nullptr);
-        return *this;
-    }
-
-private:
-    detail::Owned<ha_event, ha_event_free> owned_;
+    using Own::Own;
 };
 
 namespace detail {

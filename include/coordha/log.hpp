@@ -45,25 +45,9 @@ protected:
 };
 
 /// A log record of your own. Moved, not copied; moved away, it is empty.
-class LogRecord : public LogRecordRef {
+class LogRecord : public detail::Own<LogRecordRef, ha_log_record, ha_log_record_free> {
 public:
-    /// Takes a record of the C header, which it frees.
-    explicit LogRecord(ha_log_record *raw) noexcept : LogRecordRef(raw), owned_(raw) {}
-    /// Moves.
-    LogRecord(LogRecord &&other) noexcept
-        : LogRecordRef(std::exchange(other.raw_, nullptr)), owned_(std::move(other.owned_))
-    {
-    }
-    /// Moves; the record that was here is freed.
-    LogRecord &operator=(LogRecord &&other) noexcept
-    {
-        owned_ = std::move(other.owned_);
-        raw_ = std::exchange(other.raw_, nullptr);
-        return *this;
-    }
-
-private:
-    detail::Owned<ha_log_record, ha_log_record_free> owned_;
+    using Own::Own;
 };
 
 /// Receives log records, one at a time, on a thread of the library's own, never on one that renews a role: it may take

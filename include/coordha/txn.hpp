@@ -105,19 +105,9 @@ protected:
 /// not in this store.
 ///
 /// Moved, not copied. One thread at a time; allowed in callbacks. Committing one that was moved away is `closed`.
-class Txn : public Results {
+class Txn : public detail::Own<Results, ha_txn, ha_txn_free> {
 public:
-    /// Takes a transaction of the C header, which it frees.
-    explicit Txn(ha_txn *raw) noexcept : Results(raw), owned_(raw) {}
-    /// Moves.
-    Txn(Txn &&other) noexcept : Results(std::exchange(other.raw_, nullptr)), owned_(std::move(other.owned_)) {}
-    /// Moves; the transaction that was here is freed.
-    Txn &operator=(Txn &&other) noexcept
-    {
-        owned_ = std::move(other.owned_);
-        raw_ = std::exchange(other.raw_, nullptr);
-        return *this;
-    }
+    using Own::Own;
 
     /// Only if the key was last written at this revision; 0: only if it is absent.
     Txn &if_revision(std::string_view key, std::int64_t revision) noexcept
@@ -210,9 +200,6 @@ public:
     /// try_submit(), throwing.
     void submit(std::uint64_t tag, std::chrono::milliseconds timeout = forever) { try_submit(tag, timeout).value(); }
 #endif
-
-private:
-    detail::Owned<ha_txn, ha_txn_free> owned_;
 };
 
 } // namespace COORDHA_FORM

@@ -255,3 +255,14 @@ fn copies_are_independent_and_threads_can_share_one() {
     set_all(&mut second, &[(keys::ROLE, "datacoord")]);
     assert_eq!(first.get(keys::ROLE).as_deref(), Some("rootcoord"));
 }
+
+/// The list of scenarios has a wrong value of every key, for every language.
+#[test]
+fn every_key_has_a_scenario() {
+    let list = include_str!("../scenarios/scenarios.toml");
+    let (_, rest) = list.split_once("name = \"bad_configuration\"").unwrap();
+    let (steps, _) = rest.split_once("[[scenario]]").unwrap();
+    for key in KEYS {
+        assert!(steps.contains(&format!(" {}=", key.name)), "{}", key.name);
+    }
+}
