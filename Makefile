@@ -81,14 +81,6 @@ install-test: build ## Install into fresh folders and build C programs against t
 cpp-test: setup build ## The C++ header: gcc and clang, and its tests on both stores under ASan, UBSan and LSan
 	@tests/cpp/run.sh
 
-.PHONY: cpp-bench
-cpp-bench: build ## What a look at the role costs in C++, beside C
-	mkdir -p $(BENCH)
-	ln -sf ../release/$(notdir $(SHARED)) $(BENCH)/$(SONAME)
-	$(CXX) -std=c++17 -O2 -Wall -Wextra -Iinclude benches/cpp/is_active.cpp -o $(BENCH)/is_active_cpp \
-		-L$(BENCH) -l:$(SONAME) -Wl,-rpath,'$$ORIGIN'
-	@store=$$(mktemp -d) && trap "rm -rf $$store" EXIT && $(BENCH)/is_active_cpp local:$$store
-
 .PHONY: go-test
 go-test: setup build etcd ## The Go package: lints, tests with -race on both stores, the archive, a user's project
 	@tools/go-test.sh
@@ -113,13 +105,16 @@ explore: ## Explore the core exhaustively within its bounds; SESSIONS=3; BAD=all
 bench: build etcd $(if $(ONLY),$(if $(filter sizes,$(ONLY)),$(SIZES)),$(SIZES)) ## The benchmarks, with etcd's own election recipe beside them; WRITE=1: into docs/performance.md
 	mkdir -p $(BENCH)/sizes
 	$(STRIP) --strip-unneeded -o $(BENCH)/sizes/whole.so $(SHARED)
-	ln -sf ../release/$(notdir $(SHARED)) $(BENCH)/$(SONAME)
-	$(CC) -std=c99 -O2 -Wall -Wextra -Iinclude benches/c/is_active.c -o $(BENCH)/is_active \
-		-L$(BENCH) -l:$(SONAME) -Wl,-rpath,'$$ORIGIN'
 	if tools/go.sh version >/dev/null; then \
 		tools/go.sh -C benches/peer build -trimpath -o $(abspath $(BENCH))/peer .; \
 	fi
-	cargo bench --locked --all-features -- $(if $(WRITE),--write) $(ONLY)
+	cargo bench --locked --all-features --bench performance -- $(if $(WRITE),--write) $(ONLY)
+
+.PHONY: bench-bindings
+bench-bindings: build etcd python ## What a call, an event, a session and an import cost in each language; ONLY=<part>; WRITE=1
+	@tools/languages.sh benches >$(TARGET)/benches
+	@readarray -t programs <$(TARGET)/benches; cargo bench --locked --quiet --all-features --bench bindings -- "$${programs[@]}" \
+		$(if $(WRITE),--write) $(ONLY)
 
 # Shared libraries with some of the features, to see what each one adds. In a folder of their own: Cargo takes one such
 # library for another.
@@ -145,11 +140,6 @@ python: ## Build the Python wheel, into target/python/wheels
 python-test: setup python etcd ## The tests of the Python package: on a directory, on a real etcd, types, example; TESTS=<name>
 	$(PYTHON_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(PYTHON_OUT)/wheels/*.whl
 	cd bindings/python && $(PYTHON_VENV)/bin/python -X dev -m pytest -q $(if $(TESTS),-k '$(TESTS)')
-
-.PHONY: python-bench
-python-bench: python ## Import, is_active, commit and event of the Python package, beside empty calls
-	$(PYTHON_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(PYTHON_OUT)/wheels/*.whl
-	$(PYTHON_VENV)/bin/python benches/python/calls.py
 
 .PHONY: languages-test
 languages-test: ## Of all tests, those of C++, Go and Python, the scenarios and the demo of all languages

@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../benches/harness/mod.rs"]
+mod harness;
 mod support;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+use harness::report::{Row, renewed};
+use harness::samples::Samples;
 use support::certs::Authority;
 use support::etcd::{Etcd, Version};
 use support::proxy::Proxy;
@@ -200,4 +204,27 @@ fn etcd_dies_with_the_process_that_started_it() {
 fn is_zombie(pid: &str) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status.contains("State:\tZ")
+}
+
+#[test]
+fn a_quantile_is_one_of_the_samples() {
+    let mut samples = Samples::default();
+    (1..=200).rev().for_each(|n| samples.push(f64::from(n)));
+    let found = [0.5, 0.99, 1.0].map(|part| samples.quantile(part));
+    assert_eq!((samples.len(), found), (200, [100.0, 198.0, 200.0]));
+}
+
+#[test]
+fn a_benchmark_renews_its_own_table_and_says_what_was_missed() {
+    let mark = |target: &str| format!("<!-- measured by `make {target} WRITE=1` -->\n");
+    let table = "old\n<!-- end -->\n";
+    let page = format!("one\n{}{table}two\n{}{table}three\n", mark("bench"), mark("bench-bindings"));
+    let row = Row::new("call", "120 ns").beside("empty 60 ns", 2.0).aim("at most 100 ns", false);
+    let written = renewed(&page, "bench-bindings", &[row], &["Date: today".into()]).unwrap();
+    let (same, rest) = page.split_at(page.find(&mark("bench-bindings")).unwrap());
+    let new = written.strip_prefix(same).unwrap();
+    assert!(new.contains("\n- Date: today\n\n| What "), "{new}");
+    assert!(new.contains("\n| call | 120 ns | empty 60 ns | 2.00 | at most 100 ns | **NO** |\n"), "{new}");
+    assert!(new.ends_with("\n<!-- end -->\nthree\n") && !new.contains("old") && rest.contains("old"), "{new}");
+    assert!(renewed(&page, "other", &[], &[]).is_none());
 }

@@ -3,6 +3,7 @@
 #
 #   tools/languages.sh testers        those of tests/scenarios, and prints the runner's arguments
 #   tools/languages.sh coordinators   those of examples/, and prints the demo's arguments
+#   tools/languages.sh benches        those of benches/, and prints the benchmark's arguments
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -44,5 +45,15 @@ case $1 in
         printf '%s\n' --actor "c=C=$out/coordinator-c" --actor "cpp=C++=$out/coordinator-cpp" \
             --actor "go=Go=$out/coordinator-go" --actor "python=Python=$venv/bin/python $PWD/examples/python/coordinator.py" \
             --actor "rust=Rust=$target/static/examples/coordinator" >&3
+        ;;
+    benches)
+        "${cc[@]}" benches/c/bench.c -o "$out/bench-c" -lcoordha -pthread
+        "${cxx[@]}" benches/cpp/bench.cpp -o "$out/bench-cpp" -lcoordha -pthread
+        go_build bindings/go bench-go ./bench
+        printf '%s\n' --language "C=$out/bench-c" --language "C++=$out/bench-cpp" --language "Go=$out/bench-go" \
+            --language "Python=$venv/bin/python $PWD/benches/python/bench.py" \
+            --size "\`libcoordha.so\`, stripped=$(realpath "$prefix/lib/libcoordha.so")" \
+            --size "Python wheel=$(echo "$target"/python/wheels/*.whl)" \
+            --size "Extension in the wheel=$(echo "$venv"/lib/python*/site-packages/coordha/_coordha*.so)" >&3
         ;;
 esac

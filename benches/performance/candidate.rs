@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use coordha::config::{Config, keys};
 use coordha::session::{Answer, Callbacks, Event, EventKind, Session, Until};
 
-use crate::child::Talker;
-use crate::samples::{Samples, now_ns};
+use crate::harness::child::Talker;
+use crate::harness::samples::{Samples, now_ns};
 
 /// A standby that has said so still opens its watch; with this pause no run begins before that.
 pub(crate) const SETTLE: Duration = Duration::from_millis(200);

@@ -13,8 +13,8 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::candidate::say;
-use crate::child::Talker;
-use crate::samples::now_ns;
+use crate::harness::child::Talker;
+use crate::harness::samples::now_ns;
 
 /// How long all of them are watched once they are active.
 const WATCHED: Duration = Duration::from_secs(20);

@@ -1,17 +1,15 @@
 //! The benchmarks of `make bench`: what coordha does beside what nobody could do quicker, on the same store in the same run.
 //!
-//! `performance [--write] [--quick] [calls|leave|kill|peer|crowd|sizes]...`: all of them where none is named; `--write` puts
-//! the table into docs/performance.md. What C, Go and other builds are needed for is taken from `target/bench`, and left out
+//! `performance [--write] [--quick] [leave|kill|peer|crowd|sizes]...`: all of them where none is named; `--write` puts
+//! the table into docs/performance.md. What Go and other builds are needed for is taken from `target/bench`, and left out
 //! with a word where it is not there: `make bench` builds it.
 
-mod calls;
 mod candidate;
-mod child;
 mod crowd;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod parts;
 mod relay;
-mod report;
-mod samples;
 mod sizes;
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -20,9 +18,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use harness::report;
 use parts::Bench;
 
-const PARTS: [&str; 6] = ["calls", "leave", "kill", "peer", "crowd", "sizes"];
+const PARTS: [&str; 5] = ["leave", "kill", "peer", "crowd", "sizes"];
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1).peekable();
@@ -50,12 +49,10 @@ fn main() -> Result<()> {
     let bench = Bench::start(wanted, quick, programs()?)?;
     let rows = bench.run()?;
     let facts = report::facts(&bench.etcd_version, [before, report::load()]);
-    println!("\n{}\n\n{}", facts.join("\n"), report::text(&rows));
-    let missed = rows.iter().filter(|row| row.met == Some(false)).count();
-    println!("bench rows={} missed={missed}", rows.len());
+    report::print("bench", "", &rows, &facts);
     if write {
         ensure!(!bench.is_any_left_out(), "something was left out, so nothing is written");
-        report::write(&rows, &facts)?;
+        report::write("bench", &rows, &facts)?;
     }
     Ok(())
 }

@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use coordha::config::keys;
 
 use crate::candidate::{Kind, Leaves};
+use crate::harness::report::Row;
+use crate::harness::samples::{Ms, Samples};
 use crate::relay::Relay;
-use crate::report::Row;
-use crate::samples::{Ms, Samples};
-use crate::support::etcd::{Builder, Etcd, Version};
-use crate::{calls, crowd, sizes};
+use crate::support::etcd::Etcd;
+use crate::{crowd, harness, sizes};
 
 /// No takeover may take longer, on one host.
 const AT_ONCE_MS: f64 = 20.0;
@@ -23,7 +23,6 @@ pub(crate) struct Bench {
     quick: bool,
     programs: PathBuf,
     etcd: Etcd,
-    version: Version,
     pub(crate) etcd_version: String,
     left_out: AtomicBool,
 }
@@ -36,13 +35,9 @@ struct Slow {
 
 impl Bench {
     pub(crate) fn start(wanted: Vec<String>, quick: bool, programs: PathBuf) -> Result<Self> {
-        let version = if Version::V3_6.etcd().exists() { Version::V3_6 } else { Version::V3_4 };
-        let etcd = builder(version).own_settings().start();
-        let url = format!("http://{}/version", etcd.endpoint(0));
-        let told = ureq::get(&url).call()?.body_mut().read_to_string()?;
-        let told: serde_json::Value = serde_json::from_str(&told)?;
-        let etcd_version = told["etcdserver"].as_str().context("a version")?.to_owned();
-        Ok(Self { wanted, quick, programs, etcd, version, etcd_version, left_out: AtomicBool::new(false) })
+        let etcd = harness::etcd().own_settings().start();
+        let etcd_version = harness::version(&etcd)?;
+        Ok(Self { wanted, quick, programs, etcd, etcd_version, left_out: AtomicBool::new(false) })
     }
 
     pub(crate) fn is_any_left_out(&self) -> bool {
@@ -53,9 +48,6 @@ impl Bench {
         let mut rows = Vec::new();
         thread::scope(|scope| {
             let slow = scope.spawn(|| self.slow());
-            if self.wants("calls") {
-                rows.extend(self.calls()?);
-            }
             if self.wants("leave") {
                 rows.extend(self.leave()?);
             }
@@ -114,22 +106,8 @@ impl Bench {
         })
     }
 
-    fn calls(&self) -> Result<Vec<Row>> {
-        let Some(program) = self.program("is_active") else {
-            return Ok(Vec::new());
-        };
-        let calls = calls::run(&program)?;
-        let row = |name: &str, ns: f64| {
-            let ratio = ns / calls.clock;
-            Row::new(format!("`{name}` from C"), format!("{ns:.1} ns"))
-                .beside(format!("`clock_gettime(CLOCK_BOOTTIME)` {:.1} ns", calls.clock), ratio)
-                .aim("at most 40 ns and 1.3 ×", ns <= 40.0 && ratio <= 1.3)
-        };
-        Ok(vec![row("ha_session_is_active", calls.is_active), row("ha_session_holds", calls.holds)])
-    }
-
     fn leave(&self) -> Result<Vec<Row>> {
-        let quick = builder(self.version).start();
+        let quick = harness::etcd().start();
         let mut rows = self.leave_on(&self.etcd, "etcd")?;
         rows.extend(self.leave_on(&quick, "etcd with `--unsafe-no-fsync`")?);
         Ok(rows)
@@ -265,10 +243,6 @@ impl Bench {
             adds("local", sizes.local, sizes.bare),
         ])
     }
-}
-
-fn builder(version: Version) -> Builder {
-    Etcd::builder().version(version)
 }
 
 /// Ours, as a standby on another host would be.

@@ -8,8 +8,8 @@ use etcd_client::{Client, PutOptions, WatchOptions};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::candidate::{SETTLE, say};
-use crate::child::Talker;
-use crate::samples::{Samples, now_ns};
+use crate::harness::child::Talker;
+use crate::harness::samples::{Samples, now_ns};
 
 /// As long as a member record of ours.
 const VALUE: [u8; 320] = [b'x'; 320];

@@ -10,14 +10,18 @@ pub(crate) fn now_ns() -> i64 {
     now.tv_sec * 1_000_000_000 + now.tv_nsec
 }
 
-/// Times of one kind, in ms.
+/// Measurements of one kind; of times, in ms.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Samples(Vec<f64>);
 
 impl Samples {
+    pub(crate) fn push(&mut self, measured: f64) {
+        self.0.push(measured);
+    }
+
     /// Adds the time between two readings of [`now_ns`].
     pub(crate) fn add(&mut self, from_ns: i64, to_ns: i64) {
-        self.0.push((to_ns - from_ns) as f64 / 1e6);
+        self.push((to_ns - from_ns) as f64 / 1e6);
     }
 
     pub(crate) fn extend(&mut self, others: &Self) {

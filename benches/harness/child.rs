@@ -1,14 +1,15 @@
-//! Child processes that say what happens to them: a line with a state and the time in ns at which it began.
+//! Child processes that say what happens to them: a line with a state and the time in ns at which it began, or a line of JSON.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use serde::de::DeserializeOwned;
 
-use crate::samples::now_ns;
+use super::samples::now_ns;
 
 /// The longest that a state is waited for: more than the longest lease.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -36,7 +37,7 @@ impl Talker {
         Ok(Self { child, lines })
     }
 
-    /// One of this program's own children, see [`crate::child`].
+    /// One of this program's own children.
     pub(crate) fn start_own(arguments: &[String]) -> Result<Self> {
         let mut program = Command::new(std::env::current_exe()?);
         program.arg("child").args(arguments);
@@ -58,6 +59,23 @@ impl Talker {
                 bail!("a child lost its lease before {state}");
             }
         }
+    }
+
+    /// Tells it a line, and reads the line that it answers.
+    pub(crate) fn ask<T: DeserializeOwned>(&mut self, command: &str) -> Result<T> {
+        let mut input = self.child.stdin.as_ref().context("its input has ended")?;
+        writeln!(input, "{command}").with_context(|| format!("it ended before {command}"))?;
+        self.read().with_context(|| command.to_owned())
+    }
+
+    /// Reads a line of JSON.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        let line = self.lines.recv_timeout(PATIENCE).context("a child said nothing")?;
+        serde_json::from_str(&line).with_context(|| line.clone())
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends its input, which asks one of our own to leave.

@@ -7,10 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::samples::{Ms, Samples};
+use super::samples::{Ms, Samples};
 
 const PAGE: &str = "docs/performance.md";
-const BEGIN: &str = "<!-- measured by `make bench WRITE=1` -->\n";
 const END: &str = "<!-- end -->\n";
 const HEAD: [&str; 6] = ["What", "Measured", "Beside", "Ratio", "Aim", "Met"];
 
@@ -76,8 +75,15 @@ pub(crate) fn describe(samples: &Samples) -> String {
     format!("p50 {p50}, p90 {p90}, p99 {p99}; {count} runs")
 }
 
+/// Prints facts, table, and the closing line of this target of the Makefile; `more` stands before its counts.
+pub(crate) fn print(target: &str, more: &str, rows: &[Row], facts: &[String]) {
+    println!("\n{}\n\n{}", facts.join("\n"), text(rows));
+    let missed = rows.iter().filter(|row| row.met == Some(false)).count();
+    println!("{target} {more}rows={} missed={missed}", rows.len());
+}
+
 /// For the screen.
-pub(crate) fn text(rows: &[Row]) -> String {
+fn text(rows: &[Row]) -> String {
     let table: Vec<_> = std::iter::once(HEAD.map(str::to_owned)).chain(rows.iter().map(Row::cells)).collect();
     let width = |column: usize| {
         let cells = table.iter().map(|cells| cells[column].chars().count());
@@ -106,18 +112,20 @@ fn markdown(rows: &[Row], facts: &[String]) -> String {
     text
 }
 
-/// Writes the table into the page, between its marks.
-pub(crate) fn write(rows: &[Row], facts: &[String]) -> Result<()> {
+/// Writes the table into the page, between the marks of this target of the Makefile.
+pub(crate) fn write(target: &str, rows: &[Row], facts: &[String]) -> Result<()> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
     let page = fs::read_to_string(&file).context(PAGE)?;
-    let parts = page.split_once(BEGIN).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
-        Some((before, after))
-    });
-    let (before, after) = parts.with_context(|| format!("{PAGE} has no marks"))?;
-    let table = markdown(rows, facts);
-    fs::write(&file, format!("{before}{BEGIN}{table}{END}{after}"))?;
-    Ok(())
+    let page = renewed(&page, target, rows, facts).with_context(|| format!("{PAGE} has no marks of {target}"))?;
+    Ok(fs::write(&file, page)?)
+}
+
+/// The page with what stands between these marks written anew; `None`: it has none.
+pub(crate) fn renewed(page: &str, target: &str, rows: &[Row], facts: &[String]) -> Option<String> {
+    let begin = format!("<!-- measured by `make {target} WRITE=1` -->\n");
+    let (before, rest) = page.split_once(&begin)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{begin}{}{END}{after}", markdown(rows, facts)))
 }
 
 /// What the numbers hang on. `load` are the load averages before and after.
