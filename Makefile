@@ -138,7 +138,7 @@ python: ## Build the Python wheel, into target/python/wheels
 
 .PHONY: python-test
 python-test: setup python etcd ## The tests of the Python package: on a directory, on a real etcd, types, example; TESTS=<name>
-	$(PYTHON_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(PYTHON_OUT)/wheels/*.whl
+	$(PYTHON_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(PYTHON_OUT)/wheels/*.whl
 	cd bindings/python && $(PYTHON_VENV)/bin/python -X dev -m pytest -q $(if $(TESTS),-k '$(TESTS)')
 
 .PHONY: languages-test

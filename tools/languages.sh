@@ -17,7 +17,7 @@ trap 'status=$?; ((status == 0)) || cat "$log" >&2' EXIT
 exec 3>&1 >"$log" 2>&1
 
 make --no-print-directory install PREFIX="$prefix"
-"$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --force-reinstall "$target"/python/wheels/*.whl
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall "$target"/python/wheels/*.whl
 cc=(cc -std=c11 -O2 -g -Wall -Wextra "-I$prefix/include" "-L$prefix/lib" "-Wl,-rpath,$prefix/lib")
 cxx=(c++ -std=c++17 -O2 -g -Wall -Wextra "-I$prefix/include" "-L$prefix/lib" "-Wl,-rpath,$prefix/lib")
 go_build() {

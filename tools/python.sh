@@ -12,5 +12,5 @@ cmp -s "$pins" "$stamp" && exit
 echo "python: makes $folder from PyPI: builds, tests and checks the Python package"
 rm -rf "$folder"
 "${PYTHON:-python3}" -m venv "$folder"
-"$folder/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --requirement "$pins"
+"$folder/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --requirement "$pins"
 cp "$pins" "$stamp"

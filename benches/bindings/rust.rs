@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use coordha::config::{Config, keys};
 use coordha::session::{Answer, Callbacks, Event, Observer, Session, Until};
 use etcd_client::{Client, EventType};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use tokio::runtime::Builder;
 
@@ -46,7 +47,7 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> Result<()> {
         }
     }
     child.sessions.iter().for_each(Session::request_stop);
-    child.sessions.iter().for_each(Session::close);
+    child.sessions.into_iter().for_each(Session::close);
     Ok(())
 }
 
@@ -77,7 +78,7 @@ impl Child {
     fn calls(&self) -> Result<()> {
         let session = self.sessions.first().context("no session")?;
         let token = session.fencing_token();
-        let clock = ns_of(|| now_ns() > 0)?;
+        let clock = ns_of(|| clock_gettime(ClockId::Boottime).tv_sec >= 0)?;
         let is_active = ns_of(|| session.is_active())?;
         let holds = ns_of(|| session.holds(token))?;
         println!("{}", json!({"is_active": is_active, "beside": clock, "holds": holds, "beside_holds": clock}));

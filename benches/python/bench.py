@@ -42,30 +42,30 @@ def start(count: int) -> None:
     say(sessions=len(sessions))
 
 
-def loop_of(question: str) -> Callable[[range, object, int, int], int]:
+def loop_of(question: str) -> Callable[[range, coordha.Session, int, frozenset[int]], None]:
     """A function that asks again and again: the question as a program writes it, with its names at hand."""
-    scope: dict[str, Callable[[range, object, int, int], int]] = {}
-    exec(f"def ask(loop, session, token, number):\n    for _ in loop:\n        {question}", scope)
+    scope: dict[str, Callable[[range, coordha.Session, int, frozenset[int]], None]] = {}
+    exec(f"def ask(loop, session, token, nothing):\n    for _ in loop:\n        {question}", scope)
     return scope["ask"]
 
 
 LOOPS = {
     "loop": loop_of("pass"),
     "is_active": loop_of("session.is_active"),
-    "beside": loop_of("number.real"),
+    "beside": loop_of("token.real"),
     "holds": loop_of("session.holds(token)"),
-    "beside_holds": loop_of("number.conjugate()"),
+    "beside_holds": loop_of("nothing.__contains__(token)"),
 }
 
 
 def calls() -> None:
-    """Beside each: a property of `int`, and a method of `int`, which do nothing. The loop itself is taken off."""
+    """Beside each a property and a method of built-in types that do nothing. The loop itself is taken off."""
     session = sessions[0]
     token = session.fencing_token
     found = {}
     for what, ask in LOOPS.items():
         begin = time.perf_counter_ns()
-        ask(range(CALLS), session, token, 7)
+        ask(range(CALLS), session, token, frozenset())
         found[what] = (time.perf_counter_ns() - begin) / CALLS
     if not (session.is_active and session.holds(token)):
         sys.exit("the session was not active all the time")
