@@ -120,8 +120,13 @@ impl Bench {
     /// From a commit to the programs of all languages, one after another.
     fn events(&self) -> Result<Vec<Row>> {
         let rust = self.languages.last().context("no Rust")?;
-        let mut watches: Vec<_> = self.languages.iter().map(|l| (l.name.as_str(), l, "watch")).collect();
-        watches.extend(self.language("Python").map(|python| ("Python, asyncio", python, "watch_async")));
+        let mut watches = Vec::new();
+        for language in &self.languages {
+            watches.push((language.name.as_str(), language, "watch"));
+            if language.name == "Python" {
+                watches.push(("Python, asyncio", language, "watch_async"));
+            }
+        }
         watches.push(("the bare etcd client (Rust)", rust, "watch_bare"));
         let mut watchers = Vec::new();
         for (n, (name, language, how)) in watches.into_iter().enumerate() {
@@ -206,10 +211,10 @@ impl Bench {
             let all = program.needs()?;
             let mb = |kb: f64| kb / 1000.0;
             let grown = mb(one.resident - before.resident);
-            let shared = mb(one.proportional - before.proportional);
+            let own = mb(one.anonymous - before.anonymous);
             let row = Row::new(
                 format!("First session, {}", language.name),
-                format!("+ {grown:.1} MB resident (PSS + {shared:.1} MB)"),
+                format!("+ {grown:.1} MB, of it {own:.1} MB anonymous"),
             );
             let beside = format!("the program before it {:.1} MB", mb(before.resident));
             rows.push(row.beside(beside, grown / mb(before.resident)));

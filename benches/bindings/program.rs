@@ -72,8 +72,8 @@ struct Made {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Needs {
     pub(crate) resident: f64,
-    /// The share of it that this process would not have to pay if others used the same files.
-    pub(crate) proportional: f64,
+    /// The part of it that is no file's, and so is this process's alone.
+    pub(crate) anonymous: f64,
     pub(crate) threads: f64,
 }
 
@@ -118,7 +118,7 @@ impl Program {
         };
         Ok(Needs {
             resident: number("smaps_rollup", "Rss:")?,
-            proportional: number("smaps_rollup", "Pss:")?,
+            anonymous: number("smaps_rollup", "Anonymous:")?,
             threads: number("status", "Threads:")?,
         })
     }
