@@ -100,9 +100,9 @@ impl Bench {
         let mut programs = self.languages.iter().enumerate().map(start).collect::<Result<Vec<_>>>()?;
         let mut times: Vec<[Samples; 4]> = vec![Default::default(); programs.len()];
         for _ in 0..TURNS {
-            for (program, times) in programs.iter_mut().zip(&mut times) {
-                let Calls { is_active, beside, holds, beside_holds } = program.calls()?;
-                for (samples, ns) in times.iter_mut().zip([is_active, beside, holds, beside_holds]) {
+            for n in turn_of(programs.len()) {
+                let Calls { is_active, beside, holds, beside_holds } = programs[n].calls()?;
+                for (samples, ns) in times[n].iter_mut().zip([is_active, beside, holds, beside_holds]) {
                     samples.push(ns);
                 }
             }
@@ -137,7 +137,8 @@ impl Bench {
         }
         let mut committer = Committer::start(&self.etcd.endpoint(0))?;
         for n in 0..EVENTS_BEFORE + EVENTS {
-            for watcher in &mut watchers {
+            for at in turn_of(watchers.len()) {
+                let watcher = &mut watchers[at];
                 thread::sleep(SILENCE);
                 let commit = committer.commit(&watcher.role, n)?;
                 let at = watcher.program.seen(commit.revision)?;
@@ -255,6 +256,13 @@ impl Bench {
         };
         self.sizes.iter().map(row).collect()
     }
+}
+
+/// A turn of so many, in a new order each time: what ran just before may be felt.
+fn turn_of(count: usize) -> Vec<usize> {
+    let mut order: Vec<_> = (0..count).collect();
+    fastrand::shuffle(&mut order);
+    order
 }
 
 fn row_of_calls(question: &str, language: &str, ns: f64, beside: f64) -> Row {
