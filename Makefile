@@ -111,7 +111,7 @@ bench: build etcd $(if $(ONLY),$(if $(filter sizes,$(ONLY)),$(SIZES)),$(SIZES)) 
 	cargo bench --locked --all-features --bench performance -- $(if $(WRITE),--write) $(ONLY)
 
 .PHONY: bench-bindings
-bench-bindings: build etcd python ## What a call, an event, a session and an import cost in each language; ONLY=<part>; WRITE=1
+bench-bindings: setup build etcd python ## What a call, an event, a session and an import cost in each language; ONLY=<part>; WRITE=1
 	@tools/languages.sh benches >$(TARGET)/benches
 	@readarray -t programs <$(TARGET)/benches; cargo bench --locked --quiet --all-features --bench bindings -- "$${programs[@]}" \
 		$(if $(WRITE),--write) $(ONLY)
