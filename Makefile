@@ -19,6 +19,8 @@ LIBDIR     ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 # Where Debian has the sources of Go packages.
 GODIR      ?= $(PREFIX)/share/gocode/src/coordha.test/coordha
+# Where Debian and Fedora have wheels. What is importable is left to pip, which knows the environments.
+WHEELDIR   ?= $(PREFIX)/share/python-wheels
 STRIP      ?= strip
 
 N     ?= 100000
@@ -32,7 +34,7 @@ ONLY  ?=
 BENCH := $(TARGET)/bench
 SIZES := $(patsubst %,$(BENCH)/sizes/%.so,capi capi+etcd capi+local capi+etcd+tls)
 
-LANGUAGES := cpp-test go-test python-test scenarios demo-languages
+LANGUAGES := cpp-test go-test python-test python-sdist scenarios demo-languages
 
 SIM := cargo test --locked --quiet --profile sim --no-default-features --features testkit
 
@@ -140,6 +142,16 @@ python: ## Build the Python wheel, into target/python/wheels
 python-test: setup python etcd ## The tests of the Python package: on a directory, on a real etcd, types, example; TESTS=<name>
 	$(PYTHON_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(PYTHON_OUT)/wheels/*.whl
 	cd bindings/python && $(PYTHON_VENV)/bin/python -X dev -m pytest -q $(if $(TESTS),-k '$(TESTS)')
+	$(if $(TESTS),,@tests/install/python.sh $(PYTHON_VENV) wheel)
+
+.PHONY: python-sdist
+python-sdist: ## Build the Python source distribution, and of it a wheel as pip would, without the network
+	@tools/setup.sh python
+	@tools/python.sh $(PYTHON_VENV)
+	rm -rf $(PYTHON_OUT)/sdist
+	cd bindings/python && $(PYTHON_VENV)/bin/maturin sdist --out $(PYTHON_OUT)/sdist
+	cargo fetch --locked --manifest-path bindings/python/Cargo.toml
+	@CARGO_NET_OFFLINE=true CARGO_TARGET_DIR=$(PYTHON_OUT)/cargo tests/install/python.sh $(PYTHON_VENV) $(PYTHON_OUT)/sdist/*.tar.gz
 
 .PHONY: languages-test
 languages-test: ## Of all tests, those of C++, Go and Python, the scenarios and the demo of all languages
@@ -190,6 +202,11 @@ install: $(if $(SUDO_USER),,build) ## Install library, archive, header, pkg-conf
 	$(call fill,coordhaConfigVersion.cmake,$(LIBDIR)/cmake/coordha)
 	install -d $(DESTDIR)$(GODIR)
 	install -m 644 $(filter-out %_test.go,$(wildcard bindings/go/*.go)) $(addprefix bindings/go/,go.mod shim.h README.md) $(DESTDIR)$(GODIR)
+
+.PHONY: install-python
+install-python: $(if $(SUDO_USER),,python) ## Install the Python wheel to where pip can be told to look: PREFIX, WHEELDIR, DESTDIR
+	install -d $(DESTDIR)$(WHEELDIR)
+	install -m 644 $(PYTHON_OUT)/wheels/*.whl $(DESTDIR)$(WHEELDIR)
 
 # Fills a template of deploy/package. Paths are relative to the file's own place, so that the tree may be moved.
 fill = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@SONAME@|$(SONAME)|g' -e 's|@STATIC_LIBS@|$(STATIC_LIBS)|g' \

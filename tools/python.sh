@@ -6,11 +6,13 @@ set -euo pipefail
 folder=$1
 pins=$(cd "$(dirname "$0")" && pwd)/python.txt
 
-# Last, so that an environment that was left half made is made again.
-stamp=$folder/pins.txt
-cmp -s "$pins" "$stamp" && exit
+# Last, so that an environment that was left half made is made again; and so is one that was moved or copied: its programs
+# would run the Python of the old place.
+stamp=$folder/made.txt
+{ echo "$folder" && cat "$pins"; } | cmp -s - "$stamp" && exit
 echo "python: makes $folder from PyPI: builds, tests and checks the Python package"
 rm -rf "$folder"
 "${PYTHON:-python3}" -m venv "$folder"
-"$folder/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --requirement "$pins"
-cp "$pins" "$stamp"
+"$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+    --requirement "$pins"
+{ echo "$folder" && cat "$pins"; } >"$stamp"

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use coordha::config::keys::{self, Key};
 use coordha::config::{Config as CoreConfig, Dialect};
+use coordha::error::Result;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyString};
@@ -79,6 +80,13 @@ impl Config {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Changes or checks it. The lock is given back before an exception is made of an error: that runs code of Python's, in
+    /// which another thread, a signal handler or a finalizer may use this very object.
+    fn change(&self, py: Python<'_>, change: impl FnOnce(&mut CoreConfig) -> Result<()>) -> PyResult<()> {
+        let result = change(&mut self.lock());
+        result.map_err(|error| to_python(py, &error))
+    }
+
     /// A copy with the keyword arguments on top.
     pub(crate) fn with(base: Option<&Self>, arguments: &Bound<'_, PyDict>) -> PyResult<CoreConfig> {
         let mut config = base.map(|base| base.lock().clone()).unwrap_or_default();
@@ -101,23 +109,24 @@ impl Config {
     /// type, as files and flags give it.
     fn set(&self, py: Python<'_>, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let text = any_text(key, value)?;
-        self.lock().set(key, &text).map_err(|error| to_python(py, &error))
+        self.change(py, |config| config.set(key, &text))
     }
 
     /// Proposes a value, which the environment and a file may overrule. Else as `set`.
     fn set_default(&self, py: Python<'_>, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let text = any_text(key, value)?;
-        self.lock().set_default(key, &text).map_err(|error| to_python(py, &error))
+        self.change(py, |config| config.set_default(key, &text))
     }
 
     /// Loads a YAML file: the keys below its map `coordha:`. An error names file and line.
     fn load_yaml(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        self.lock().load_yaml(path, Dialect::Native).map_err(|error| to_python(py, &error))
+        let result = py.detach(|| self.lock().load_yaml(path, Dialect::Native));
+        result.map_err(|error| to_python(py, &error))
     }
 
     /// Loads the environment: `COORDHA_` and the key in capitals, dots as underscores. An error names the variable.
     fn load_env(&self, py: Python<'_>) -> PyResult<()> {
-        self.lock().load_env(Dialect::Native).map_err(|error| to_python(py, &error))
+        self.change(py, |config| config.load_env(Dialect::Native))
     }
 
     /// The value that a key has now, set or by default, as text; None: no such key, or required and not set.
@@ -127,7 +136,7 @@ impl Config {
 
     /// Checks all values together, without starting anything.
     fn check(&self, py: Python<'_>) -> PyResult<()> {
-        self.lock().check().map_err(|error| to_python(py, &error))
+        self.change(py, |config| config.check())
     }
 
     /// The names of all keys, each with the keyword argument that sets it.

@@ -36,7 +36,7 @@ impl FromPyObject<'_, '_> for Bytes {
             return Ok(Self(bytes.as_bytes().to_vec()));
         }
         if let Ok(text) = value.cast::<PyString>() {
-            return Ok(Self(text.to_string_lossy().into_owned().into_bytes()));
+            return Ok(Self(text.to_cow()?.into_owned().into_bytes()));
         }
         if let Ok(bytes) = value.cast::<PyByteArray>() {
             return Ok(Self(bytes.to_vec()));

@@ -17,7 +17,9 @@ mod session;
 mod txn;
 
 /// The native part of `coordha`; no program uses it directly.
-#[pyo3::pymodule]
+///
+/// What it shares between threads has locks of its own, which are held neither over a wait nor over code of Python's.
+#[pyo3::pymodule(gil_used = false)]
 mod _coordha {
     #[pymodule_export]
     use super::config::Config;

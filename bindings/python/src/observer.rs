@@ -32,7 +32,9 @@ impl ObserverBase {
         if self.generation != process::generation() {
             return Err(forked(py));
         }
-        self.lock().clone().ok_or_else(|| closed(py))
+        // No lock is held while an exception is made: that runs code of Python's.
+        let observer = self.lock().clone();
+        observer.ok_or_else(|| closed(py))
     }
 
     /// What a call that has waited may give: after a close it says so.
@@ -76,6 +78,13 @@ impl ObserverBase {
     fn current(&self, py: Python<'_>) -> PyResult<Option<Holder>> {
         let current = self.live(py)?.current().map_err(|error| to_python(py, &error))?;
         Ok(current.holder().map(Holder::from))
+    }
+
+    /// The name of the role, where it runs in this process and nobody has closed it: then nobody should drop it.
+    #[getter]
+    fn _running(&self) -> Option<String> {
+        let is_ours = self.generation == process::generation();
+        is_ours.then(|| self.lock().as_ref().map(|observer| observer.role_name().to_owned())).flatten()
     }
 
     /// A descriptor to select on: readable while an event waits, and for ever after the end. Never to be closed.

@@ -2,11 +2,11 @@
 
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use coordha::error::{Error, ErrorKind, Result};
-use coordha::session::{Session, Until, activation_failed};
+use coordha::session::{Role, Session, Until, activation_failed};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -51,6 +51,10 @@ const CLOSING: u8 = 1;
 const CLOSED: u8 = 2;
 
 impl Slot {
+    fn read(&self) -> RwLockReadGuard<'_, Option<Session>> {
+        self.session.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take(&self) -> Option<Session> {
         self.session.write().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -63,11 +67,8 @@ impl SessionBase {
         if self.facts.get().is_none_or(|facts| facts.generation != process::generation()) {
             return or;
         }
-        // Locked only while it is closed.
-        match self.slot.session.try_read().as_deref() {
-            Ok(Some(session)) => ask(session),
-            _ => or,
-        }
+        // Locked only for the instants in which it is started and closed.
+        self.slot.read().as_ref().map_or(or, ask)
     }
 
     /// The session, for calls: raises where it is closed or the parent's.
@@ -83,14 +84,16 @@ impl SessionBase {
 
     /// A callback may be called before the start has returned.
     pub(crate) fn adopt(&self, session: &Session) {
-        let mut slot = self.slot.session.write().unwrap_or_else(PoisonError::into_inner);
-        if slot.is_none() && self.slot.stage.load(Ordering::Acquire) != CLOSED {
-            *slot = Some(session.clone());
+        if self.slot.read().is_none() {
+            let mut slot = self.slot.session.write().unwrap_or_else(PoisonError::into_inner);
+            if slot.is_none() && self.slot.stage.load(Ordering::Acquire) != CLOSED {
+                *slot = Some(session.clone());
+            }
         }
     }
 
     fn clone_of(&self) -> Option<Session> {
-        self.slot.session.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.slot.read().clone()
     }
 
     /// What a call that has waited may give: after a close it says so.
@@ -154,9 +157,6 @@ impl SessionBase {
     ) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         let config = Config::with(config, keys)?;
-        if this.facts.get().is_some() {
-            return Err(to_python(py, &Error::new(ErrorKind::State, "the session was started before")));
-        }
         let is_auto = config.get(coordha::config::keys::ACTIVATION_AUTO).is_some_and(|value| value == "true");
         let callbacks = match callbacks {
             Some([None, ..]) if !is_auto => {
@@ -170,7 +170,9 @@ impl SessionBase {
             None => None,
         };
         let facts = Facts { generation: process::generation(), is_auto, has_callbacks: callbacks.is_some() };
-        let _ = this.facts.set(facts);
+        if this.facts.set(facts).is_err() {
+            return Err(to_python(py, &Error::new(ErrorKind::State, "the session was started before")));
+        }
         logs::begin();
         let session = py.detach(|| Session::start(&config, callbacks)).map_err(|error| to_python(py, &error))?;
         *this.slot.session.write().unwrap_or_else(PoisonError::into_inner) = Some(session);
@@ -212,7 +214,7 @@ impl SessionBase {
     /// The state of the session. Never waits.
     #[getter]
     fn role<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let ended = coordha::session::Role::Ended as i32;
+        let ended = Role::Ended as i32;
         member(py, &ROLE, "Role", self.ask(ended, |session| session.role() as i32))
     }
 
@@ -250,6 +252,13 @@ impl SessionBase {
     #[getter]
     fn closed(&self) -> bool {
         self.slot.stage.load(Ordering::Acquire) != OPEN
+    }
+
+    /// The name of the role, where it runs in this process and nobody has closed it: then nobody should drop it.
+    #[getter]
+    fn _running(&self) -> Option<String> {
+        let runs = |session: &Session| !self.closed() && session.role() != Role::Ended;
+        self.ask(None, |session| runs(session).then(|| session.role_name().to_owned()))
     }
 
     /// A descriptor to select on: readable while an event waits, and for ever after ENDED. Never to be closed.

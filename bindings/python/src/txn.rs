@@ -33,8 +33,9 @@ impl TxnBase {
         if self.generation != process::generation() {
             return Err(forked(py));
         }
-        let again = || to_python(py, &Error::new(ErrorKind::State, "the transaction was committed before"));
-        self.lock().take().ok_or_else(again)
+        // No lock is held while an exception is made: that runs code of Python's.
+        let builder = self.lock().take();
+        builder.ok_or_else(|| committed_before(py))
     }
 }
 
@@ -43,18 +44,12 @@ fn add<'py>(
     txn: Bound<'py, TxnBase>,
     add: impl FnOnce(&mut TxnBuilder) -> &mut TxnBuilder,
 ) -> PyResult<Bound<'py, TxnBase>> {
-    let mut builder = txn.get().lock();
-    match builder.as_mut() {
-        Some(builder) => {
-            add(builder);
-        }
-        None => {
-            let error = Error::new(ErrorKind::State, "the transaction was committed before");
-            return Err(to_python(txn.py(), &error));
-        }
-    }
-    drop(builder);
-    Ok(txn)
+    let is_open = txn.get().lock().as_mut().map(add).is_some();
+    if is_open { Ok(txn) } else { Err(committed_before(txn.py())) }
+}
+
+fn committed_before(py: Python<'_>) -> PyErr {
+    to_python(py, &Error::new(ErrorKind::State, "the transaction was committed before"))
 }
 
 /// What a commit gives to the program. A failed compare brings the present values.

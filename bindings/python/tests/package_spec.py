@@ -8,16 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import coordha
 import coordha.aio
 import support
 
 _PROJECT = support.ROOT / "bindings/python"
-_CHECKED = [support.ROOT / "examples/python", support.ROOT / "benches/python", _PROJECT / "tests"]
+_PROGRAMS = ["examples", "benches", "tests/scenarios", "tests/install"]
+_CHECKED = [*(support.ROOT / folder / "python" for folder in _PROGRAMS), _PROJECT / "tests"]
 
 
 def _check(*command: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(_PROJECT / "tests"), "MYPYPATH": str(_PROJECT / "tests")}
+    # It would ask whether there is a newer one.
+    environment["PYRIGHT_PYTHON_IGNORE_WARNINGS"] = "1"
     done = subprocess.run(command, cwd=_PROJECT, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -33,10 +38,21 @@ def mypy_accepts_the_package_its_tests_and_the_examples() -> None:
 
 
 def pyright_accepts_the_package_and_the_examples() -> None:
-    # By its variant that is whole on PyPI, with pyright's own rules: strict ones for the package.
-    python = f"--pythonpath={sys.executable}"
-    program = str(Path(sys.executable).with_name("basedpyright"))
-    _check(program, python, "--warnings", "python/coordha", str(support.ROOT / "examples/python"))
+    programs = [str(support.ROOT / folder / "python") for folder in ("examples", "tests/scenarios")]
+    _check(sys.executable, "-m", "pyright", f"--pythonpath={sys.executable}", "--warnings", "python/coordha", *programs)
+
+
+def the_package_needs_no_more_than_python_3_9(tmp_path: Path) -> None:
+    # Syntax and what the standard library has. `_keys.py` is for checkers alone, as the stub is.
+    vermin = [str(Path(sys.executable).with_name("vermin")), "--target=3.9-", "--violations", "--no-tips"]
+    files = [str(path) for path in _package().glob("*.py") if path.name != "_keys.py"]
+    assert len(files) > 8
+    _check(*vermin, *files)
+    newer = tmp_path / "newer.py"
+    for line in ("match 1:\n    case 1: pass\n", "list(zip([1], [2], strict=True))\n"):
+        newer.write_text(line)
+        with pytest.raises(AssertionError, match="3.10"):
+            _check(*vermin, str(newer))
 
 
 def the_stub_and_the_module_say_the_same() -> None:

@@ -297,10 +297,11 @@ def terms_and_activation_auto_exclude_each_other(local: support.Store) -> None:
         next(session.terms())
 
 
-def a_session_that_nobody_holds_any_more_lets_its_role_go(store: support.Store) -> None:
+def a_session_that_nobody_holds_any_more_warns_and_lets_its_role_go(store: support.Store) -> None:
     session = coordha.Session(**store.keys(activation_auto=True))
     session.wait(Until.ACTIVE, support.LIMIT)
-    del session
+    with pytest.warns(ResourceWarning, match="unclosed coordha._session.Session of the role 'queue'"):
+        del session
     with coordha.Session(**store.keys(activation_auto=True, address="127.0.0.1:7001")) as session:
         session.wait(Until.ACTIVE, support.LIMIT)
 

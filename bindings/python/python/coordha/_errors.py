@@ -1,4 +1,4 @@
-"""Exceptions: one class for each family of codes, and one for each code that programs tell apart."""
+"""Exceptions: a class for each code of the C header, below one for each family of codes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ._coordha import TxnResults
+
+_by_code: dict[int, type[Error]] = {}
 
 
 class Error(Exception):
@@ -26,6 +28,12 @@ class Error(Exception):
     """Whether the same call may succeed later without any change."""
     fatal: bool
     """Whether a session that meets it ends."""
+
+    def __init_subclass__(cls, code: int | None = None) -> None:
+        """``code``: the one that the class is for, where it is not for a family."""
+        if code is not None:
+            cls.code = code
+            _by_code[code] = cls
 
     def __init__(
         self,
@@ -64,81 +72,157 @@ class UsageError(Error):
     """1xx: the call itself is wrong, or comes at the wrong time."""
 
 
-class InvalidArgumentError(UsageError, ValueError):
+class NullError(UsageError, code=101):
+    """101: nothing was given where something must be."""
+
+
+class InvalidArgumentError(UsageError, ValueError, code=102):
     """102: an argument is not of the allowed form."""
 
 
-class ClosedError(UsageError):
+class StateError(UsageError, code=103):
+    """103: not possible in the present state."""
+
+
+class ClosedError(UsageError, code=104):
     """104: used after close."""
 
 
-class TimeoutError(UsageError, builtins.TimeoutError):
-    """105: the time limit has passed."""
+class TimeoutError(UsageError, builtins.TimeoutError, code=105):
+    """105: the time limit has passed; nothing else happened."""
 
 
-class ForkedError(UsageError):
-    """107: used in the child of a fork."""
+class InCallbackError(UsageError, code=106):
+    """106: in a callback it would wait for itself."""
 
 
-class EndedError(UsageError):
-    """110: the session has ended."""
+class ForkedError(UsageError, code=107):
+    """107: used in the child of a fork: it is the parent's."""
+
+
+class UnsupportedError(UsageError, code=108):
+    """108: this build or version of the library cannot do it."""
+
+
+class BusyError(UsageError, code=109):
+    """109: too much is waiting already."""
+
+
+class EndedError(UsageError, code=110):
+    """110: the session has ended, or its last event was read."""
+
+
+class AlreadyStartedError(UsageError, code=111):
+    """111: this process has a session with the same role and address."""
 
 
 class ConfigError(Error):
     """2xx: a configuration key, a value, or several together."""
 
 
+class ConfigKeyError(ConfigError, code=201):
+    """201: no such key."""
+
+
+class ConfigValueError(ConfigError, code=202):
+    """202: the value is not allowed; ``key``, ``value`` and ``allowed`` say more."""
+
+
+class ConfigMissingError(ConfigError, code=203):
+    """203: a required key has no value."""
+
+
+class ConfigConflictError(ConfigError, code=204):
+    """204: two values contradict each other."""
+
+
+class ConfigFileError(ConfigError, code=205):
+    """205: a file cannot be read."""
+
+
 class RoleError(Error):
     """3xx: the role, or a transaction of a term."""
 
 
-class FencedError(RoleError):
+class FencedError(RoleError, code=301):
     """301: the term is over, or was asked to end; nothing was written."""
 
 
-class RoleHeldError(RoleError):
+class RoleHeldError(RoleError, code=302):
     """302: another session holds the role, and this one is exclusive."""
 
 
-class CompareFailedError(RoleError):
+class ActivationFailedError(RoleError, code=303):
+    """303: the program could not become ready."""
+
+
+class NoTargetError(RoleError, code=304):
+    """304: no session can take the role over."""
+
+
+class CompareFailedError(RoleError, code=321):
     """321: a compare of the transaction failed; nothing was written."""
 
     results: TxnResults
     """The keys that were compared, as they are now."""
 
 
-class UnknownOutcomeError(RoleError):
+class UnknownOutcomeError(RoleError, code=322):
     """322: sent, and no answer: it may commit even later, though never after the term."""
+
+
+class TooLargeError(RoleError, code=323):
+    """323: more operations or bytes than a transaction may have."""
 
 
 class StoreError(Error):
     """4xx: the store cannot be reached, or refuses."""
 
 
-class UnavailableError(StoreError):
+class UnavailableError(StoreError, code=401):
     """401: the store cannot be reached; nothing was sent."""
+
+
+class AuthError(StoreError, code=402):
+    """402: the store refused the user or the password."""
+
+
+class PermissionError(StoreError, builtins.PermissionError, code=403):
+    """403: the store's user may not do it."""
+
+
+class TlsError(StoreError, code=404):
+    """404: TLS could not be set up."""
+
+
+class NoSpaceError(StoreError, code=405):
+    """405: the store has no space left; nothing was written."""
+
+
+class RegressedError(StoreError, code=406):
+    """406: the store's revision went back, as after a restore from a backup."""
+
+
+class CorruptError(StoreError, code=407):
+    """407: a key of the library holds garbage; ``key`` names it."""
+
+
+class StoreVersionError(StoreError, code=408):
+    """408: the store's version cannot be used."""
 
 
 class LibraryError(Error):
     """9xx: a defect of the library, caught, or no thread, descriptor or memory."""
 
 
-_BY_FAMILY = {1: UsageError, 2: ConfigError, 3: RoleError, 4: StoreError}
-_BY_CODE = {
-    102: InvalidArgumentError,
-    104: ClosedError,
-    105: TimeoutError,
-    107: ForkedError,
-    110: EndedError,
-    301: FencedError,
-    302: RoleHeldError,
-    321: CompareFailedError,
-    322: UnknownOutcomeError,
-    401: UnavailableError,
-}
+class InternalError(LibraryError, code=901):
+    """901: a defect of the library, caught; the session that met it is lost."""
+
+
+class ResourcesError(LibraryError, code=902):
+    """902: the system gave no thread, descriptor or memory."""
 
 
 def make_error(code: int, name: str, message: str, details: Mapping[str, str], retriable: bool, fatal: bool) -> Error:
     """The exception for an error of the library."""
-    kind = _BY_CODE.get(code) or _BY_FAMILY.get(code // 100, LibraryError)
-    return kind(code, name, message, details, retriable, fatal)
+    return _by_code.get(code, Error)(code, name, message, details, retriable, fatal)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from ._closing import SyncClosing
 from ._coordha import ObserverBase
 from ._errors import ClosedError, EndedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
-    from typing_extensions import Literal, Self, Unpack
+    from typing_extensions import Unpack
 
     from ._coordha import Config, Event
     from ._keys import Keys
 
 
-class Observer(ObserverBase):
+class Observer(ObserverBase, SyncClosing):
     """Follows who is active in one role, without standing in its election: nothing is registered, no address is needed.
 
     Its events are of the kind HOLDER; ``event.holder`` is the active one, None while nobody is. Those that name a holder
@@ -51,12 +51,3 @@ class Observer(ObserverBase):
     def close(self) -> None:
         """Ends it for good. Twice is harmless."""
         self._close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Literal[False]:
-        self.close()
-        return False

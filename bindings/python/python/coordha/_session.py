@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from ._closing import SyncClosing
 from ._coordha import SessionBase, TxnBase
 from ._errors import EndedError, TimeoutError
 from ._term import TermBase, state_error
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Callable
 
-    from typing_extensions import Literal, Self, Unpack
+    from typing_extensions import Self, Unpack
 
     from ._coordha import Config, Event, TxnResults
     from ._keys import Keys
@@ -103,7 +104,7 @@ class Term(TermBase):
                 return
 
 
-class Session(SessionBase):
+class Session(SessionBase, SyncClosing):
     """A session in the election of one role, for programs with threads. It starts at once; everything may be called
     from many threads.
 
@@ -205,15 +206,6 @@ class Session(SessionBase):
         Without callbacks the role is released at once: call it when nothing of a term runs any more.
         """
         self._close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Literal[False]:
-        self.close()
-        return False
 
     def _read(self, on_event: Callable[[Event], object] | None, timeout: float | None) -> Event:
         """The next event, which ``on_event`` has seen."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._errors import EndedError, Error, FencedError, UsageError, make_error
+from ._errors import EndedError, FencedError, StateError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from ._values import Reason
 
 
-def state_error(message: str) -> Error:
+def state_error(message: str) -> StateError:
     """The error of a call that comes at the wrong time."""
-    return make_error(103, "STATE", message, {}, False, False)
+    return StateError(103, "STATE", message)
 
 
 class TermBase:

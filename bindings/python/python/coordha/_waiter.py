@@ -7,7 +7,7 @@ import itertools
 from collections import deque
 
 from ._coordha import Wakeups
-from ._errors import ClosedError, EndedError, make_error
+from ._errors import ClosedError, EndedError
 from ._term import state_error
 
 TYPE_CHECKING = False
@@ -86,6 +86,4 @@ class Waiter:
 
 
 def _closed() -> ClosedError:
-    error = make_error(104, "CLOSED", "it was closed", {}, False, False)
-    assert isinstance(error, ClosedError)
-    return error
+    return ClosedError(104, "CLOSED", "it was closed")

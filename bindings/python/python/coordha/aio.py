@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 
+from ._closing import AsyncClosing
 from ._coordha import ObserverBase, SessionBase, TxnBase
 from ._errors import ClosedError, EndedError
 from ._term import TermBase, state_error
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Callable
 
-    from typing_extensions import Literal, Self, Unpack
+    from typing_extensions import Self, Unpack
 
     from ._coordha import Config, Event, Operation, TxnResults
     from ._keys import Keys
@@ -191,7 +192,7 @@ class _Terms:
                 self._session.resign()
 
 
-class Session(SessionBase):
+class Session(SessionBase, AsyncClosing):
     """A session in the election of one role, for asyncio. It starts at once and belongs to the running event loop.
 
     Takes what :class:`coordha.Session` takes, but for callbacks. A program reads :meth:`events` and answers them, or runs
@@ -265,15 +266,6 @@ class Session(SessionBase):
                 self._terms._follower.cancel()
             self._waiter.end()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Literal[False]:
-        await self.close()
-        return False
-
     async def _event(self) -> Event:
         return await self._waiter.event(self._event_operation)
 
@@ -281,7 +273,7 @@ class Session(SessionBase):
         return await self._waiter.run(operation)
 
 
-class Observer(ObserverBase):
+class Observer(ObserverBase, AsyncClosing):
     """Follows who is active in one role, for asyncio: as :class:`coordha.Observer`."""
 
     def __init__(self, config: Config | None = None, /, **keys: Unpack[Keys]) -> None:
@@ -310,12 +302,3 @@ class Observer(ObserverBase):
         """Ends it for good. Twice is harmless."""
         self._close()
         self._waiter.end()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Literal[False]:
-        await self.close()
-        return False
