@@ -44,8 +44,8 @@ def _is_healthy(process: subprocess.Popen[bytes], port: int) -> bool:
 
 
 @pytest.fixture(scope="session")
-def etcd_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real etcd of this run's own."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """A real etcd of this run's own: its URL and its process."""
     folder = tmp_path_factory.mktemp("etcd")
     while True:
         port = support.free_port()
@@ -53,7 +53,7 @@ def etcd_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         try:
             support.wait_until(lambda: _is_healthy(process, port), "etcd is healthy")
             if process.poll() is None:
-                yield f"etcd://127.0.0.1:{port}"
+                yield f"etcd://127.0.0.1:{port}", process.pid
                 return
             # Somebody took a port before it did.
         finally:
@@ -64,13 +64,14 @@ def etcd_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def local(tmp_path: Path) -> support.Store:
     """A store in a directory."""
-    return support.Store(f"local:{tmp_path}/store", "tests", None)
+    return support.Store(f"local:{tmp_path}/store", "tests")
 
 
 @pytest.fixture
-def etcd(etcd_url: str) -> support.Store:
+def etcd(server: tuple[str, int]) -> support.Store:
     """A root of the test's own in the etcd."""
-    found = support.Store(etcd_url, f"tests/{next(_numbers)}", _tool("etcdctl"))
+    url, process = server
+    found = support.Store(url, f"tests/{next(_numbers)}", process, _tool("etcdctl"))
     # What tests themselves write.
     found.delete(b"app/", "--prefix")
     return found

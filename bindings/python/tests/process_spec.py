@@ -102,33 +102,6 @@ print(session.is_active)
     _is_free(local)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        "session.wait()",
-        "session.next_event() and [event for event in session.events()]",
-        "session.wait(coordha.Until.TERM_ENDING)",
-        "for term in session.terms(): print('no')",
-        "asyncio.run(led())",
-    ],
-)
-def ctrl_c_ends_whatever_waits(local: support.Store, call: str) -> None:
-    code = f"""
-import asyncio
-async def led():
-    async with coordha.aio.Session(**keys(role="other")) as session:
-        async for term in session.terms():
-            async with term:
-                await term.ending()
-with coordha.Session(**keys(election_paused=True)) as session:
-    session.wait(coordha.Until.REGISTERED, 30)
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
-    {call}
-"""
-    status, out, err = local.run(code.replace("TERM_ENDING", "ACTIVE"))
-    assert status == -signal.SIGINT and out == "" and err.rstrip().endswith("KeyboardInterrupt"), err
-
-
 def a_signal_handler_may_ask_to_stop(store: support.Store) -> None:
     code = """
 with coordha.Session(**keys()) as session:
@@ -212,24 +185,6 @@ assert os.waitpid(child, 0)[1] == 0
 """
     lines = local.prints("import warnings; warnings.simplefilter('ignore', DeprecationWarning)" + code)
     assert [line for line in lines if "index has ended" in line]
-
-
-def the_gil_is_free_while_a_call_waits(store: support.Store) -> None:
-    code = """
-sys.setswitchinterval(1000)
-session = coordha.Session(**keys(activation_auto=True))
-waits = [lambda: session.wait(coordha.Until.ENDED), lambda: list(session.events()), lambda: session.wait(timeout=20)]
-threads = [threading.Thread(target=wait) for wait in waits]
-for thread in threads:
-    thread.start()
-session.wait(coordha.Until.ACTIVE)
-session.txn(session.fencing_token).put("app/x", "x").commit()
-session.stop()
-for thread in threads:
-    thread.join()
-session.close()
-"""
-    assert store.prints(code) == []
 
 
 def a_crash_elsewhere_is_told_with_our_threads_by_faulthandler(local: support.Store) -> None:

@@ -48,8 +48,8 @@ def free_port() -> int:
 class Store:
     """A store and a root of a test's own."""
 
-    def __init__(self, url: str, root: str, etcdctl: str | None) -> None:
-        self.url, self.root, self._etcdctl = url, root, etcdctl
+    def __init__(self, url: str, root: str, server: int = 0, etcdctl: str | None = None) -> None:
+        self.url, self.root, self.server, self._etcdctl = url, root, server, etcdctl
 
     def keys(self, **more: Any) -> dict[str, Any]:
         """Keyword arguments of a session of the role `queue`."""
