@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::event::Event;
+use crate::process::Waiting;
 use crate::session::SessionBase;
 
 thread_local! {
@@ -39,6 +40,9 @@ enum Said {
 impl Application {
     /// Calls, and logs what is raised, once and with its traceback; then gives it in words.
     fn call(&self, callback: &Py<PyAny>, place: &str, session: &Session, event: &CoreEvent) -> Result<Said, String> {
+        let Some(_waiting) = Waiting::begin() else {
+            return Err("the interpreter ends".into());
+        };
         let was_calling = CALLING.replace(true);
         let said = Python::try_attach(|py| {
             if let Ok(base) = self.session.bind(py).cast::<SessionBase>() {
@@ -49,7 +53,7 @@ impl Application {
             called.map_err(|error| report(py, place, event, &error))
         });
         CALLING.set(was_calling);
-        said.unwrap_or_else(|| Err("the interpreter has ended".into()))
+        said.unwrap_or_else(|| Err("the interpreter ends".into()))
     }
 }
 

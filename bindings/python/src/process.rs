@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 static GENERATION: AtomicUsize = AtomicUsize::new(0);
 /// The interpreter ends: nothing may begin to wait any more.
 static EXITS: AtomicBool = AtomicBool::new(false);
-/// Calls that wait without the GIL, and will want it back.
+/// Calls that wait without the GIL and will want it back, and callbacks that run.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
 /// The generation of this process.

@@ -48,10 +48,128 @@ def a_process_that_ends_without_closing_releases_its_role(store: support.Store) 
     _is_free(store)
 
 
-def a_process_that_ends_by_an_exception_releases_its_role(store: support.Store) -> None:
-    status, _, err = store.run(_ACTIVE + "raise SystemExit(7)")
-    assert (status, err) == (7, "")
+@pytest.mark.parametrize(
+    ("end", "status", "last"),
+    [("sys.exit(7)", 7, ""), ("raise ValueError('no more')", 1, "ValueError: no more"), ("sys.exit('why')", 1, "why")],
+)
+def a_process_that_ends_by_an_exception_releases_its_role(
+    store: support.Store, end: str, status: int, last: str
+) -> None:
+    found, _, err = store.run(_ACTIVE + end)
+    assert found == status and err.rstrip().split("\n")[-1] == last
     _is_free(store)
+
+
+def a_process_that_ends_at_once_is_followed_when_its_hold_is_over(store: support.Store) -> None:
+    keys = "activation_auto=True, lease_ttl_ms=2000, election_hold_ms=500"
+    code = f"session = coordha.Session(**keys({keys}))\nsession.wait(coordha.Until.ACTIVE, 30)\nos._exit(7)"
+    status, _, err = store.run(code)
+    assert (status, err) == (7, "")
+    with coordha.Session(**store.keys(address="127.0.0.1:7009", activation_auto=True)) as session:
+        session.wait(Until.ACTIVE, support.LIMIT)
+
+
+@pytest.mark.parametrize("place", ["on_activate", "on_deactivate"])
+@pytest.mark.parametrize("hang", ["while True: time.sleep(0.0005)", "while True: pass", "threading.Event().wait()"])
+def a_callback_that_hangs_does_not_disturb_the_exit(local: support.Store, place: str, hang: str) -> None:
+    code = f"""
+called = threading.Event()
+def hangs(session, event):
+    called.set()
+    {hang}
+callbacks = dict(on_activate=lambda *_: None)
+callbacks["{place}"] = hangs
+session = coordha.Session(**keys(**callbacks, deactivation_timeout_ms=100, release_timeout_ms=100))
+if "{place}" == "on_activate":
+    called.wait(30)
+else:
+    session.wait(coordha.Until.ACTIVE, 30)
+sys.exit(7)
+"""
+    status, out, err = local.run(code)
+    assert (status, out) == (7, ""), err
+    # One that runs is ended, and where it stood is told; one that waits outside of Python is left.
+    assert err.count("Traceback") == err.count("InterpreterEndsError") == (0 if "Event" in hang else 1), err
+
+
+@pytest.mark.parametrize("kind", ["Session", "Observer"])
+def what_nobody_closed_says_so_when_it_is_dropped(local: support.Store, kind: str) -> None:
+    code = f"""
+import asyncio, warnings
+warnings.simplefilter("always")
+def dropped(kind, more):
+    with warnings.catch_warnings(record=True) as seen:
+        thing = kind(**more)
+        del thing
+    print([f"{{warning.category.__name__}}: {{warning.message}}" for warning in seen])
+more = keys() if "{kind}" == "Session" else dict(role="queue", store_url=store, root=root)
+dropped(coordha.{kind}, {{**more, "role": "dropped"}})
+with coordha.{kind}(**more) as closed:
+    pass
+del closed
+try:
+    coordha.{kind}(rule="queue")
+except TypeError:
+    pass
+left_for_the_exit = coordha.{kind}(**more)
+with warnings.catch_warnings(record=True) as seen:
+    async def main():
+        coordha.aio.{kind}(**{{**more, "role": "index"}})
+    asyncio.run(main())
+    import gc
+    gc.collect()
+print([str(warning.message) for warning in seen])
+"""
+    module = {"Session": "coordha._session", "Observer": "coordha._observer"}[kind]
+    assert local.prints(code) == [
+        str([f"ResourceWarning: unclosed {module}.{kind} of the role 'dropped'"]),
+        str([f"unclosed coordha.aio.{kind} of the role 'index'"]),
+    ]
+
+
+def no_lock_is_held_while_an_exception_is_made(local: support.Store) -> None:
+    # What runs meanwhile, as a signal handler or a finalizer may, uses the same object.
+    code = (
+        _ACTIVE
+        + """
+config = coordha.Config()
+txn = session.txn(session.fencing_token)
+txn.commit()
+observer = coordha.Observer(role="queue", store_url=store, root=root)
+observer.close()
+calls = [
+    (lambda: config.set("no.such", "1"), lambda: config.get("priority")),
+    (lambda: config.set_default("priority", "x"), lambda: repr(config)),
+    (lambda: config.load_yaml("/no/such"), lambda: config.get("priority")),
+    (lambda: config.check(), lambda: coordha.Observer(config, store_url=store, role="index").close()),
+    (lambda: txn.put("app/x", "x"), lambda: txn.token),
+    (lambda: txn.put("app/x", "x"), lambda: again(txn.commit)),
+    (lambda: txn.commit(), lambda: again(lambda: txn.get("app/x"))),
+    (lambda: observer.current(), lambda: observer.closed),
+    (lambda: session._start(None, {}, None), lambda: session.is_active),
+]
+def again(call):
+    try:
+        call()
+    except coordha.Error:
+        pass
+for call, other in calls:
+    made = []
+    def trace(frame, event, argument):
+        if event == "call" and frame.f_code.co_name == "make_error" and not made:
+            made.append(other)
+            other()
+    sys.setprofile(trace)
+    try:
+        call()
+    except coordha.Error:
+        pass
+    finally:
+        sys.setprofile(None)
+    assert made == [other]
+"""
+    )
+    assert local.prints(code) == []
 
 
 def callbacks_are_called_to_leave_when_the_interpreter_ends(local: support.Store) -> None:

@@ -80,6 +80,8 @@ def wrong_types_fail_at_the_call(session: coordha.Session) -> None:
         txn.put("app/x", 1)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         txn.if_revision("app/x", "1")  # type: ignore[arg-type]
+    with pytest.raises(UnicodeEncodeError):
+        txn.put("app/\ud800", "x")
     with pytest.raises(TypeError):
         session.txn(1.5)  # type: ignore[arg-type]
     with pytest.raises(coordha.TimeoutError):

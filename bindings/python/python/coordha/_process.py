@@ -9,8 +9,14 @@ import weakref
 
 from . import _coordha, _logging
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
 _sessions: weakref.WeakSet[_coordha.SessionBase | _coordha.ObserverBase] = weakref.WeakSet()
 _prepared = False
+# The threads on which callbacks run now.
+_running: dict[object, int] = {}
 # A signal handler may start a session while one is started.
 _lock = threading.RLock()
 
@@ -32,6 +38,33 @@ def add(session: _coordha.SessionBase | _coordha.ObserverBase) -> None:
         _sessions.add(session)
 
 
+class InterpreterEndsError(SystemExit):
+    """Raised in a callback that still runs when the interpreter ends, after all limits: it is logged with its traceback."""
+
+
+def tracked(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """A callback that can be ended with the interpreter."""
+
+    def call(*arguments: object) -> Any:
+        key = object()
+        _running[key] = threading.get_ident()
+        try:
+            return callback(*arguments)
+        finally:
+            del _running[key]
+
+    return call
+
+
+def _interrupt() -> None:
+    try:
+        from ctypes import c_ulong, py_object, pythonapi
+    except ImportError:  # a Python built without it
+        return
+    for thread in list(_running.values()):
+        pythonapi.PyThreadState_SetAsyncExc(c_ulong(thread), py_object(InterpreterEndsError))
+
+
 def _at_exit() -> None:
     with _lock:
         left = [session for session in list(_sessions) if not session.closed]
@@ -40,9 +73,12 @@ def _at_exit() -> None:
         session.request_stop()
     for session in left:
         session._close()
-    # A thread that still waits would be killed where it stands when it comes back.
+    # A thread that still waits or runs a callback would be killed where it stands when it next wants the GIL, and that ends
+    # the process by SIGABRT: the library's frames cannot be unwound so.
     _coordha.begin_exit()
-    _coordha.wait_for_calls(1.0)
+    if not _coordha.wait_for_calls(1.0) and _running:
+        _interrupt()
+        _coordha.wait_for_calls(1.0)
     # The last words of the library come from threads that end now.
     _coordha.settle()
     _logging.end()
@@ -51,6 +87,7 @@ def _at_exit() -> None:
 def _in_child() -> None:
     global _lock
     _lock = threading.RLock()
+    _running.clear()
     _coordha.has_forked()
     _sessions.clear()
     _logging.forget()

@@ -137,12 +137,13 @@ class Session(SessionBase, SyncClosing):
         from . import _process
 
         self._ended: Event | None = None
-        callbacks = [on_activate, on_deactivate, on_event]
-        for name, callback in zip(("on_activate", "on_deactivate", "on_event"), callbacks):
+        callbacks = {"on_activate": on_activate, "on_deactivate": on_deactivate, "on_event": on_event}
+        for name, callback in callbacks.items():
             if callback is not None and not callable(callback):
                 raise TypeError(f"{name} must be callable, not {type(callback).__name__}")
+        tracked = [None if callback is None else _process.tracked(callback) for callback in callbacks.values()]
         _process.prepare()
-        self._start(config, keys, callbacks if any(callbacks) else None)
+        self._start(config, keys, tracked if any(tracked) else None)
         _process.add(self)
 
     def next_event(self, timeout: float | None = None) -> Event:
