@@ -69,6 +69,30 @@ def an_exception_in_the_body_is_logged_once_and_ends_the_term(
     assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["no such thing"]
 
 
+def an_on_event_that_raises_is_logged_once_and_ends_the_term(
+    local: support.Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    reasons: list[Reason | None] = []
+
+    def fail(event: coordha.Event) -> None:
+        if event.kind == EventKind.ACTIVE and not reasons:
+            raise ValueError("no room")
+
+    async def body() -> None:
+        async with aio.Session(**local.keys()) as session:
+            async for term in session.terms(on_event=fail):
+                async with term:
+                    term.ready()
+                    if reasons:
+                        session.request_stop()
+                    await term.ending()
+                reasons.append(term.reason)
+
+    _run(body())
+    assert reasons == [Reason.RESIGN, Reason.STOP]
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["no room"]
+
+
 def a_lost_term_cancels_the_block_and_nothing_else(etcd: support.Store, caplog: pytest.LogCaptureFixture) -> None:
     reasons: list[Reason | None] = []
 
@@ -240,6 +264,35 @@ def close_ends_all_that_waits(local: support.Store) -> None:
         for call in calls:
             with pytest.raises(coordha.ClosedError):
                 await call()
+
+    _run(body())
+
+
+def use_after_close_is_an_error(store: support.Store) -> None:
+    async def body() -> None:
+        session = aio.Session(**store.keys(activation_auto=True))
+        await session.wait(Until.ACTIVE, support.LIMIT)
+        token, txn = session.fencing_token, session.txn(session.fencing_token)
+        await session.close()
+        session.request_stop()
+        assert session.closed and not session.is_active and not session.holds(token) and session.is_ending(token)
+        calls: list[Callable[[], Any]] = [
+            session.resign, session.pause, session.resume, session.fileno, lambda: session.set_priority(1),
+            lambda: session.activation_done(token), lambda: session.deactivation_done(token), lambda: session.holder,
+            lambda: session.active_key, lambda: session.role_name, lambda: session.txn(token),
+        ]  # fmt: skip
+        for call in calls:
+            with pytest.raises(coordha.ClosedError):
+                call()
+        with pytest.raises(coordha.FencedError):
+            await txn.put("app/late", "x").commit()
+        with pytest.raises(coordha.ClosedError):
+            await session.events().__anext__()
+        observer = aio.Observer(role="queue", store_url=store.url, root=store.root)
+        await observer.close()
+        await observer.close()
+        with pytest.raises(coordha.ClosedError):
+            await observer.next_event()
 
     _run(body())
 

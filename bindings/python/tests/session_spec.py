@@ -75,6 +75,27 @@ def an_exception_in_the_body_is_logged_once_and_ends_the_term(
     assert record.exc_info and "no such thing" in str(record.exc_info[1]) and record.name == "coordha"
 
 
+def an_on_event_that_raises_is_logged_once_and_ends_the_term(
+    local: support.Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    reasons: list[Reason | None] = []
+
+    def fail(event: coordha.Event) -> None:
+        if event.kind == EventKind.ACTIVE and not reasons:
+            raise ValueError("no room")
+
+    with coordha.Session(**local.keys()) as session:
+        for term in session.terms(on_event=fail):
+            with term:
+                term.ready()
+                if reasons:
+                    session.request_stop()
+                assert term.ending(support.LIMIT)
+            reasons.append(term.reason)
+    assert reasons == [Reason.RESIGN, Reason.STOP]
+    assert [str(record.exc_info[1]) for record in _raised(caplog) if record.exc_info] == ["no room"]
+
+
 def a_body_that_returns_early_resigns_and_one_that_was_never_ready_has_failed(local: support.Store) -> None:
     reasons: list[Reason | None] = []
     with coordha.Session(**local.keys()) as session:
@@ -234,7 +255,7 @@ def use_after_close_is_an_error(store: support.Store) -> None:
     assert (session.role, session.fencing_token, session.remaining_ms) == (Role.ENDED, 0, 0)
     calls: list[Callable[[], Any]] = [
         session.next_event, session.wait, session.stop, session.resign, session.pause, session.resume, session.fileno,
-        lambda: session.activation_done(token), lambda: session.deactivation_done(token), lambda: session.txn(token),
+        lambda: session.set_priority(1), lambda: session.activation_done(token), lambda: session.deactivation_done(token), lambda: session.txn(token),
         lambda: session.holder, lambda: session.active_key, lambda: session.role_name, lambda: list(session.events()),
     ]  # fmt: skip
     for call in calls:

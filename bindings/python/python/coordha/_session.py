@@ -8,7 +8,7 @@ import time
 from ._closing import SyncClosing
 from ._coordha import SessionBase, TxnBase
 from ._errors import EndedError, TimeoutError
-from ._term import TermBase, state_error
+from ._term import TermBase, show, state_error
 from ._values import EventKind, Until
 
 TYPE_CHECKING = False
@@ -212,16 +212,5 @@ class Session(SessionBase, SyncClosing):
         """The next event, which ``on_event`` has seen."""
         event = self._next_event(timeout)
         if on_event is not None:
-            self._show(on_event, event)
+            show(self, on_event, event)
         return event
-
-    def _show(self, on_event: Callable[[Event], object], event: Event) -> None:
-        """Calls ``on_event``; what it raises is logged and ends the term."""
-        try:
-            on_event(event)
-        except Exception as error:
-            from ._logging import report
-
-            report(event.role_name, "on_event", error)
-            if self.fencing_token:
-                self.resign()

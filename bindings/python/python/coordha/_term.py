@@ -6,7 +6,7 @@ from ._errors import EndedError, FencedError, StateError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
     from ._coordha import Event, SessionBase
     from ._values import Reason
@@ -15,6 +15,21 @@ if TYPE_CHECKING:
 def state_error(message: str) -> StateError:
     """The error of a call that comes at the wrong time."""
     return StateError(103, "STATE", message)
+
+
+def show(session: SessionBase, on_event: Callable[[Event], object], event: Event) -> None:
+    """Calls ``on_event``; what it raises is logged and ends the term."""
+    try:
+        on_event(event)
+    except Exception as error:
+        from ._logging import report
+
+        report(event.role_name, "on_event", error)
+        try:
+            if session.fencing_token:
+                session.resign()
+        except UsageError:
+            pass  # it has ended meanwhile
 
 
 class TermBase:

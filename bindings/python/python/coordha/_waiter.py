@@ -28,6 +28,7 @@ class Waiter:
         self._operations: dict[int, tuple[Operation, asyncio.Future[Any]]] = {}
         self._numbers = itertools.count()
         self._unread: deque[Event] = deque()
+        self._is_over = False
 
     def begin(self) -> None:
         """Begins to listen to the descriptor."""
@@ -35,6 +36,7 @@ class Waiter:
 
     def end(self) -> None:
         """The owner was closed: whatever still waits ends with that."""
+        self._is_over = True
         self._go_on()
         self.loop.remove_reader(self._wakeups.fileno())
         for _, future in self._operations.values():
@@ -57,6 +59,9 @@ class Waiter:
         self._operations[number] = (operation, future)
         try:
             done = operation.poll(self._wakeups, number)
+            if done is None and self._is_over:
+                # Nobody would hear of its end.
+                raise _closed()
             return await future if done is None else done[0]
         except asyncio.CancelledError:
             has_result = future.done() and not future.cancelled() and future.exception() is None

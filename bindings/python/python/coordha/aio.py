@@ -19,7 +19,7 @@ import asyncio
 from ._closing import AsyncClosing
 from ._coordha import ObserverBase, SessionBase, TxnBase
 from ._errors import ClosedError, EndedError
-from ._term import TermBase, state_error
+from ._term import TermBase, show, state_error
 from ._values import EventKind, Until
 from ._waiter import Waiter
 
@@ -162,7 +162,8 @@ class _Terms:
         try:
             while True:
                 event = await self._session._event()
-                self._show(event)
+                if self._on_event is not None:
+                    show(self._session, self._on_event, event)
                 if event.kind == EventKind.ACTIVATE:
                     self._latest = Term(self._session, event)
                     self._changed.set()
@@ -178,18 +179,6 @@ class _Terms:
             self._changed.set()
             # `done()` is true only after this has returned.
             self._session._waiter.loop.call_soon(self._changed.set)
-
-    def _show(self, event: Event) -> None:
-        if self._on_event is None:
-            return
-        try:
-            self._on_event(event)
-        except Exception as error:
-            from ._logging import report
-
-            report(event.role_name, "on_event", error)
-            if self._session.fencing_token:
-                self._session.resign()
 
 
 class Session(SessionBase, AsyncClosing):
