@@ -13,7 +13,7 @@ import support
 
 # `watched(act)` makes another thread act as soon as the main one waits: in the package, or in the event loop's selector.
 _WATCHED = """
-import asyncio
+import asyncio, pathlib
 server = int(sys.argv[3])
 package = os.path.dirname(coordha.__file__)
 def watched(act):
@@ -31,9 +31,12 @@ def activate():
         if event.kind == coordha.EventKind.ACTIVATE:
             session.activation_done(event.token)
             return event.token
-def stopped():
-    session.wait(coordha.Until.ACTIVE, 30)
+def stop_server():
     os.kill(server, signal.SIGSTOP)
+    states = ""
+    while set(states) != {"T"}:
+        threads = pathlib.Path(f"/proc/{server}/task").iterdir()
+        states = [thread.joinpath("stat").read_text().rsplit(") ", 1)[1][0] for thread in threads]
 """
 
 
@@ -85,7 +88,7 @@ _CALLS = {
     ),
     "commit": _Waits(
         "activation_auto=True, lease_ttl_ms=60000",
-        "stopped()",
+        "session.wait(coordha.Until.ACTIVE, 30)\n    stop_server()",
         'session.txn(session.fencing_token).put("app/x", "x").commit()',
         "os.kill(server, signal.SIGCONT)",
     ),
@@ -100,7 +103,7 @@ _CALLS = {
     ),
     "await commit": _Waits(
         "activation_auto=True, lease_ttl_ms=60000",
-        "await session.wait(coordha.Until.ACTIVE)\n    os.kill(server, signal.SIGSTOP)",
+        "await session.wait(coordha.Until.ACTIVE)\n    stop_server()",
         'await session.txn(session.fencing_token).put("app/x", "x").commit()',
         "os.kill(server, signal.SIGCONT)",
         True,
