@@ -74,13 +74,9 @@ def an_on_event_that_raises_is_logged_once_and_ends_the_term(
 ) -> None:
     reasons: list[Reason | None] = []
 
-    def fail(event: coordha.Event) -> None:
-        if event.kind == EventKind.ACTIVE and not reasons:
-            raise ValueError("no room")
-
     async def body() -> None:
         async with aio.Session(**local.keys()) as session:
-            async for term in session.terms(on_event=fail):
+            async for term in session.terms(on_event=lambda event: support.fail_at_first(event, reasons)):
                 async with term:
                     term.ready()
                     if reasons:

@@ -80,12 +80,8 @@ def an_on_event_that_raises_is_logged_once_and_ends_the_term(
 ) -> None:
     reasons: list[Reason | None] = []
 
-    def fail(event: coordha.Event) -> None:
-        if event.kind == EventKind.ACTIVE and not reasons:
-            raise ValueError("no room")
-
     with coordha.Session(**local.keys()) as session:
-        for term in session.terms(on_event=fail):
+        for term in session.terms(on_event=lambda event: support.fail_at_first(event, reasons)):
             with term:
                 term.ready()
                 if reasons:

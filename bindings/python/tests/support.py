@@ -9,8 +9,11 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable
+
+import coordha
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = ROOT / "bindings/python/python/coordha"
@@ -87,6 +90,12 @@ class Store:
         status, out, err = self.run(code, *arguments)
         assert (status, err) == (0, ""), f"{status}\n{out}\n{err}"
         return out.split("\n")[:-1]
+
+
+def fail_at_first(event: coordha.Event, reasons: Sequence[object]) -> None:
+    """As `on_event` it raises in the first term, before there are any `reasons` why one has ended."""
+    if event.kind == coordha.EventKind.ACTIVE and not reasons:
+        raise ValueError("no room")
 
 
 def header(prefix: str) -> dict[str, int]:
