@@ -92,6 +92,20 @@ sys.exit(7)
     assert err.count("Traceback") == err.count("InterpreterEndsError") == (0 if "Event" in hang else 1), err
 
 
+def ctrl_c_ends_the_wait_of_the_exit_for_a_callback(local: support.Store) -> None:
+    code = """
+def hangs(session, event):
+    os.kill(os.getpid(), signal.SIGINT)
+    while True:
+        time.sleep(0.0005)
+session = coordha.Session(**keys(on_activate=lambda *_: None, on_deactivate=hangs, deactivation_timeout_ms=60000))
+session.wait(coordha.Until.ACTIVE, 30)
+"""
+    status, out, err = local.run(code)
+    assert (status, out) == (0, ""), err
+    assert "KeyboardInterrupt" in err and err.count("InterpreterEndsError") == 1, err
+
+
 @pytest.mark.parametrize("kind", ["Session", "Observer"])
 def what_nobody_closed_says_so_when_it_is_dropped(local: support.Store, kind: str) -> None:
     code = f"""

@@ -68,20 +68,27 @@ def _interrupt() -> None:
 def _at_exit() -> None:
     with _lock:
         left = [session for session in list(_sessions) if not session.closed]
-    # All at once, then one after another: each may take as long as its store.
-    for session in left:
-        session.request_stop()
-    for session in left:
-        session._close()
+    try:
+        # All at once, then one after another: each may take as long as its store.
+        for session in left:
+            session.request_stop()
+        for session in left:
+            session._close()
+    finally:
+        # Ctrl-C ends the waiting alone.
+        _end_calls()
+        # The last words of the library come from threads that end now.
+        _coordha.settle()
+        _logging.end()
+
+
+def _end_calls() -> None:
     # A thread that still waits or runs a callback would be killed where it stands when it next wants the GIL, and that ends
     # the process by SIGABRT: the library's frames cannot be unwound so.
     _coordha.begin_exit()
     if not _coordha.wait_for_calls(1.0) and _running:
         _interrupt()
         _coordha.wait_for_calls(1.0)
-    # The last words of the library come from threads that end now.
-    _coordha.settle()
-    _logging.end()
 
 
 def _in_child() -> None:
