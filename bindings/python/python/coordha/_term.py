@@ -85,7 +85,8 @@ class TermBase:
             report(self._session.role_name, "the body of the term", error)
         try:
             if not self._is_ready:
-                why = "the body ended before it was ready" if error is None else f"{type(error).__name__}: {error}"
+                returned = "the term's body returned before it was ready"
+                why = returned if error is None else f"{type(error).__name__}: {error}"
                 self._session.activation_done(self._token, failed=why)
             elif not self.is_ending:
                 self._session.resign()
