@@ -65,7 +65,8 @@ const (
 )
 
 // ErrApplication is the first code that is yours: from here up a code is never one of the library. A term body that
-// wants its failed activation to carry a number returns an error that wraps a Code of this range.
+// wants its failed activation to carry a number returns an error that wraps a Code of this range; else it carries
+// [ErrActivationFailed]'s.
 const ErrApplication Code = 10000
 
 var codeNames = map[Code]string{

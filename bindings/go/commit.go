@@ -21,6 +21,9 @@ type outcome struct {
 
 // commits are the transactions that were sent and not answered, by the tags that they were sent with.
 type commits struct {
+	// Holds something for each of the txn.inflight that the library takes before it has told the end of one.
+	places chan struct{}
+
 	mu      sync.Mutex
 	last    uint64
 	waiting map[uint64]chan outcome
@@ -44,8 +47,9 @@ func (c *commits) forget(tag uint64) {
 	delete(c.waiting, tag)
 }
 
-// done hands an answer to whoever waits for it, if anybody still does.
+// done hands an answer to whoever waits for it, if anybody still does, and lets the next one in.
 func (c *commits) done(tag uint64, answer outcome) {
+	<-c.places
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if waiting, found := c.waiting[tag]; found {
@@ -54,15 +58,25 @@ func (c *commits) done(tag uint64, answer outcome) {
 	}
 }
 
-// commit sends a transaction, and waits without holding a thread.
+// commit sends a transaction, and waits without holding a thread: for its turn, then for the answer.
 func (s *Session) commit(ctx context.Context, t *Txn) (TxnResult, error) {
+	select {
+	case s.commits.places <- struct{}{}:
+	case <-ctx.Done():
+		return TxnResult{}, contextEnded(context.Cause(ctx))
+	case <-s.over:
+		return TxnResult{}, fencedAtEnd(s.gone())
+	}
 	tag, answer := s.commits.add()
 	defer s.commits.forget(tag)
 	if err := s.submit(t, tag, limit(ctx)); err != nil {
+		<-s.commits.places
 		return TxnResult{}, err
 	}
+	t.sent = true
 	select {
 	case done := <-answer:
+		t.sent = !isUnsent(done.err)
 		return done.result, done.err
 	case <-ctx.Done():
 		return TxnResult{}, own(ErrUnknownOutcome, "it was sent, and the context ended before the answer", context.Cause(ctx))
@@ -74,6 +88,12 @@ func (s *Session) commit(ctx context.Context, t *Txn) (TxnResult, error) {
 	default:
 		return TxnResult{}, own(ErrUnknownOutcome, "it was sent, and the session was closed before the answer", nil)
 	}
+}
+
+// isUnsent: the library gave up before anything was sent, and so the same may be tried again.
+func isUnsent(err error) bool {
+	code := codeOf(err)
+	return code == ErrUnavailable || code == ErrTimeout
 }
 
 func (s *Session) submit(t *Txn, tag uint64, timeout C.int64_t) error {

@@ -8,6 +8,8 @@ import "C"
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -62,7 +64,7 @@ type Config struct {
 	// RequestTimeout is the limit of every request to the store. Default: 5 s.
 	RequestTimeout time.Duration
 
-	// Username and Password at etcd: both or neither.
+	// Username and Password at etcd: both or neither. Where a Config is printed or logged, the password is ***.
 	Username, Password string
 	// TLS: etcd is reached by TLS.
 	TLS *TLS
@@ -93,6 +95,34 @@ type TLS struct {
 	// MinVersion is the oldest version that is accepted, "1.2" or "1.3". Default: 1.2.
 	MinVersion string
 }
+
+// What a password is shown as.
+const hidden = "***"
+
+// plainConfig is a Config that formats itself no more.
+type plainConfig Config
+
+// shown is the configuration without its secrets.
+func (c Config) shown() plainConfig {
+	if c.Password != "" {
+		c.Password = hidden
+	}
+	for _, settings := range []*map[string]string{&c.Settings, &c.Defaults} {
+		if (*settings)[KeyStoreEtcdPassword] != "" {
+			*settings = maps.Clone(*settings)
+			(*settings)[KeyStoreEtcdPassword] = hidden
+		}
+	}
+	return plainConfig(c)
+}
+
+// Format prints the configuration by any verb of fmt, with the password as ***.
+func (c Config) Format(state fmt.State, verb rune) {
+	fmt.Fprintf(state, fmt.FormatString(state, verb), c.shown())
+}
+
+// LogValue is the configuration for log/slog, with the password as ***.
+func (c Config) LogValue() slog.Value { return slog.AnyValue(c.shown()) }
 
 // A setting is a key and its value.
 type setting struct{ key, value string }

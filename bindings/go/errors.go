@@ -27,6 +27,9 @@ type Error struct {
 	HolderServerID int64
 	// Endpoint is the store's endpoint that it is about.
 	Endpoint string
+	// Application is the number that a failed activation was given ([ErrActivationFailed]): one of yours, from
+	// [ErrApplication] up, else ErrActivationFailed itself. 0: it is about no activation. [errors.Is] finds it too.
+	Application Code
 	// Retriable: the same call may succeed later with nothing changed but the time.
 	Retriable bool
 	// Fatal: a session that meets it ends.
@@ -37,7 +40,7 @@ type Error struct {
 }
 
 // Detail is one of the details by its name in the C header: "key", "value", "allowed", "holder_address",
-// "holder_server_id" or "endpoint"; and whether there is one, as a wrong value may be the empty one.
+// "holder_server_id", "endpoint" or "code" (Application); and whether there is one, as a wrong value may be the empty one.
 func (e *Error) Detail(name string) (value string, found bool) {
 	value, found = e.details[name]
 	return value, found
@@ -52,12 +55,16 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap gives the Code, and the cause where there is one, to [errors.Is] and [errors.As].
+// Unwrap gives the Code, the number of yours and the cause, where there is one, to [errors.Is] and [errors.As].
 func (e *Error) Unwrap() []error {
-	if e.cause != nil {
-		return []error{e.Code, e.cause}
+	all := []error{e.Code}
+	if e.Application >= ErrApplication {
+		all = append(all, e.Application)
 	}
-	return []error{e.Code}
+	if e.cause != nil {
+		all = append(all, e.cause)
+	}
+	return all
 }
 
 // own makes an error of this package's own.
@@ -67,6 +74,14 @@ func own(code Code, message string, cause error) *Error {
 
 func ownKey(code Code, message, key string) *Error {
 	return &Error{Code: code, Message: message, Key: key, details: map[string]string{"key": key}}
+}
+
+// codeOf is the code of an error of this package, whatever caused it.
+func codeOf(err error) Code {
+	if ours, is := err.(*Error); is {
+		return ours.Code
+	}
+	return 0
 }
 
 func closed() error { return own(ErrClosed, "it was closed", nil) }
@@ -83,12 +98,13 @@ func readError(lent *C.ha_error) *Error {
 		return nil
 	}
 	details := map[string]string{}
-	for _, name := range []string{"key", "value", "allowed", "holder_address", "holder_server_id", "endpoint"} {
+	for _, name := range []string{"key", "value", "allowed", "holder_address", "holder_server_id", "endpoint", "code"} {
 		if value, found := detail(lent, name); found {
 			details[name] = value
 		}
 	}
 	serverID, _ := strconv.ParseInt(details["holder_server_id"], 10, 64)
+	application, _ := strconv.ParseInt(details["code"], 10, 32)
 	return &Error{
 		Code:           Code(C.ha_error_code(lent)),
 		Message:        C.GoString(C.ha_error_message(lent)),
@@ -98,6 +114,7 @@ func readError(lent *C.ha_error) *Error {
 		HolderAddress:  details["holder_address"],
 		HolderServerID: serverID,
 		Endpoint:       details["endpoint"],
+		Application:    Code(application),
 		Retriable:      bool(C.ha_error_is_retriable(lent)),
 		Fatal:          bool(C.ha_error_is_fatal(lent)),
 		details:        details,

@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -39,8 +40,8 @@ var logging struct {
 //
 // Records that wait go to the handler before: when this returns, that one has got its last. So a program that wants to
 // see the last records before it exits sets nil. The handler is called by one goroutine, for one record at a time;
-// where it is slow, up to 1024 records wait, then new ones are dropped, and a record says how many. Not to be called by
-// the handler itself.
+// where it is slow, up to 1024 records wait, then new ones are dropped, and a record says how many. A panic in it is told
+// on stderr, and the next record follows. Not to be called by the handler itself.
 //
 // Errors: [ErrUnsupported]: the log of this program goes elsewhere, as a Rust part of it has said; [ErrResources].
 func SetLogHandler(handler slog.Handler) error {
@@ -107,11 +108,20 @@ func handOver(from *bufio.Reader, handler slog.Handler) error {
 	record := slog.NewRecord(time.UnixMilli(int64(head.unix_ms)), level, string(texts[1]), 0)
 	record.AddAttrs(slog.String("target", string(texts[0])))
 	record.AddAttrs(attributes(texts[2])...)
-	// A handler that fails loses its record, not the ones behind it.
-	if ctx := context.Background(); handler.Enabled(ctx, level) {
+	hand(handler, record)
+	return nil
+}
+
+// hand hands a record over. A handler that fails or panics loses it, not the ones behind it, and not the process.
+func hand(handler slog.Handler, record slog.Record) {
+	defer func() {
+		if value := recover(); value != nil {
+			fmt.Fprintf(os.Stderr, "coordha: the log handler panicked: %v\n", value)
+		}
+	}()
+	if ctx := context.Background(); handler.Enabled(ctx, record.Level) {
 		_ = handler.Handle(ctx, record)
 	}
-	return nil
 }
 
 // attributes are a record's fields, by name.

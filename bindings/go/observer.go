@@ -111,7 +111,7 @@ func (o *Observer) Holders() <-chan Holder { return o.holders }
 // [ErrCorrupt]: the store was restored from a backup, or is damaged, and it is for you to start a new one.
 func (o *Observer) Err() error {
 	<-o.over
-	if code, _ := o.end.(*Error); code != nil && code.Code == ErrEnded {
+	if codeOf(o.end) == ErrEnded {
 		return nil
 	}
 	return o.end

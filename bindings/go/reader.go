@@ -41,6 +41,7 @@ func (s *Session) read() {
 	s.gate.shut()
 	s.watched()
 	s.progress.finish(s.gone())
+	s.outbox.finish()
 	close(s.over)
 	s.changed.ring()
 }

@@ -47,6 +47,8 @@ type Session struct {
 	changed  bell
 	serverID atomic.Int64
 	running  atomic.Bool
+	hasRun   bool // Run has returned the end; only for the one that is running
+	warned   atomic.Bool
 	close    sync.Once
 	closed   atomic.Bool
 	// over: nothing is read any more, and the handle is free.
@@ -55,6 +57,9 @@ type Session struct {
 
 // Start starts a session: it checks the configuration and returns without waiting for the network. A store that cannot
 // be reached is an event (DEGRADED) and is tried again.
+//
+// It does not become active by itself: say ready in a body for [Session.Run], or read and answer [Session.Events], or
+// let the library do it ([Config].AutoActivate).
 //
 // When ctx ends the session is asked to stop, as by [Session.RequestStop], and no more: go on with [Session.Run], or
 // with reading and answering [Session.Events], until that is over. A ctx that has ended already is [ErrTimeout].
@@ -80,6 +85,7 @@ func Start(ctx context.Context, config Config) (*Session, error) {
 	}
 	auto, _ := get(built, KeyActivationAuto)
 	capacity, _ := get(built, KeyEventsQueue)
+	inflight, _ := get(built, KeyTxnInflight)
 	s := &Session{
 		handle:    handle,
 		gate:      newGate(func() { C.ha_session_free(handle) }),
@@ -90,6 +96,8 @@ func Start(ctx context.Context, config Config) (*Session, error) {
 	}
 	s.outbox.auto = auto == "true"
 	s.outbox.capacity, _ = strconv.Atoi(capacity)
+	places, _ := strconv.Atoi(inflight)
+	s.commits.places = make(chan struct{}, places)
 	s.watched = context.AfterFunc(ctx, s.RequestStop)
 	go s.read()
 	return s, nil
@@ -324,6 +332,7 @@ func (s *Session) Close() error {
 		// Ends the reader, where it still waits.
 		_ = s.events.Close()
 		<-s.over
+		s.outbox.discard()
 		s.changed.ring()
 	})
 	return nil

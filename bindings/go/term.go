@@ -107,17 +107,21 @@ func (t *Term) Ready() error {
 func (t *Term) Txn() *Txn { return t.session.Txn(t.token) }
 
 // Run calls body once for each term, with one term after another, and returns once the session has ended: nil after an
-// orderly stop, else the error that ended it. It serves one body at a time; [ErrState] where it is running already, and
-// with activation.auto, where there is nothing to answer.
+// orderly stop, else the error that ended it.
 //
 // The body gets ready, says so by [Term.Ready], works until [Term.Context] is done, drains while [Term.Held], and
 // returns. That it returns means that nothing of the term runs any more: until then this session does not contend
 // again.
 //
 //   - An error, or a return, before Ready is a failed activation: the term is given up and, after a pause, contended
-//     for again.
+//     for again. EventTermEnded has the error's words.
 //   - A return, or an error, after Ready and before it was asked resigns.
-//   - A panic is an error: it is logged once, with its stack, by [slog.Default].
+//   - An error after Ready is logged once, by [slog.Default]: no event tells it. Not logged, once the term was asked to
+//     end or is lost, is what says just that: an error that is [context.Canceled], [ErrFenced] or a [*TermEnd].
+//   - A panic is an error, and always logged, once, with its stack.
+//
+// Errors: [ErrState]: it is running already, or activation.auto leaves nothing to answer; [ErrEnded]: it has returned
+// the end of this session before; [ErrClosed].
 func (s *Session) Run(body func(*Term) error) error {
 	if s.outbox.auto {
 		return own(ErrState, "with activation.auto the library answers by itself", nil)
@@ -129,9 +133,13 @@ func (s *Session) Run(body func(*Term) error) error {
 	if s.closed.Load() {
 		return closed()
 	}
+	if s.hasRun {
+		return ended()
+	}
 	for {
 		term, err := s.nextTerm()
 		if term == nil {
+			s.hasRun = true
 			return err
 		}
 		s.serve(term, body)
@@ -169,11 +177,14 @@ func (s *Session) serve(term *Term, body func(*Term) error) {
 		}
 		// Refused where the term was asked to end meanwhile: then that is the reason.
 		_ = s.ActivationDone(term.token, err)
-	case term.asked.Err() == nil:
-		report(term, err)
-		_ = s.Resign(0)
+	// Which is known before the event has come.
+	case term.asked.Err() != nil || s.IsEnding(term.token):
+		if !saysTheEnd(err) {
+			report(term, err)
+		}
 	default:
 		report(term, err)
+		_ = s.Resign(0)
 	}
 	select {
 	case <-term.ended:
@@ -212,11 +223,17 @@ func report(term *Term, err error) {
 	}
 }
 
+// saysTheEnd: the error says no more than that the term was asked to end, or is lost.
+func saysTheEnd(err error) bool {
+	var end *TermEnd
+	return errors.Is(err, context.Canceled) || errors.Is(err, ErrFenced) || errors.As(err, &end)
+}
+
 // applicationCode is the number that a failed activation carries.
 func applicationCode(err error) Code {
 	var code Code
 	if errors.As(err, &code) && code >= ErrApplication {
 		return code
 	}
-	return ErrApplication
+	return ErrActivationFailed
 }

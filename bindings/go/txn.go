@@ -11,7 +11,7 @@ import (
 )
 
 // A Txn is a transaction on the store that commits while one term lasts, and never after: the library adds the compare
-// that fences it. Build it, then [Txn.Commit] it, once.
+// that fences it. Build it, then [Txn.Commit] it, which sends it once.
 //
 //	result, err := term.Txn().IfRevision(key, read).Put(key, value).Commit(ctx)
 //
@@ -22,10 +22,10 @@ type Txn struct {
 	session *Session
 	token   int64
 	steps   []func(*C.ha_txn)
-	used    bool
+	sent    bool
 }
 
-// A KV is a key in the store.
+// A KV is a key in the store, and its value: any bytes; []byte(kv.Value) gives them as such.
 type KV struct {
 	Key, Value string
 	// ModRevision is the revision at which it was last written: what [Txn.IfRevision] takes.
@@ -66,6 +66,9 @@ func (t *Txn) IfValue(key, value string) *Txn {
 	})
 }
 
+// IfValueBytes is [Txn.IfValue] for bytes, which are copied.
+func (t *Txn) IfValueBytes(key string, value []byte) *Txn { return t.IfValue(key, string(value)) }
+
 // Put writes a value that stays.
 func (t *Txn) Put(key, value string) *Txn {
 	return t.step(func(c *C.ha_txn) {
@@ -73,12 +76,18 @@ func (t *Txn) Put(key, value string) *Txn {
 	})
 }
 
+// PutBytes is [Txn.Put] for bytes, which are copied.
+func (t *Txn) PutBytes(key string, value []byte) *Txn { return t.Put(key, string(value)) }
+
 // PutLeased writes a value that goes away with the session's lease, which outlives the term.
 func (t *Txn) PutLeased(key, value string) *Txn {
 	return t.step(func(c *C.ha_txn) {
 		C.ha_txn_put_leased(c, bytesOf(key), C.size_t(len(key)), bytesOf(value), C.size_t(len(value)))
 	})
 }
+
+// PutLeasedBytes is [Txn.PutLeased] for bytes, which are copied.
+func (t *Txn) PutLeasedBytes(key string, value []byte) *Txn { return t.PutLeased(key, string(value)) }
 
 // Delete deletes a key. One that is absent is no error.
 func (t *Txn) Delete(key string) *Txn {
@@ -107,12 +116,12 @@ func (t *Txn) GetPrefix(prefix string, limit int) *Txn {
 func bytesOf(text string) unsafe.Pointer { return unsafe.Pointer(unsafe.StringData(text)) }
 
 // Commit sends the transaction and waits for the answer, until ctx ends and never longer than store.request_timeout_ms.
+// Where txn.inflight others wait for their answers, it first waits for its turn, until ctx ends.
 //
 //   - nil: committed; what was read is in the result.
 //   - [ErrFenced]: the term is over; nothing was written.
 //   - [ErrCompareFailed]: a compare of yours failed; nothing was written; the result has the present values.
-//   - [ErrUnavailable], [ErrTimeout]: never sent; nothing was written. [ErrBusy]: nor was it, as txn.inflight others
-//     wait for their answers.
+//   - [ErrUnavailable], [ErrTimeout]: never sent; nothing was written, and the same Txn may be committed again.
 //   - [ErrUnknownOutcome]: sent, and no answer, or ctx ended: it may be committed, or commit even later, but never
 //     after the term.
 //   - [ErrTooLarge], [ErrInvalidArgument]: a builder call was wrong. [ErrState]: it was sent before. [ErrAuth],
@@ -124,10 +133,9 @@ func bytesOf(text string) unsafe.Pointer { return unsafe.Pointer(unsafe.StringDa
 //
 // A transaction that only reads proves its state at some instant of the call, not now.
 func (t *Txn) Commit(ctx context.Context) (TxnResult, error) {
-	if t.used {
+	if t.sent {
 		return TxnResult{}, own(ErrState, "the transaction was sent before", nil)
 	}
-	t.used = true
 	if ctx.Err() != nil {
 		return TxnResult{}, contextEnded(context.Cause(ctx))
 	}

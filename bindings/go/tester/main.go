@@ -56,8 +56,10 @@ func sayEvent(name string, event coordha.Event) {
 	field(event.ServerID != 0, "server_id", event.ServerID)
 	field(event.Address != "", "address", event.Address)
 	field(event.Key != "", "key", event.Key)
-	if code := coordha.Code(0); errors.As(event.Err, &code) {
-		field(true, "error", code.String())
+	if said := (*coordha.Error)(nil); errors.As(event.Err, &said) {
+		code, found := said.Detail("code")
+		field(true, "error", said.Code.String())
+		field(found, "code", code)
 	}
 	field(event.Missed != 0, "missed", event.Missed)
 	fmt.Println(line)
@@ -69,7 +71,7 @@ func answer(err error) string {
 		return "ok"
 	}
 	line := "error " + said.Code.String()
-	for _, name := range []string{"key", "value", "allowed", "holder_address", "holder_server_id"} {
+	for _, name := range []string{"key", "value", "allowed", "holder_address", "holder_server_id", "code"} {
 		if detail, found := said.Detail(name); found {
 			line += " " + name + "=" + strings.ReplaceAll(detail, " ", "_")
 		}
@@ -119,9 +121,10 @@ func start(name string, words []string) error {
 	}
 	sessions[name] = session
 	activate, deactivate := wish(words, "activate"), wish(words, "deactivate")
+	what := wish(words, "body")
 	pull := slices.Contains(words, "@pull")
 	// What is answered later is answered by hand, as where events are read.
-	byHand := !pull && (activate == "pending" || deactivate == "pending")
+	byHand := !pull && what == "" && (activate == "pending" || deactivate == "pending")
 	if !pull || !slices.Contains(words, "@unread") {
 		go func() {
 			for event := range session.Events() {
@@ -135,14 +138,46 @@ func start(name string, words []string) error {
 			}
 		}()
 	}
-	if !pull && !byHand {
-		go func() { _ = session.Run(body(name, session, activate)) }()
+	switch {
+	case what != "":
+		go func() { _ = session.Run(body(what)) }()
+	case !pull && !byHand:
+		go func() { _ = session.Run(callback(name, session, activate)) }()
 	}
 	return nil
 }
 
-// body is the body of each term, which does what the scenario wishes.
-func body(name string, session *coordha.Session, activate string) func(*coordha.Term) error {
+// body is the term body that @body names.
+func body(what string) func(*coordha.Term) error {
+	return func(term *coordha.Term) error {
+		switch what {
+		case "early":
+			return nil
+		case "throw":
+			panic("boom")
+		}
+		if err := term.Ready(); err != nil {
+			return err
+		}
+		switch what {
+		case "return":
+			return nil
+		case "late":
+			panic("boom")
+		}
+		<-term.Context().Done()
+		switch what {
+		case "drain":
+			panic("boom")
+		case "hang":
+			<-term.HeldContext().Done()
+		}
+		return nil
+	}
+}
+
+// callback is a body that does what the other languages' callbacks do, as @activate names it.
+func callback(name string, session *coordha.Session, activate string) func(*coordha.Term) error {
 	return func(term *coordha.Term) error {
 		switch activate {
 		case "fail":

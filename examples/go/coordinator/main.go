@@ -27,43 +27,43 @@ import (
 
 type allocator struct {
 	session *coordha.Session
-	key     string      // its value is the last ID
-	mu      sync.Mutex  // held while an ID is taken
-	last    *coordha.KV // the key as it was seen last; nil: to be read
+	key     string     // its value is the last ID
+	mu      sync.Mutex // held while an ID is taken
 }
 
-// take takes the next ID; ErrFenced: this one is not active. An ID whose write was not confirmed is never handed out.
-func (a *allocator) take(ctx context.Context) (int64, error) {
+// try reads the last ID, and writes the next one if nobody has written it in between; both in the term of this token only.
+func (a *allocator) try(token int64) (int64, error) {
+	ctx := context.Background() // no client that goes away makes an outcome unknown
+	found, err := a.session.Txn(token).Get(a.key).Commit(ctx)
+	if err != nil {
+		return 0, err
+	}
+	last := append(found.KVs, coordha.KV{Value: "0"})[0]
+	id, err := strconv.ParseInt(last.Value, 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	next := strconv.FormatInt(id+1, 10)
+	_, err = a.session.Txn(token).IfRevision(a.key, last.ModRevision).Put(a.key, next).Commit(ctx)
+	return id + 1, err
+}
+
+// take takes the next ID; ErrFenced: this one is not active. An ID whose write was not confirmed is never handed out: it
+// reads again, and should that write be done even later, the next compare fails.
+func (a *allocator) take() (int64, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for token := a.session.FencingToken(); a.session.IsActive(); {
-		if a.last == nil {
-			found, err := a.session.Txn(token).Get(a.key).Commit(ctx)
-			if err != nil {
-				return 0, err
-			}
-			a.last = &append(found.KVs, coordha.KV{Value: "0"})[0]
-		}
-		id, err := strconv.ParseInt(a.last.Value, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		next := strconv.FormatInt(id+1, 10)
-		done, err := a.session.Txn(token).IfRevision(a.key, a.last.ModRevision).Put(a.key, next).Commit(ctx)
-		if err == nil {
-			a.last = &coordha.KV{Value: next, ModRevision: done.Revision}
-			return id + 1, nil
-		}
-		a.last = nil // should a write of unknown outcome commit even later, the next compare fails
+		id, err := a.try(token)
 		if !errors.Is(err, coordha.ErrUnknownOutcome) && !errors.Is(err, coordha.ErrCompareFailed) {
-			return 0, err
+			return id, err
 		}
 	}
 	return 0, coordha.ErrFenced
 }
 
 func (a *allocator) next(w http.ResponseWriter, _ *http.Request) {
-	id, err := a.take(context.Background()) // no client that goes away makes an outcome unknown
+	id, err := a.take()
 	switch {
 	case err == nil:
 		fmt.Fprintln(w, id)
@@ -99,34 +99,36 @@ func (a *allocator) serve(term *coordha.Term) error {
 func main() {
 	config := coordha.Config{ActiveStandby: true, Settings: map[string]string{}}
 	for _, argument := range os.Args[1:] {
-		key, value, _ := strings.Cut(argument, "=")
+		key, value, found := strings.Cut(argument, "=")
+		if !found {
+			log.Fatal("coordinator: ", argument, ": no KEY=VALUE")
+		}
 		config.Settings[key] = value
 	}
 	check(config.Check())
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	root, _ := config.Value(coordha.KeyRoot)
-	listener, err := net.Listen("tcp", config.Settings[coordha.KeyAddress])
+	listener, err := net.Listen("tcp", config.Settings[coordha.KeyAddress]) // before anybody is told of it
 	check(err)
 	session, err := coordha.Start(ctx, config)
 	check(err)
 	a := &allocator{session: session, key: root + "/ids/" + config.Settings[coordha.KeyRole]}
-	http.HandleFunc("GET /next", a.next)
-	http.HandleFunc("GET /status", a.status)
+	for path, answer := range map[string]http.HandlerFunc{"/next": a.next, "/status": a.status} {
+		http.HandleFunc("GET "+path, answer)
+		// Else it is answered as GET is, and takes an ID.
+		http.HandleFunc("HEAD "+path, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) })
+	}
 	var server http.Server
 	go func() { check(server.Serve(listener)) }()
-	told := make(chan struct{})
-	go func() {
-		defer close(told)
-		for e := range session.Events() {
-			at := e.At.Milliseconds()
-			fmt.Printf("event at_ms=%d kind=%s token=%d server_id=%d text=%s\n", at, e.Kind, e.Token, e.ServerID, e)
-		}
-	}()
-	err = session.Run(a.serve)
-	<-told
+	ended := make(chan error, 1)
+	go func() { ended <- session.Run(a.serve) }()
+	for e := range session.Events() {
+		at := e.At.Milliseconds()
+		fmt.Printf("event at_ms=%d kind=%s token=%d server_id=%d text=%s\n", at, e.Kind, e.Token, e.ServerID, e)
+	}
 	_ = server.Shutdown(context.Background())
-	check(err)
+	check(<-ended)
 }
 
 func check(err error) {

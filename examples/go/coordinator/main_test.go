@@ -31,16 +31,26 @@ type coordinator struct {
 	lines   chan string
 }
 
+// coordinate is the command that runs this program as the coordinator.
+func coordinate(arguments ...string) *exec.Cmd {
+	command := exec.Command(os.Args[0], arguments...)
+	command.Env = append(os.Environ(), "COORDINATOR=1")
+	return command
+}
+
 func launch(t *testing.T, store string) *coordinator {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	return launchAt(t, store, "127.0.0.1:0")
+}
+
+func launchAt(t *testing.T, store, at string) *coordinator {
+	listener, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	address := listener.Addr().String()
 	_ = listener.Close()
-	command := exec.Command(os.Args[0], "role=rootcoord", "address="+address, "store.url="+store)
+	command := coordinate("role=rootcoord", "address="+address, "store.url="+store)
 	c := &coordinator{t, command, address, make(chan string, 100)}
-	c.command.Env = append(os.Environ(), "COORDINATOR=1")
 	c.command.Stderr = os.Stderr
 	c.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := c.command.StdoutPipe()
@@ -79,14 +89,23 @@ func (c *coordinator) sees(kind string) {
 
 func (c *coordinator) answers(code int, body string) {
 	c.Helper()
-	reply, err := http.Get("http://" + c.address + "/next")
+	c.says(http.MethodGet, "/next", code, body+"\n")
+}
+
+func (c *coordinator) says(method, path string, code int, body string) {
+	c.Helper()
+	request, err := http.NewRequest(method, "http://"+c.address+path, nil)
+	if err != nil {
+		c.Fatal(err)
+	}
+	reply, err := http.DefaultClient.Do(request)
 	if err != nil {
 		c.Fatal(err)
 	}
 	defer reply.Body.Close()
 	text, _ := io.ReadAll(reply.Body)
-	if reply.StatusCode != code || string(text) != body+"\n" {
-		c.Fatalf("%d %q, not %d %q", reply.StatusCode, text, code, body)
+	if reply.StatusCode != code || (code < 400 || code >= 500) && string(text) != body {
+		c.Fatalf("%s %s: %d %q, not %d %q", method, path, reply.StatusCode, text, code, body)
 	}
 }
 
@@ -111,9 +130,35 @@ func TestAStandbyGoesOnWithTheIDsOfOneThatLeaves(t *testing.T) {
 	}
 }
 
+func TestOnlyAGetOfNextTakesAnID(t *testing.T) {
+	at := "127.0.0.1:0"
+	// Where this host has IPv6.
+	if listener, err := net.Listen("tcp", "[::1]:0"); err == nil {
+		_ = listener.Close()
+		at = "[::1]:0"
+	}
+	c := launchAt(t, "local:"+t.TempDir(), at)
+	c.sees("ACTIVE")
+	c.answers(http.StatusOK, "1")
+	for _, path := range []string{"/favicon.ico", "/", "/next/", "/next/1"} {
+		c.says(http.MethodGet, path, http.StatusNotFound, "")
+	}
+	for _, method := range []string{http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		c.says(method, "/next", http.StatusMethodNotAllowed, "")
+		c.says(method, "/status", http.StatusMethodNotAllowed, "")
+	}
+	c.answers(http.StatusOK, "2")
+}
+
 func TestAWrongConfigurationEndsItAtOnce(t *testing.T) {
-	c := launch(t, "nowhere")
-	if err := c.command.Wait(); c.command.ProcessState.ExitCode() != 1 {
-		t.Error(err)
+	for argument, said := range map[string]string{
+		"role":            "role: no KEY=VALUE",
+		"store.url=there": "store.url",
+	} {
+		command := coordinate("address=127.0.0.1:53100", argument)
+		text, err := command.CombinedOutput()
+		if command.ProcessState.ExitCode() != 1 || !strings.Contains(string(text), said) {
+			t.Error(err, string(text))
+		}
 	}
 }

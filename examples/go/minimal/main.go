@@ -30,8 +30,13 @@ func main() {
 			return err
 		}
 		fmt.Println("active, with fencing token", term.Token())
-		<-term.Context().Done() // asked to end, or lost: finish what runs where term.Held(), else stop at once
-		return nil              // nothing of this term runs any more
+		<-term.Context().Done() // asked to end, or lost: context.Cause says which
+		if term.Held() {
+			fmt.Println("leaving: finish what runs")
+		} else {
+			fmt.Println("leaving: the role is lost")
+		}
+		return nil // nothing of this term runs any more
 	})
 	if err != nil {
 		log.Fatal(err)
