@@ -5,6 +5,8 @@ package coordha_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -184,5 +186,36 @@ func TestAWrongSourceIsNamed(t *testing.T) {
 func TestTheLibrarySaysWhatItIs(t *testing.T) {
 	if !coordha.HasFeature("etcd") || coordha.HasFeature("tee") || coordha.Version() == "" {
 		t.Error(coordha.Version())
+	}
+}
+
+func TestAConfigurationIsShownWithoutItsPassword(t *testing.T) {
+	const secret = "geheim"
+	config := coordha.Config{
+		Role: "rootcoord", Username: "me", Password: secret,
+		Settings: map[string]string{coordha.KeyStoreEtcdPassword: secret},
+		Defaults: map[string]string{coordha.KeyStoreEtcdPassword: secret, coordha.KeyPriority: "7"},
+	}
+	var shown strings.Builder
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		fmt.Fprintf(&shown, verb, config)
+		fmt.Fprintf(&shown, verb, &config)
+		fmt.Fprintf(&shown, verb, struct{ Config coordha.Config }{config})
+	}
+	fmt.Fprintln(&shown, config)
+	for _, handler := range []slog.Handler{slog.NewTextHandler(&shown, nil), slog.NewJSONHandler(&shown, nil)} {
+		slog.New(handler).Info("starting", "config", config, "pointer", &config)
+	}
+	if text := shown.String(); strings.Contains(text, secret) || strings.Contains(text, fmt.Sprintf("%x", secret)) ||
+		!strings.Contains(text, "Role:rootcoord") || !strings.Contains(text, `Password:"***"`) {
+		t.Error(text)
+	}
+	if config.Password != secret || config.Settings[coordha.KeyStoreEtcdPassword] != secret ||
+		config.Defaults[coordha.KeyStoreEtcdPassword] != secret {
+		t.Error("showing it has changed it")
+	}
+	value, err := config.Value(coordha.KeyStoreEtcdPassword)
+	if err != nil || value != secret {
+		t.Error(value, err)
 	}
 }

@@ -4,7 +4,9 @@ package coordha_test
 
 import (
 	"context"
+	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -87,6 +89,37 @@ func TestTheLibrarysLogGoesToTheHandlerThatIsSet(t *testing.T) {
 		t.Error("records went to the wrong handler")
 	}
 	ok(t, coordha.SetLogHandler(nil))
+}
+
+// panicking panics on the first record, and keeps the others.
+type panicking struct {
+	*recorder
+	once *sync.Once
+}
+
+func (p panicking) Handle(ctx context.Context, record slog.Record) error {
+	p.once.Do(func() { panic("full") })
+	return p.recorder.Handle(ctx, record)
+}
+
+func TestAHandlerThatPanicsIsToldOnStderrAndGetsTheNextRecord(t *testing.T) {
+	read, write, err := os.Pipe()
+	ok(t, err)
+	stderr := os.Stderr
+	os.Stderr = write
+	handler := panicking{&recorder{level: coordha.LevelTrace}, new(sync.Once)}
+	set := coordha.SetLogHandler(handler)
+	oneTerm(t)
+	unset := coordha.SetLogHandler(nil)
+	os.Stderr = stderr
+	_ = write.Close()
+	ok(t, set)
+	ok(t, unset)
+	said, err := io.ReadAll(read)
+	ok(t, err)
+	if string(said) != "coordha: the log handler panicked: full\n" || handler.count(slog.LevelInfo) == 0 {
+		t.Errorf("%q, %d records", said, len(handler.records))
+	}
 }
 
 func TestASlowHandlerHoldsNothingUp(t *testing.T) {

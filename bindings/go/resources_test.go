@@ -94,6 +94,36 @@ func TestAThousandStartsAndStopsLeaveNothingBehind(t *testing.T) {
 	}
 }
 
+// As where a program leaves the range over the events early.
+func TestASessionThatEndedWithEventsUnreadLeavesNoGoroutine(t *testing.T) {
+	config := onLocal(t)
+	kept := config
+	kept.Role = "datacoord"
+	start(t, kept)
+	const count = 20
+	goroutines := runtime.NumGoroutine()
+	ended := make([]*coordha.Session, count)
+	for i := range ended {
+		session, err := coordha.Start(context.Background(), config)
+		ok(t, err)
+		for range session.Events() {
+			break
+		}
+		session.RequestStop()
+		ok(t, session.Run(serve))
+		ended[i] = session
+	}
+	for wait := within(t); runtime.NumGoroutine() > goroutines+2; runtime.Gosched() {
+		if wait.Err() != nil {
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), goroutines)
+		}
+	}
+	for _, session := range ended {
+		next(t, session, coordha.EventEnded)
+		ok(t, session.Close())
+	}
+}
+
 func open(t testing.TB) int {
 	t.Helper()
 	descriptors, err := os.ReadDir("/proc/self/fd")

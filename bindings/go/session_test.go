@@ -5,7 +5,9 @@ package coordha_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -184,6 +186,33 @@ func TestWaitingEndsWithTheSession(t *testing.T) {
 	is(t, session.Wait(within(t), 0), coordha.ErrInvalidArgument)
 }
 
+func TestAWaitForATermThatNobodyAnswersIsWarnedOf(t *testing.T) {
+	lines := make(chan string, 10)
+	before := slog.Default()
+	t.Cleanup(func() { slog.SetDefault(before) })
+	slog.SetDefault(slog.New(slog.NewTextHandler(writer(func(line []byte) (int, error) {
+		lines <- string(line)
+		return len(line), nil
+	}), nil)))
+	session := start(t, onLocal(t))
+	ctx, cancel := context.WithCancel(context.Background())
+	waiting := make(chan error, 1)
+	go func() { waiting <- session.Wait(ctx, coordha.UntilActive) }()
+	if line := receive(t, "the warning", lines); !strings.Contains(line, "level=WARN") ||
+		!strings.Contains(line, "nobody says ready") {
+		t.Error(line)
+	}
+	cancel()
+	is(t, receive(t, "the end of the wait", waiting), coordha.ErrTimeout)
+	result := run(session, serve)
+	ok(t, session.Wait(within(t), coordha.UntilActive))
+	ok(t, session.Stop(within(t)))
+	ok(t, receive(t, "the end", result))
+	if len(lines) != 0 {
+		t.Error("and more:", <-lines)
+	}
+}
+
 // afterClose makes every call on a session that was closed.
 func afterClose(t *testing.T, s *coordha.Session) {
 	t.Helper()
@@ -224,7 +253,7 @@ func TestUseAfterTheEndSaysSo(t *testing.T) {
 	session := start(t, onLocal(t))
 	session.RequestStop()
 	ok(t, session.Run(serve))
-	ok(t, session.Run(serve))
+	is(t, session.Run(serve), coordha.ErrEnded)
 	ok(t, session.Stop(within(t)))
 	is(t, session.Resign(0), coordha.ErrEnded)
 	is(t, session.ActivationDone(7, nil), coordha.ErrEnded)

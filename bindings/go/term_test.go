@@ -78,8 +78,13 @@ func TestAFailedActivationGivesTheTermUpAndContendsAgain(t *testing.T) {
 				t.Error(failed, failed.Err)
 			}
 			var err *coordha.Error
-			if name == "an error" && (!errors.As(failed.Err, &err) || !strings.Contains(err.Message, "no disk")) {
-				t.Error(failed.Err)
+			if name == "an error" && (!errors.As(failed.Err, &err) || !strings.Contains(err.Message, "no disk") ||
+				err.Application != 10005 || !errors.Is(err, coordha.ErrApplication+5)) {
+				t.Errorf("%+v", failed.Err)
+			}
+			if name == "a return" && (!errors.As(failed.Err, &err) || err.Application != coordha.ErrActivationFailed ||
+				!strings.Contains(err.Message, "returned before it was ready")) {
+				t.Errorf("%+v", failed.Err)
 			}
 			ok(t, session.Wait(within(t), coordha.UntilActive))
 			if session.FencingToken() <= failed.Token {
@@ -123,6 +128,60 @@ func TestABodyThatStopsServingResigns(t *testing.T) {
 			ok(t, session.Stop(within(t)))
 			ok(t, receive(t, "the end", result))
 		})
+	}
+}
+
+func TestABodyThatEndsWithItsTermLogsNothingButWhatWentWrong(t *testing.T) {
+	config := onLocal(t)
+	config.DeactivationTimeout = 50 * time.Millisecond
+	for name, test := range map[string]struct {
+		end    func(*coordha.Term) error
+		logged int
+	}{
+		"the context's error": {func(term *coordha.Term) error { return term.Context().Err() }, 0},
+		"its cause":           {func(term *coordha.Term) error { return context.Cause(term.Context()) }, 0},
+		"a wrapped cause": {func(term *coordha.Term) error {
+			return fmt.Errorf("no more: %w", context.Cause(term.Context()))
+		}, 0},
+		"a late write": {func(term *coordha.Term) error {
+			<-term.HeldContext().Done()
+			_, err := term.Txn().Put("late", "x").Commit(context.Background())
+			return err
+		}, 0},
+		"something else": {func(*coordha.Term) error { return errors.New("out of memory") }, 1},
+		"a panic":        {func(*coordha.Term) error { panic("boom") }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			logged := captureLog(t)
+			session := start(t, config)
+			result := run(session, func(term *coordha.Term) error {
+				if err := serve(term); err != nil {
+					return err
+				}
+				return test.end(term)
+			})
+			ok(t, session.Wait(within(t), coordha.UntilActive))
+			_ = session.Stop(within(t))
+			ok(t, receive(t, "the end", result))
+			if lines := strings.Count(logged(), "level="); lines != test.logged {
+				t.Errorf("%d lines in the log: %s", lines, logged())
+			}
+		})
+	}
+}
+
+func TestABodyThatEndsBeforeItIsToldToButWasAskedLogsNothing(t *testing.T) {
+	logged := captureLog(t)
+	session := start(t, onLocal(t))
+	ok(t, session.Run(func(term *coordha.Term) error {
+		if err := term.Ready(); err != nil {
+			return err
+		}
+		session.RequestStop()
+		return coordha.ErrFenced
+	}))
+	if logged() != "" {
+		t.Error(logged())
 	}
 }
 
