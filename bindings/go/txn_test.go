@@ -168,6 +168,10 @@ func TestTooManyCommitsAtOnceWaitForTheirTurn(t *testing.T) {
 	config.Settings = map[string]string{coordha.KeyTxnInflight: "1"}
 	s := active(t, config)
 	token, results := s.FencingToken(), make(chan error)
+	for range 3 { // which takes no place for good
+		_, err := s.Txn(token).Put("", "x").Commit(within(t))
+		is(t, err, coordha.ErrInvalidArgument)
+	}
 	for range 50 {
 		go func() {
 			_, err := s.Txn(token).Get("x").Commit(context.Background())
