@@ -21,58 +21,61 @@ static std::string key;   // its value is the last ID
 static std::mutex taking; // held while an ID is taken
 
 // Reads the last ID, and writes the next one if nobody has written it in between; both in the term of this token only.
-static long long try_next(std::int64_t token)
+static coordha::Result<long long> try_next(std::int64_t token)
 {
     auto read = session.txn(token);
-    read.get(key).commit();
+    if (const auto done = read.get(key).try_commit(); !done) {
+        return done.error();
+    }
     const auto last = read.find(key);
     const auto id = (last ? std::stoll(std::string(last->value)) : 0) + 1;
-    session.txn(token).if_revision(key, last ? last->mod_revision : 0).put(key, std::to_string(id)).commit();
+    auto write = session.txn(token);
+    const auto done = write.if_revision(key, last ? last->mod_revision : 0).put(key, std::to_string(id)).try_commit();
+    return done ? coordha::Result(id) : done.error();
+}
+
+// Takes the next ID; Errc::fenced where this one is not active. An ID whose write was not confirmed is never handed out:
+// it reads again, and should that write be done even later, the next compare fails.
+static coordha::Result<long long> take_id()
+{
+    const std::lock_guard lock(taking);
+    const auto token = session.is_active() ? session.fencing_token() : 0;
+    auto id = try_next(token);
+    while (id.code() == coordha::Errc::unknown_outcome || id.code() == coordha::Errc::compare_failed) {
+        id = try_next(token);
+    }
     return id;
 }
 
-// Takes the next ID; none where this one is not active. An ID whose write was not confirmed is never handed out: it reads
-// again, and should that write be done even later, the next compare fails.
-static std::optional<long long> take_id()
-{
-    const std::lock_guard lock(taking);
-    const auto token = session.fencing_token();
-    while (session.is_active()) {
-        try {
-            return try_next(token);
-        } catch (const coordha::Error &error) {
-            if (error.code() == coordha::Errc::fenced) {
-                break;
-            }
-            if (error.code() != coordha::Errc::unknown_outcome && error.code() != coordha::Errc::compare_failed) {
-                throw;
-            }
-        }
-    }
-    return std::nullopt;
-}
+// An HTTP status and a line of text.
+using Answer = std::pair<int, std::string>;
 
-static void next(const httplib::Request &, httplib::Response &response)
-try {
-    if (const auto id = take_id()) {
-        return response.set_content(std::to_string(*id) + "\n", "text/plain");
+static Answer next()
+{
+    const auto id = take_id();
+    if (id || id.code() != coordha::Errc::fenced) {
+        return id ? Answer(200, std::to_string(*id)) : Answer(500, id.error().what());
     }
     const auto active = session.holder();
-    const bool is_other = active.server_id() != session.server_id();
-    response.status = 503;
-    response.set_content((is_other ? std::string(active.address()) : "") + "\n", "text/plain");
-} catch (const std::exception &error) {
-    response.status = 500;
-    response.set_content(error.what() + std::string("\n"), "text/plain");
+    return {503, active.server_id() != session.server_id() ? std::string(active.address()) : ""};
 }
 
-static void status(const httplib::Request &, httplib::Response &response)
+static Answer status()
 {
-    auto body = "at_ms=" + std::to_string(coordha::BootClock::now().time_since_epoch().count());
-    body += session.is_active() ? " active=true" : " active=false";
-    body += " token=" + std::to_string(session.fencing_token());
-    body += " server_id=" + std::to_string(session.server_id()) + "\n";
-    response.set_content(body, "text/plain");
+    const auto at_ms = std::to_string(coordha::BootClock::now().time_since_epoch().count());
+    const std::string active = session.is_active() ? "true" : "false";
+    return {200, "at_ms=" + at_ms + " active=" + active + " token=" + std::to_string(session.fencing_token()) +
+                     " server_id=" + std::to_string(session.server_id())};
+}
+
+static httplib::Server::HandlerResponse answer(const httplib::Request &request, httplib::Response &response)
+{
+    const bool is_next = request.path == "/next", is_get = request.method == "GET";
+    const bool is_known = is_next || request.path == "/status";
+    const auto [code, line] = !is_known ? Answer(404, "") : !is_get ? Answer(405, "") : is_next ? next() : status();
+    response.status = code;
+    response.set_content(line + "\n", "text/plain");
+    return httplib::Server::HandlerResponse::Handled;
 }
 
 static void on_event(coordha::EventRef event)
@@ -99,16 +102,16 @@ static coordha::Config configuration(char **arguments)
 int main(int, char **argv)
 try {
     const auto config = configuration(argv + 1);
+    key = *config.get(HA_KEY_ROOT) + "/ids/" + *config.get(HA_KEY_ROLE);
     const auto address = *config.get(HA_KEY_ADDRESS);
     const auto colon = address.rfind(':');
-    key = *config.get(HA_KEY_ROOT) + "/ids/" + *config.get(HA_KEY_ROLE);
+    const std::size_t bracket = address[0] == '['; // those of [::1] are not the resolver's
     httplib::Server http;
-    http.set_socket_options([](int fd) { // a port may be taken again at once, but not by two
-        const int on = 1;
+    http.set_keep_alive_timeout(1).set_pre_routing_handler(answer).set_socket_options([](int fd) {
+        const int on = 1; // a port may be taken again at once, but not by two
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     });
-    http.Get("/next", next).Get("/status", status).set_keep_alive_timeout(1);
-    if (!http.bind_to_port(address.substr(0, colon), std::stoi(address.substr(colon + 1)))) {
+    if (!http.bind_to_port(address.substr(bracket, colon - 2 * bracket), std::stoi(address.substr(colon + 1)))) {
         throw std::runtime_error("nobody can listen at " + address);
     }
     coordha::Session own(config);
@@ -125,6 +128,8 @@ try {
             const std::lock_guard lock(taking); // until the ID that is being taken has been taken
         },
         {on_event, {}});
+    std::signal(SIGTERM, SIG_IGN); // a session that is being closed must not be asked to stop
+    std::signal(SIGINT, SIG_IGN);
     http.stop();
     served.wait();
     ended.value();

@@ -14,7 +14,7 @@ inline namespace COORDHA_FORM {
 
 /// Told of an exception that a function of yours let out: where (such as "on_activate") and which. Called once for
 /// each, on the thread that met it; std::rethrow_exception() in it shows the type. Without one, or where it throws
-/// itself, a line goes to stderr.
+/// itself, a line goes to stderr; so it does without exceptions, for Term::fail() where no event can tell of it.
 using ExceptionHandler = std::function<void(const char *where, std::exception_ptr exception)>;
 
 namespace detail {
@@ -55,6 +55,12 @@ inline void report(const ExceptionHandler &handler, const char *where, const std
     std::fprintf(stderr, "coordha: exception in %s: %s\n", where, why.c_str());
 }
 
+/// Reports a failure that was said, not thrown, as if it had been thrown.
+inline void report(const ExceptionHandler &handler, const char *where, const Outcome &outcome)
+{
+    report(handler, where, std::make_exception_ptr(Error(outcome.code, outcome.why)), outcome.why);
+}
+
 /// Calls a function of the application; what it throws is reported, unless `is_late` says that it is only work that
 /// met the end of its term.
 template <class Function, class IsLate>
@@ -73,6 +79,11 @@ Outcome guard(const ExceptionHandler &handler, const char *where, Function funct
     }
 }
 #else
+inline void report(const ExceptionHandler &, const char *where, const Outcome &outcome)
+{
+    std::fprintf(stderr, "coordha: failure in %s: %s\n", where, outcome.why.c_str());
+}
+
 template <class Function, class IsLate>
 Outcome guard(const ExceptionHandler &, const char *, Function function, IsLate)
 {
@@ -81,18 +92,19 @@ Outcome guard(const ExceptionHandler &, const char *, Function function, IsLate)
 }
 #endif
 
-/// Says that an activation failed, also where the words are no UTF-8, which the library refuses. Refused too where the
-/// term has ended meanwhile: then there is nothing left to say.
-inline void say_failed(SessionRef session, std::int64_t token, const Outcome &outcome)
+/// Says that an activation failed, also where the words are no UTF-8, which the library refuses. False: refused, as the
+/// term has ended meanwhile, or is active.
+inline bool say_failed(SessionRef session, std::int64_t token, const Outcome &outcome)
 {
-    if (session.try_activation_failed(token, outcome.code, outcome.why).code() != Errc::invalid_argument) {
-        return;
+    const auto said = session.try_activation_failed(token, outcome.code, outcome.why);
+    if (said.code() != Errc::invalid_argument) {
+        return bool(said);
     }
     std::string why = outcome.why;
     for (char &byte : why) {
         byte = (byte & 0x80) != 0 ? '?' : byte;
     }
-    (void)session.try_activation_failed(token, outcome.code, why);
+    return bool(session.try_activation_failed(token, outcome.code, why));
 }
 
 /// An exception after "ready" ends the term in order.
@@ -207,7 +219,7 @@ struct Trampoline {
             outcome = activation.outcome();
         }
         if (outcome.is_failure) {
-            say_failed(SessionRef(raw), activation.token(), outcome);
+            (void)say_failed(SessionRef(raw), activation.token(), outcome);
             return HA_PENDING;
         }
         return activation.is_later() ? HA_PENDING : HA_OK;

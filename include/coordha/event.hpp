@@ -7,6 +7,8 @@
 #include <coordha/error.hpp>
 #include <coordha/txn.hpp>
 
+#include <memory>
+
 namespace coordha {
 inline namespace COORDHA_FORM {
 
@@ -121,7 +123,7 @@ template <class Source> const Source &points_to(const Source *source) noexcept {
 /// exceptions they end the loop.
 template <class Source> class Events {
 public:
-    /// Where the loop is.
+    /// Where the loop is; copies share the event that they are at.
     class Iterator {
     public:
         using iterator_category = std::input_iterator_tag;
@@ -135,23 +137,27 @@ public:
         /// Waits for the first event.
         explicit Iterator(Source source) : source_(source) { ++*this; }
         /// The event, which may be moved from.
-        reference operator*() noexcept { return *event_; }
+        reference operator*() const noexcept { return *event_; }
         /// The event's members.
-        pointer operator->() noexcept { return &*event_; }
+        pointer operator->() const noexcept { return event_.get(); }
         /// Waits for the next event.
         Iterator &operator++()
         {
             auto next = detail::points_to(*source_).try_next_event(forever);
-            event_.reset();
-            if (next) {
-                event_ = *std::move(next);
-            }
+            event_ = next ? std::make_shared<Event>(*std::move(next)) : nullptr;
 #if COORDHA_EXCEPTIONS
-            else if (next.code() != Errc::ended) {
+            if (!next && next.code() != Errc::ended) {
                 throw next.error();
             }
 #endif
             return *this;
+        }
+        /// Waits for the next event; gives the place before it.
+        Iterator operator++(int)
+        {
+            Iterator before = *this;
+            ++*this;
+            return before;
         }
         /// Whether both are at the end.
         friend bool operator==(const Iterator &a, const Iterator &b) noexcept { return !a.event_ && !b.event_; }
@@ -160,7 +166,7 @@ public:
 
     private:
         std::optional<Source> source_;
-        std::optional<Event> event_;
+        std::shared_ptr<Event> event_;
     };
 
     /// Reads nothing yet.

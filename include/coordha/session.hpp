@@ -17,7 +17,7 @@ struct RunHooks {
     /// Every event, ACTIVATE and DEACTIVATE too, on the thread of run(), between the terms and while the body waits in
     /// Term::wait_ending(). Lent for the call.
     std::function<void(EventRef)> on_event;
-    /// An exception that the body or on_event let out; see ExceptionHandler.
+    /// An exception that the body or on_event let out, and what Term::fail() said after "ready"; see ExceptionHandler.
     ExceptionHandler on_exception;
 };
 
@@ -55,13 +55,14 @@ public:
     }
 
     /// Moves.
-    Session(Session &&other) noexcept : SessionRef(std::exchange(other.raw_, nullptr)) {}
+    Session(Session &&other) noexcept : SessionRef(std::exchange(other.raw_, nullptr)), is_auto_(other.is_auto_) {}
     /// Moves; the session that was here is closed.
     Session &operator=(Session &&other) noexcept
     {
         if (this != &other) {
             close();
             raw_ = std::exchange(other.raw_, nullptr);
+            is_auto_ = other.is_auto_;
         }
         return *this;
     }
@@ -71,20 +72,23 @@ public:
     /// Ends it and frees it. After `ended`, or after a stop() that did not time out, it does not wait. Before, it is a
     /// stop() of at most deactivation.timeout_ms + release.timeout_ms; past that limit, and in a callback, it gives the
     /// role up and returns, and what is left is done behind. Where events are pulled nobody is left to answer them: the
-    /// role is given up without a drain. Twice is harmless.
+    /// role is given up without a drain. Twice is harmless. Nobody may call request_stop() any more, so ignore the
+    /// signals whose handlers do, first.
     void close() noexcept { ha_session_free(std::exchange(raw_, nullptr)); }
 
     /// Calls the body once a term, on this thread, and returns when the session has ended; see Term for what the body
     /// does. For sessions that are pulled; nobody else may read its events meanwhile.
     ///
     /// - A return after Term::wait_ending(), or once Term::ending(), says "left": nothing of the term runs any more.
-    /// - A return before that resigns: others are tried, then this session contends again.
-    /// - An exception is reported once (RunHooks::on_exception, else a line on stderr) and ends the term in order:
-    ///   before Term::ready() it is a failed activation, after it the session resigns. Only Errc::fenced in a term that is
-    ///   ending is no failure, and not reported: it is what late work meets.
+    /// - A return or an exception before Term::ready() is a failed activation: others are tried, then this session
+    ///   contends again.
+    /// - A return or an exception after it, of a term that was not asked to end, resigns: the same, in order.
+    /// - An exception is reported once (RunHooks::on_exception, else a line on stderr). Only Errc::fenced in a term that
+    ///   is ending is no failure, and not reported: it is what late work meets.
     ///
-    /// Errors: what ended the session, such as role_held, none after an orderly stop; state (it has callbacks); ended
-    /// (it had been read to its end); closed; forked.
+    /// Errors: what ended the session, such as role_held, none after an orderly stop; state (it has callbacks, or
+    /// activation.auto is true, where there is nothing to answer); ended (it had been read to its end); closed (also by
+    /// the body); forked.
     Result<void> try_run(const std::function<void(Term &)> &body, RunHooks hooks = {});
 
 #if COORDHA_EXCEPTIONS
@@ -97,7 +101,7 @@ public:
 #endif
 
 private:
-    explicit Session(ha_session *raw) noexcept : SessionRef(raw) {}
+    Session(ha_session *raw, bool is_auto) noexcept : SessionRef(raw), is_auto_(is_auto) {}
 
     static Result<Session> start(const Config &config, const ha_callbacks *callbacks)
     {
@@ -110,8 +114,10 @@ private:
         if (!started) {
             return started.error();
         }
-        return Session(raw);
+        return Session(raw, config.get(HA_KEY_ACTIVATION_AUTO) == "true");
     }
+
+    bool is_auto_ = false; ///< the library answers by itself: there is nothing to run
 };
 
 } // namespace COORDHA_FORM

@@ -81,7 +81,8 @@ public:
     }
 
     /// Asks the session to leave for ever: drain, release the role, end the lease, `ended`. Returns at once, and
-    /// is_active() is false when it has returned. From any thread, any callback, and a signal handler. Twice is harmless.
+    /// is_active() is false when it has returned. From any thread, any callback, and a signal handler, but not once
+    /// closing it has begun: ignore the signal first. Twice is harmless.
     void request_stop() const noexcept { ha_session_request_stop(raw_); }
 
     /// request_stop(), then waits until all is over: the role is released, and no callback runs or will. Where events

@@ -16,7 +16,7 @@ namespace detail {
 /// Reads the events of a session for Session::run(): one at a time, told to on_event once.
 class Loop {
 public:
-    Loop(SessionRef session, const RunHooks &hooks) noexcept : session_(session), hooks_(hooks) {}
+    Loop(const Session &session, const RunHooks &hooks) noexcept : session_(session), hooks_(hooks) {}
 
     SessionRef session() const noexcept { return session_; }
     const RunHooks &hooks() const noexcept { return hooks_; }
@@ -43,7 +43,8 @@ public:
     void put_back(Event event) { put_back_ = std::move(event); }
 
 private:
-    SessionRef session_;
+    // Itself, not what it holds now: the body may close it.
+    const Session &session_;
     const RunHooks &hooks_;
     std::optional<Event> put_back_;
 };
@@ -60,34 +61,30 @@ private:
 ///     });                                          // the return says: nothing of this term runs any more
 ///
 /// session(), token(), ending(), held() and txn() may be called from any thread during the call, the rest on the thread
-/// of the body.
+/// of the body. Once the body has closed the session (it may; destroy it it must not), its calls say `closed`.
 class Term {
 public:
     /// Made by Session::run().
-    Term(detail::Loop &loop, std::int64_t token) noexcept : loop_(loop), session_(loop.session()), token_(token) {}
+    Term(detail::Loop &loop, std::int64_t token) noexcept : loop_(loop), token_(token) {}
     Term(const Term &) = delete;
     Term &operator=(const Term &) = delete;
 
     /// The session.
-    SessionRef session() const noexcept { return session_; }
+    SessionRef session() const noexcept { return loop_.session(); }
     /// The fencing token: it goes with all that the term writes.
     std::int64_t token() const noexcept { return token_; }
     /// Whether the work of this term should wind up: from a request to stop or resign on, and once it is lost.
-    bool ending() const noexcept { return session_.is_ending(token_); }
+    bool ending() const noexcept { return session().is_ending(token_); }
     /// Whether a step of this term's work may still act: true while the role is held, also while draining.
-    bool held() const noexcept { return session_.holds(token_); }
+    bool held() const noexcept { return session().holds(token_); }
     /// Why the term ends; Reason::none until wait_ending() was true.
     Reason reason() const noexcept { return reason_; }
 
     /// Says "ready": SessionRef::is_active() is true when it has returned. Errors: fenced (too late: the term is over, or
-    /// was asked to end), ended, forked.
+    /// was asked to end), state (it was said already), ended, closed, forked.
     Result<void> try_ready()
     {
-        auto said = session_.try_activation_done(token_);
-        // With activation.auto the library has said it already.
-        if (said.code() == Errc::state) {
-            said = {};
-        }
+        auto said = session().try_activation_done(token_);
         is_ready_ = is_ready_ || said;
         return said;
     }
@@ -112,11 +109,19 @@ public:
     }
 
     /// Says that the activation failed, or, once ready, that the session resigns; for those who do not throw. The body
-    /// should return then. Code and words as in SessionRef::try_activation_failed().
-    void fail(Errc code, std::string_view why) { end({true, code, std::string(why)}); }
+    /// should return then. Code and words as in SessionRef::try_activation_failed(); where no event will tell them, they
+    /// are reported as of an exception.
+    void fail(Errc code, std::string_view why)
+    {
+        const detail::Outcome outcome{true, code, std::string(why)};
+        const bool is_late = code == Errc::fenced && ending();
+        if (!end(outcome) && !is_late) {
+            detail::report(loop_.hooks().on_exception, where, outcome);
+        }
+    }
 
-    /// Begins a transaction of this term. Errors: forked.
-    Result<Txn> try_txn() const { return session_.try_txn(token_); }
+    /// Begins a transaction of this term. Errors: closed, forked.
+    Result<Txn> try_txn() const { return session().try_txn(token_); }
 
 #if COORDHA_EXCEPTIONS
     /// try_ready(), throwing.
@@ -128,25 +133,36 @@ public:
     /// Calls the body, and comes back when its end has been said to the library. For Session::run().
     void live(const std::function<void(Term &)> &body)
     {
-        end(detail::guard(
-            loop_.hooks().on_exception, "the term's body", [&] { body(*this); }, [&] { return ending(); }));
+        detail::Outcome outcome = detail::guard(
+            loop_.hooks().on_exception, where, [&] { body(*this); }, [&] { return ending(); });
+        if (!outcome.is_failure) {
+            outcome = {true, Errc::application, "the term's body returned before it was ready"};
+        }
+        (void)end(outcome);
         wait_ending();
-        // Refused where activation.auto has said it, and where the session has ended: there is nothing left to say.
-        (void)session_.try_deactivation_done(token_);
+        // Refused where the session has ended: there is nothing left to say.
+        (void)session().try_deactivation_done(token_);
     }
 
 private:
-    /// The body has returned, or thrown.
-    void end(const detail::Outcome &outcome)
+    static constexpr const char *where = "the term's body";
+
+    /// The body has returned, thrown or failed: that is why its activation failed, or it resigns. True: an event will
+    /// tell why.
+    bool end(const detail::Outcome &why)
     {
-        if (is_told_ || ending()) {
-            return;
+        if (is_over_ || is_told_ || ending()) {
+            return false;
         }
-        if (outcome.is_failure && !is_ready_) {
-            detail::say_failed(session_, token_, outcome);
-        } else {
-            detail::resign_if_held(session_);
+        is_over_ = true;
+        if (!is_ready_ && detail::say_failed(session(), token_, why)) {
+            return true;
         }
+        // Not where it was asked to end just now, which may be with a pause of its own.
+        if (!ending()) {
+            detail::resign_if_held(session());
+        }
+        return false;
     }
 
     /// An event of this term is dealt with, one of the next term or of the session's end is left to the loop.
@@ -163,25 +179,28 @@ private:
     }
 
     detail::Loop &loop_;
-    SessionRef session_;
     std::int64_t token_;
     Reason reason_ = Reason::none;
     bool is_ready_ = false;
+    bool is_over_ = false;
     bool is_told_ = false;
 };
 
 inline Result<void> Session::try_run(const std::function<void(Term &)> &body, RunHooks hooks)
 {
+    if (raw() != nullptr && is_auto_) {
+        return Error(Errc::state, "with activation.auto the library answers by itself");
+    }
     detail::Loop loop(*this, hooks);
     for (;;) {
         auto event = loop.next(forever);
         if (!event) {
             return event.error();
         }
-        if (event->kind() == EventKind::activate) {
+        if (event->kind() == EventKind::activate && raw() != nullptr) {
             Term(loop, event->token()).live(body);
         } else if (event->kind() == EventKind::deactivate) {
-            // Of a term that began before run() was called, or that activation.auto has ended.
+            // Of a term that began before run() was called.
             (void)try_deactivation_done(event->token());
         } else if (event->kind() == EventKind::ended) {
             auto error = event->error();

@@ -29,27 +29,38 @@ public:
         using iterator_category = std::input_iterator_tag;
         using value_type = KeyValue;
         using difference_type = std::ptrdiff_t;
-        using pointer = const KeyValue *;
         using reference = KeyValue;
+        /// A key on loan, for its members.
+        struct pointer {
+            KeyValue found; ///< the key
+            /// Its members.
+            const KeyValue *operator->() const noexcept { return &found; }
+        };
 
+        /// Nowhere.
+        Iterator() noexcept = default;
         /// Made by Results.
         Iterator(const ha_txn *txn, std::size_t index) noexcept : txn_(txn), index_(index) {}
         /// The key, its value, its revision.
         KeyValue operator*() const noexcept { return Results(txn_)[index_]; }
+        /// Its members.
+        pointer operator->() const noexcept { return {**this}; }
         /// Goes on.
         Iterator &operator++() noexcept
         {
             ++index_;
             return *this;
         }
+        /// Goes on; gives the place before.
+        Iterator operator++(int) noexcept { return {txn_, index_++}; }
         /// Whether both are at the same key.
         friend bool operator==(const Iterator &a, const Iterator &b) noexcept { return a.index_ == b.index_; }
         /// Whether they are not.
         friend bool operator!=(const Iterator &a, const Iterator &b) noexcept { return a.index_ != b.index_; }
 
     private:
-        const ha_txn *txn_;
-        std::size_t index_;
+        const ha_txn *txn_ = nullptr;
+        std::size_t index_ = 0;
     };
 
     /// Looks at a transaction of the C header.

@@ -14,30 +14,33 @@ using coordha::Session;
 using coordha::SessionRef;
 using coordha::Until;
 
-/// Callbacks that put down what happens, exceptions too.
-static Callbacks recorded(Record &record)
-{
-    Callbacks callbacks;
-    callbacks.on_activate = [&](Activation &activation) { record.add(line_of(activation.event())); };
-    callbacks.on_deactivate = [&](Deactivation &deactivation) { record.add(line_of(deactivation.event())); };
-    callbacks.on_event = [&](SessionRef, EventRef event) { record.add(line_of(event)); };
-    callbacks.on_exception = [&](const char *where, std::exception_ptr exception) {
-        try {
-            std::rethrow_exception(exception);
-        } catch (const std::exception &error) {
-            record.add(std::string("exception in ") + where + ": " + error.what());
-        } catch (...) {
-            record.add(std::string("exception in ") + where);
-        }
-    };
-    return callbacks;
-}
+/// Callbacks that put down what happens, exceptions too; a case replaces those that it is about.
+struct Called {
+    const Place place = Place::local();
+    Record record{};
+    Callbacks callbacks{[this](Activation &activation) { record.add(line_of(activation.event())); },
+                        [this](Deactivation &deactivation) { record.add(line_of(deactivation.event())); },
+                        [this](SessionRef, EventRef event) { record.add(line_of(event)); }, exceptions_to(record)};
 
-TEST_CASE("a term comes and goes by callbacks")
+    /// The first activation does this, the others nothing.
+    void at_first(std::function<void(Activation &)> what)
+    {
+        callbacks.on_activate = [what, times = 0](Activation &activation) mutable {
+            if (times++ == 0) {
+                what(activation);
+            }
+        };
+    }
+    Session start() { return Session(place.config(), std::move(callbacks)); }
+};
+
+/// The same on both stores.
+struct CalledOnBoth : Called {
+    CalledOnBoth() : Called{Place()} {}
+};
+
+TEST_CASE_FIXTURE(CalledOnBoth, "a term comes and goes by callbacks")
 {
-    const Place place;
-    Record record;
-    Callbacks callbacks = recorded(record);
     std::atomic<bool> held{false};
     callbacks.on_activate = [&](Activation &activation) {
         record.add(line_of(activation.event()));
@@ -50,7 +53,7 @@ TEST_CASE("a term comes and goes by callbacks")
         record.add(line_of(deactivation.event()));
         CHECK(deactivation.session().try_stop().code() == Errc::in_callback);
     };
-    Session session(place.config(), std::move(callbacks));
+    Session session = start();
     CHECK(session.wait(Until::active, patience));
     CHECK(session.is_active());
     CHECK(session.try_next_event(0ms).code() == Errc::state);
@@ -64,18 +67,11 @@ TEST_CASE("a term comes and goes by callbacks")
     CHECK(record.count("TERM_ENDED") == 1);
 }
 
-TEST_CASE("an exception out of an activation is reported once, and ends the term in order")
+TEST_CASE_FIXTURE(CalledOnBoth, "an exception out of an activation is reported once, and ends the term in order")
 {
-    const Place place;
-    Record record;
-    Callbacks callbacks = recorded(record);
-    callbacks.on_activate = [&, times = 0](Activation &) mutable {
-        if (times++ == 0) {
-            throw std::runtime_error("no disk");
-        }
-    };
+    at_first([](Activation &) { throw std::runtime_error("no disk"); });
     const Stderr said;
-    Session session(place.config(), std::move(callbacks));
+    Session session = start();
     record.wait("exception in on_activate: no disk");
     CHECK(record.wait("DEACTIVATE") == "DEACTIVATE 20: no disk");
     record.wait("ACTIVE");
@@ -86,11 +82,8 @@ TEST_CASE("an exception out of an activation is reported once, and ends the term
     CHECK(record.count("TERM_ENDED") == 2);
 }
 
-TEST_CASE("what is thrown may be anything")
+TEST_CASE_FIXTURE(Called, "what is thrown may be anything")
 {
-    const Place place = Place::local();
-    Record record;
-    Callbacks callbacks = recorded(record);
     std::optional<std::string> code;
     callbacks.on_deactivate = [&](Deactivation &deactivation) {
         if (const auto error = deactivation.event().error()) {
@@ -105,18 +98,15 @@ TEST_CASE("what is thrown may be anything")
         default: break;
         }
     };
-    Session session(place.config(), std::move(callbacks));
+    Session session = start();
     CHECK(record.wait("failed") == "failed 10042: a number of my own");
     CHECK(record.wait("failed") == "failed 10000: an exception that is no std::exception");
     CHECK(record.wait("failed") == "failed 10000: caf?");
     record.wait("ACTIVE");
 }
 
-TEST_CASE("an exception out of an event resigns, out of a deactivation it is left")
+TEST_CASE_FIXTURE(CalledOnBoth, "an exception out of an event resigns, out of a deactivation it is left")
 {
-    const Place place;
-    Record record;
-    Callbacks callbacks = recorded(record);
     callbacks.on_event = [&, times = 0](SessionRef, EventRef event) mutable {
         record.add(line_of(event));
         if (event.kind() == EventKind::active && times++ == 0) {
@@ -127,7 +117,7 @@ TEST_CASE("an exception out of an event resigns, out of a deactivation it is lef
         record.add(line_of(deactivation.event()));
         throw std::runtime_error("cannot drain");
     };
-    Session session(place.config(), std::move(callbacks));
+    Session session = start();
     record.wait("exception in on_event: bad event");
     CHECK(record.wait("DEACTIVATE") == "DEACTIVATE 2");
     record.wait("exception in on_deactivate: cannot drain");
@@ -137,11 +127,8 @@ TEST_CASE("an exception out of an event resigns, out of a deactivation it is lef
     CHECK(record.count("exception in on_deactivate") == 2);
 }
 
-TEST_CASE("without a handler an exception is one line on stderr, also where the handler throws")
+TEST_CASE_FIXTURE(Called, "without a handler an exception is one line on stderr, also where the handler throws")
 {
-    const Place place = Place::local();
-    Record record;
-    Callbacks callbacks = recorded(record);
     bool handled = false;
     callbacks.on_exception = nullptr;
     SUBCASE("none") {}
@@ -153,14 +140,10 @@ TEST_CASE("without a handler an exception is one line on stderr, also where the 
         };
     }
     const bool has_handler = bool(callbacks.on_exception);
-    callbacks.on_activate = [&, times = 0](Activation &) mutable {
-        if (times++ == 0) {
-            throw std::runtime_error("no disk");
-        }
-    };
+    at_first([](Activation &) { throw std::runtime_error("no disk"); });
     const Stderr said;
     {
-        Session session(place.config(), std::move(callbacks));
+        Session session = start();
         record.wait("ACTIVE");
     }
     CHECK(handled == has_handler);
@@ -168,27 +151,21 @@ TEST_CASE("without a handler an exception is one line on stderr, also where the 
     CHECK(said.count("no disk") == 1);
 }
 
-TEST_CASE("late work that is fenced is no failure to report")
+TEST_CASE_FIXTURE(Called, "late work that is fenced is no failure to report")
 {
-    const Place place = Place::local();
-    Record record;
-    Callbacks callbacks = recorded(record);
     callbacks.on_activate = [&](Activation &activation) {
         activation.session().request_stop();
         CHECK(activation.ending());
         throw coordha::Error(Errc::fenced, "too late");
     };
-    Session session(place.config(), std::move(callbacks));
+    Session session = start();
     CHECK_NOTHROW(session.wait(Until::ended, patience));
     CHECK(record.count("exception") == 0);
     CHECK(record.count("DEACTIVATE 1") == 1);
 }
 
-TEST_CASE("an answer may come later, from another thread")
+TEST_CASE_FIXTURE(CalledOnBoth, "an answer may come later, from another thread")
 {
-    const Place place;
-    Record record;
-    Callbacks callbacks = recorded(record);
     std::promise<std::int64_t> begun, leaving;
     callbacks.on_activate = [&](Activation &activation) {
         activation.later();
@@ -198,7 +175,7 @@ TEST_CASE("an answer may come later, from another thread")
         deactivation.later();
         leaving.set_value(deactivation.token());
     };
-    Session session(place.config(), std::move(callbacks));
+    Session session = start();
     const auto token = begun.get_future().get();
     CHECK(!session.is_active());
     session.activation_done(token);
@@ -210,17 +187,10 @@ TEST_CASE("an answer may come later, from another thread")
     CHECK(session.wait(Until::ended, patience));
 }
 
-TEST_CASE("an activation may fail without throwing")
+TEST_CASE_FIXTURE(Called, "an activation may fail without throwing")
 {
-    const Place place = Place::local();
-    Record record;
-    Callbacks callbacks = recorded(record);
-    callbacks.on_activate = [&, times = 0](Activation &activation) mutable {
-        if (times++ == 0) {
-            activation.fail(Errc(10001), "not now");
-        }
-    };
-    Session session(place.config(), std::move(callbacks));
+    at_first([](Activation &activation) { activation.fail(Errc(10001), "not now"); });
+    Session session = start();
     CHECK(record.wait("DEACTIVATE") == "DEACTIVATE 20: not now");
     record.wait("ACTIVE");
     CHECK(record.count("exception") == 0);

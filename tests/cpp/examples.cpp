@@ -44,20 +44,24 @@ private:
     int process_ = 0;
 };
 
-static Program coordinator(const Place &place, int port)
+static Program coordinator(const Place &place, int port, const std::string &host = "127.0.0.1")
 {
     return {"coordinator",
             {"store.url=" + place.store, "root=" + place.root, "role=rootcoord", "election.hold_ms=1000",
-             "address=127.0.0.1:" + std::to_string(port)}};
+             "address=" + host + ":" + std::to_string(port)}};
+}
+
+static std::string text_of(const httplib::Result &response)
+{
+    REQUIRE(response);
+    return std::to_string(response->status) + " " + response->body;
 }
 
 static std::string get(int port, const char *path)
 {
     httplib::Client client("127.0.0.1", port);
     client.set_read_timeout(patience);
-    const auto response = client.Get(path);
-    REQUIRE(response);
-    return std::to_string(response->status) + " " + response->body;
+    return text_of(client.Get(path));
 }
 
 TEST_CASE("the coordinator hands out IDs, and its standby goes on with them")
@@ -85,6 +89,26 @@ TEST_CASE("the coordinator hands out IDs, and its standby goes on with them")
     CHECK(get(first, "/next") == "200 4\n");
     CHECK(again.terminate() == 0);
     CHECK(again.err().empty());
+}
+
+TEST_CASE("the coordinator takes no ID for what does not ask for one, also at an address of IPv6")
+{
+    if (httplib::Server().bind_to_any_port("::1") <= 0) {
+        MESSAGE("skipped: there is no IPv6 here");
+        return;
+    }
+    const Place place = Place::local();
+    const int port = free_port();
+    auto active = coordinator(place, port, "[::1]");
+    active.says("kind=ACTIVE ");
+    httplib::Client client("::1", port);
+    client.set_read_timeout(patience);
+    CHECK(text_of(client.Head("/next")) == "405 ");
+    CHECK(text_of(client.Post("/next", "x", "text/plain")) == "405 \n");
+    CHECK(text_of(client.Delete("/status")) == "405 \n");
+    CHECK(text_of(client.Get("/favicon.ico")) == "404 \n");
+    CHECK(text_of(client.Get("/next")) == "200 1\n");
+    CHECK(active.terminate() == 0);
 }
 
 TEST_CASE("the coordinator says what is wrong")

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <unistd.h>
 
 #if COORDHA_EXCEPTIONS
 #error "this must be compiled with -fno-exceptions"
@@ -35,19 +36,33 @@ static void runs_a_body(const char *store)
 {
     auto session = coordha::Session::try_start(config(store, "127.0.0.1:1001"));
     CHECK(session);
-    int terms = 0;
+    int terms = 0, said[2];
+    CHECK(pipe(said) == 0);
     const auto done = session->try_run([&](coordha::Term &term) {
         if (++terms == 1) {
             return term.fail(Errc(10001), "not now");
         }
         CHECK(term.try_ready());
+        if (terms == 2) {
+            const int err = dup(2);
+            dup2(said[1], 2);
+            term.fail(Errc(10001), "cannot serve");
+            dup2(err, 2);
+            close(err);
+            return;
+        }
         CHECK(session->is_active());
         auto txn = term.try_txn();
         CHECK(txn && txn->put("k", "1").try_commit());
         session->request_stop();
         CHECK(term.wait_ending());
     });
-    CHECK(done && terms == 2);
+    CHECK(done && terms == 3);
+    const std::string_view expected = "coordha: failure in the term's body: cannot serve\n";
+    char line[100];
+    CHECK(std::string_view(line, static_cast<std::size_t>(read(said[0], line, sizeof line))) == expected);
+    close(said[0]);
+    close(said[1]);
 }
 
 static void is_called(const char *store)

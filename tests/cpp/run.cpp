@@ -9,48 +9,55 @@ using coordha::Reason;
 using coordha::RunHooks;
 using coordha::Session;
 using coordha::Term;
+using coordha::Until;
 
-static RunHooks recorded(Record &record)
-{
-    return {[&](EventRef event) { record.add(line_of(event)); },
-            [&](const char *where, std::exception_ptr exception) {
-                try {
-                    std::rethrow_exception(exception);
-                } catch (const std::exception &error) {
-                    record.add(std::string("exception in ") + where + ": " + error.what());
-                }
-            }};
-}
+/// A session, and what happens while its body runs.
+struct Ran {
+    const Place place = Place::local();
+    Session session{place.config()};
+    Record record{};
+    RunHooks hooks{[this](EventRef event) { record.add(line_of(event)); }, exceptions_to(record)};
+    std::size_t terms = 0;
 
-TEST_CASE("a body is a term: ready, serve, drain, left")
+    void run(const std::function<void(Term &)> &body)
+    {
+        session.run(
+            [&](Term &term) {
+                ++terms;
+                body(term);
+            },
+            hooks);
+    }
+};
+
+/// The same on both stores.
+struct RanOnBoth : Ran {
+    RanOnBoth() : Ran{Place()} {}
+};
+
+TEST_CASE_FIXTURE(RanOnBoth, "a body is a term: ready, serve, drain, left")
 {
-    const Place place;
-    Session session(place.config());
-    Record record;
-    int terms = 0;
-    session.run(
-        [&](Term &term) {
-            ++terms;
-            CHECK(term.token() == session.fencing_token());
-            CHECK(term.session() == session);
-            CHECK(term.reason() == Reason::none);
-            CHECK(!session.is_active());
-            CHECK(term.held());
-            term.txn().put(place.root + "/x", "1").commit();
-            term.ready();
-            CHECK(session.is_active());
-            CHECK(!term.wait_ending(0ms));
-            CHECK(!term.wait_ending(1ms));
-            CHECK(!term.ending());
-            session.request_stop();
-            CHECK(term.ending());
-            CHECK(term.wait_ending());
-            CHECK(term.wait_ending());
-            CHECK(term.reason() == Reason::stop);
-            CHECK(term.held());
-            term.txn().put(place.root + "/x", "2").commit();
-        },
-        recorded(record));
+    run([&](Term &term) {
+        CHECK(term.token() == session.fencing_token());
+        CHECK(term.session() == session);
+        CHECK(term.reason() == Reason::none);
+        CHECK(!session.is_active());
+        CHECK(term.held());
+        term.txn().put(place.root + "/x", "1").commit();
+        term.ready();
+        CHECK(session.is_active());
+        CHECK(term.try_ready().code() == Errc::state);
+        CHECK(!term.wait_ending(0ms));
+        CHECK(!term.wait_ending(1ms));
+        CHECK(!term.ending());
+        session.request_stop();
+        CHECK(term.ending());
+        CHECK(term.wait_ending());
+        CHECK(term.wait_ending());
+        CHECK(term.reason() == Reason::stop);
+        CHECK(term.held());
+        term.txn().put(place.root + "/x", "2").commit();
+    });
     CHECK(terms == 1);
     CHECK(record.lines().front() == "REGISTERED");
     CHECK(record.lines().back() == "ENDED");
@@ -60,49 +67,94 @@ TEST_CASE("a body is a term: ready, serve, drain, left")
     CHECK(session.try_run([](Term &) {}).code() == Errc::ended);
 }
 
-TEST_CASE("an exception before ready is a failed activation, after it the session resigns")
+TEST_CASE_FIXTURE(RanOnBoth, "an end of the body before ready is a failed activation, after it the session resigns")
 {
-    const Place place;
-    Session session(place.config());
-    Record record;
-    int terms = 0;
-    session.run(
-        [&](Term &term) {
-            switch (++terms) {
-            case 1: throw std::runtime_error("cannot load");
-            case 2: term.ready(); throw std::runtime_error("cannot serve");
-            default: session.request_stop();
-            }
-        },
-        recorded(record));
-    CHECK(terms == 3);
+    run([&](Term &term) {
+        switch (terms) {
+        case 1: throw std::runtime_error("cannot load");
+        case 2: term.ready(); throw std::runtime_error("cannot serve");
+        case 3: return;
+        case 4: term.ready(); return;
+        default: session.request_stop();
+        }
+    });
+    CHECK(terms == 5);
     CHECK(record.wait("exception") == "exception in the term's body: cannot load");
     CHECK(record.wait("DEACTIVATE") == "DEACTIVATE 20: cannot load");
     CHECK(record.wait("exception") == "exception in the term's body: cannot serve");
     CHECK(record.wait("DEACTIVATE") == "DEACTIVATE 2");
+    CHECK(record.wait("DEACTIVATE") == "DEACTIVATE 20: the term's body returned before it was ready");
+    CHECK(record.wait("DEACTIVATE") == "DEACTIVATE 2");
     CHECK(record.wait("DEACTIVATE") == "DEACTIVATE 1");
     CHECK(record.count("exception") == 2);
-    CHECK(record.count("TERM_ENDED") == 3);
+    CHECK(record.count("TERM_ENDED") == 5);
 }
 
-TEST_CASE("a body may fail without throwing")
+TEST_CASE_FIXTURE(Ran, "a body may fail without throwing")
 {
-    const Place place = Place::local();
-    Session session(place.config());
-    Record record;
-    int terms = 0;
-    session.run(
-        [&](Term &term) {
-            switch (++terms) {
-            case 1: return term.fail(Errc(10009), "caf\xe9");
-            case 2: term.ready(); return term.fail(Errc(10009), "later");
-            default: session.request_stop();
-            }
-        },
-        recorded(record));
+    run([&](Term &term) {
+        switch (terms) {
+        case 1: return term.fail(Errc(10009), "caf\xe9");
+        case 2: term.ready(); return term.fail(Errc(10009), "cannot serve");
+        default:
+            term.ready();
+            session.request_stop();
+            term.fail(Errc(10009), "cannot drain");
+            term.fail(Errc::fenced, "too late");
+        }
+    });
     CHECK(terms == 3);
     CHECK(record.wait("DEACTIVATE") == "DEACTIVATE 20: caf?");
+    CHECK(record.wait("exception") == "exception in the term's body: cannot serve");
     CHECK(record.wait("DEACTIVATE") == "DEACTIVATE 2");
+    CHECK(record.wait("exception") == "exception in the term's body: cannot drain");
+    CHECK(record.count("exception") == 2);
+}
+
+TEST_CASE_FIXTURE(Ran, "a session may be closed while its body runs")
+{
+    std::size_t bodies = 1;
+    const auto close = [&] {
+        session.close();
+        CHECK(!session.is_active());
+    };
+    std::function<void(Term &)> body = [&](Term &term) {
+        close();
+        CHECK(term.session() == coordha::SessionRef());
+        CHECK(term.ending());
+        CHECK(!term.held());
+        CHECK(term.try_ready().code() == Errc::closed);
+        CHECK(term.try_txn().code() == Errc::closed);
+        CHECK(term.wait_ending());
+    };
+    SUBCASE("before ready") {}
+    SUBCASE("after ready")
+    {
+        body = [body](Term &term) {
+            term.ready();
+            body(term);
+        };
+    }
+    SUBCASE("by an event before it")
+    {
+        bodies = 0;
+        hooks.on_event = [&](EventRef event) { event.kind() == EventKind::activate ? close() : void(); };
+    }
+    SUBCASE("by an event that it waits for")
+    {
+        body = [](Term &term) {
+            term.ready();
+            CHECK(term.wait_ending());
+        };
+        hooks.on_event = [&](EventRef event) { event.kind() == EventKind::active ? close() : void(); };
+    }
+    try {
+        run(body);
+        FAIL("it did not throw");
+    } catch (const coordha::Error &error) {
+        CHECK(error.code() == Errc::closed);
+    }
+    CHECK(terms == bodies);
     CHECK(record.count("exception") == 0);
 }
 
@@ -125,63 +177,46 @@ TEST_CASE("an early return resigns, and the other one takes over")
     runs.get();
 }
 
-TEST_CASE("ready comes too late where the term is asked to end")
+TEST_CASE_FIXTURE(Ran, "ready comes too late where the term is asked to end")
 {
-    const Place place = Place::local();
-    Session session(place.config());
-    Record record;
     bool refused = false;
-    session.run(
-        [&](Term &term) {
-            session.request_stop();
-            refused = term.try_ready().code() == Errc::fenced;
-            term.ready();
-        },
-        recorded(record));
+    run([&](Term &term) {
+        session.request_stop();
+        refused = term.try_ready().code() == Errc::fenced;
+        term.ready();
+    });
     CHECK(refused);
     CHECK(record.count("exception") == 0);
     CHECK(record.count("ACTIVE") == 0);
 }
 
-TEST_CASE("another exception is reported even where the term is ending")
+TEST_CASE_FIXTURE(Ran, "another exception is reported even where the term is ending")
 {
-    const Place place = Place::local();
-    Session session(place.config());
-    Record record;
-    session.run(
-        [&](Term &term) {
-            term.ready();
-            session.request_stop();
-            term.wait_ending();
-            throw std::runtime_error("cannot drain");
-        },
-        recorded(record));
+    run([&](Term &term) {
+        term.ready();
+        session.request_stop();
+        term.wait_ending();
+        throw std::runtime_error("cannot drain");
+    });
     CHECK(record.count("exception in the term's body: cannot drain") == 1);
     CHECK(record.lines().back() == "ENDED");
 }
 
-TEST_CASE("an exception out of on_event resigns")
+TEST_CASE_FIXTURE(Ran, "an exception out of on_event resigns")
 {
-    const Place place = Place::local();
-    Session session(place.config());
-    Record record;
-    RunHooks hooks = recorded(record);
     hooks.on_event = [&, times = 0](EventRef event) mutable {
         record.add(line_of(event));
         if (event.kind() == EventKind::active && times++ == 0) {
             throw std::logic_error("bad event");
         }
     };
-    int terms = 0;
-    session.run(
-        [&](Term &term) {
-            term.ready();
-            if (++terms == 2) {
-                session.request_stop();
-            }
-            term.wait_ending();
-        },
-        hooks);
+    run([&](Term &term) {
+        term.ready();
+        if (terms == 2) {
+            session.request_stop();
+        }
+        term.wait_ending();
+    });
     CHECK(terms == 2);
     CHECK(record.wait("exception") == "exception in on_event: bad event");
     CHECK(record.wait("DEACTIVATE") == "DEACTIVATE 2");
@@ -204,44 +239,36 @@ TEST_CASE("without hooks an exception is one line on stderr")
     CHECK(said.text() == "coordha: exception in the term's body: cannot load\n");
 }
 
-TEST_CASE("with activation.auto the body only serves")
+TEST_CASE("with activation.auto there is nothing to run")
 {
     const Place place = Place::local();
     auto config = place.config();
-    Session session(config.set(HA_KEY_ACTIVATION_AUTO, true));
-    int terms = 0;
-    session.run([&](Term &term) {
-        term.ready();
-        ++terms == 2 ? session.request_stop() : session.resign();
-        CHECK(term.wait_ending(patience));
-    });
-    CHECK(terms == 2);
+    Session first(config.set(HA_KEY_ACTIVATION_AUTO, true));
+    CHECK(first.try_run([](Term &) {}).code() == Errc::state);
+    Session second = std::move(first);
+    CHECK(first.try_run([](Term &) {}).code() == Errc::closed);
+    CHECK(second.try_run([](Term &) {}).code() == Errc::state);
+    CHECK(second.wait(Until::active, patience));
 }
 
-TEST_CASE("a term that is lost under the body says so")
+TEST_CASE_FIXTURE(RanOnBoth, "a term that is lost under the body says so")
 {
-    const Place place;
     if (place.store.rfind("etcd:", 0) != 0) {
         return; // nobody can delete a key of the embedded store by hand
     }
-    Session session(place.config());
-    Record record;
-    int terms = 0;
-    session.run(
-        [&](Term &term) {
-            if (++terms == 2) {
-                session.request_stop();
-                return;
-            }
-            term.ready();
-            etcdctl({"del", std::string(session.active_key())});
-            CHECK(term.wait_ending(patience));
-            CHECK(term.reason() == Reason::key_deleted);
-            CHECK(!term.held());
-            CHECK(term.txn().put(place.root + "/x", "late").try_commit().code() == Errc::fenced);
-            term.txn().put(place.root + "/x", "late").commit(); // out of the body: it met the end of the term
-        },
-        recorded(record));
+    run([&](Term &term) {
+        if (terms == 2) {
+            session.request_stop();
+            return;
+        }
+        term.ready();
+        etcdctl({"del", std::string(session.active_key())});
+        CHECK(term.wait_ending(patience));
+        CHECK(term.reason() == Reason::key_deleted);
+        CHECK(!term.held());
+        CHECK(term.txn().put(place.root + "/x", "late").try_commit().code() == Errc::fenced);
+        term.txn().put(place.root + "/x", "late").commit(); // out of the body: it met the end of the term
+    });
     CHECK(terms == 2);
     CHECK(record.count("exception") == 0);
 }

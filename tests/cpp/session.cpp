@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 using coordha::EventKind;
 using coordha::Reason;
 using coordha::Role;
@@ -252,6 +254,19 @@ TEST_CASE("events are a range that ends with the last one, and outlive their ses
     CHECK(kept.front().ttl() >= 2s);
     CHECK(!kept.back().text().empty());
     CHECK(kept.back().missed() == 0);
+}
+
+TEST_CASE("the iterator of events is one of the standard library's")
+{
+    const Place place = Place::local();
+    Session session(place.config());
+    auto event = session.events().begin();
+    const auto first = event++;
+    CHECK(first->kind() == EventKind::registered);
+    CHECK(event->kind() != EventKind::registered);
+    const auto is_activate = [](const coordha::Event &found) { return found.kind() == EventKind::activate; };
+    const auto activate = std::find_if(event, session.events().end(), is_activate);
+    CHECK(activate->token() == session.fencing_token());
 }
 
 TEST_CASE("an event loop waits for the descriptor")

@@ -30,16 +30,17 @@ Folder::~Folder()
     fs::remove_all(path_, ignored);
 }
 
-static bool is_connectable(int port)
+/// Whether a socket can do this, connect or bind, at a port of 127.0.0.1.
+static bool can(int (*act)(int, const sockaddr *, socklen_t), int port)
 {
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(static_cast<std::uint16_t>(port));
-    const bool connected = connect(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0;
+    const bool done = act(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0;
     close(fd);
-    return connected;
+    return done;
 }
 
 int free_port()
@@ -47,14 +48,7 @@ int free_port()
     static std::atomic<int> turn{static_cast<int>(getpid()) * 31};
     for (;;) {
         const int port = 12000 + turn++ % 20000;
-        const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        address.sin_port = htons(static_cast<std::uint16_t>(port));
-        const bool is_free = bind(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0;
-        close(fd);
-        if (is_free) {
+        if (can(bind, port)) {
             return port;
         }
     }
@@ -141,7 +135,7 @@ public:
             bool ended = false;
             until("etcd", [&] {
                 ended = waitpid(process_, nullptr, WNOHANG) == process_;
-                return ended || is_connectable(port_);
+                return ended || can(connect, port_);
             });
             if (!ended) {
                 return;
@@ -248,6 +242,19 @@ std::vector<std::string> Record::lines() const
 {
     const std::lock_guard lock(mutex_);
     return lines_;
+}
+
+coordha::ExceptionHandler exceptions_to(Record &record)
+{
+    return [&record](const char *where, std::exception_ptr exception) {
+        try {
+            std::rethrow_exception(exception);
+        } catch (const std::exception &error) {
+            record.add(std::string("exception in ") + where + ": " + error.what());
+        } catch (...) {
+            record.add(std::string("exception in ") + where);
+        }
+    };
 }
 
 std::string line_of(coordha::EventRef event)

@@ -81,6 +81,8 @@ private:
     std::size_t next_ = 0;
 };
 
+/// Puts down what is thrown, a line each.
+coordha::ExceptionHandler exceptions_to(Record &record);
 /// An event in one line of a record: its kind, its reason where it has one.
 std::string line_of(coordha::EventRef event);
 

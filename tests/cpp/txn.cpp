@@ -29,6 +29,10 @@ TEST_CASE("what is written is read back")
         ++count;
     }
     CHECK(count == 2);
+    auto place_of = txn.begin();
+    CHECK(place_of++->key == b);
+    CHECK(place_of->key == a);
+    CHECK(++place_of == txn.end());
 
     auto prefix = session.txn(token);
     prefix.get_prefix(place.root + "/", 1);

@@ -58,7 +58,10 @@ void say_event(const string &name, coordha::EventRef event)
     if (event.server_id() != 0) line << " server_id=" << event.server_id();
     if (!event.address().empty()) line << " address=" << event.address();
     if (!event.key().empty()) line << " key=" << event.key();
-    if (const auto error = event.error()) line << " error=" << error->name();
+    if (const auto error = event.error()) {
+        line << " error=" << error->name();
+        if (const auto code = error->detail("code")) line << " code=" << *code;
+    }
     if (event.missed() != 0) line << " missed=" << event.missed();
     say(line.str());
 }
@@ -66,7 +69,7 @@ void say_event(const string &name, coordha::EventRef event)
 string failed(const coordha::Error &error)
 {
     string line = "error " + string(error.name());
-    for (const char *name : {"key", "value", "allowed", "holder_address", "holder_server_id"}) {
+    for (const char *name : {"key", "value", "allowed", "holder_address", "holder_server_id", "code"}) {
         if (const auto detail = error.detail(name)) {
             line += string(" ") + name + "=";
             for (const char byte : string(*detail)) {
@@ -99,6 +102,16 @@ bool wishes(const Words &words, const string &wish)
         }
     }
     return false;
+}
+
+string wish(const Words &words, const string &name)
+{
+    for (const auto &word : words) {
+        if (word.rfind("@" + name + "=", 0) == 0) {
+            return word.substr(name.size() + 2);
+        }
+    }
+    return "";
 }
 
 std::shared_ptr<Named> take(const string &name)
@@ -134,22 +147,44 @@ coordha::Callbacks application(const string &name, const Words &words)
     return callbacks;
 }
 
+// A body of a term, by its name.
+void live(coordha::Term &term, const string &what)
+{
+    if (what == "early") return;
+    if (what == "throw") throw std::runtime_error("boom");
+    term.ready();
+    if (what == "return") return;
+    if (what == "late") throw std::runtime_error("boom");
+    term.wait_ending();
+    if (what == "drain") throw std::runtime_error("boom");
+    while (what == "hang" && term.held()) std::this_thread::sleep_for(1ms);
+}
+
+// Goes through the events, up to the last one: by terms that have a body, or by hand.
+void read_events(coordha::Session &session, const string &name, const string &body)
+{
+    const auto say_this = [&](coordha::EventRef event) { say_event(name, event); };
+    if (!body.empty()) {
+        (void)session.try_run([&](coordha::Term &term) { live(term, body); }, {say_this, [](auto...) {}});
+        return;
+    }
+    while (const auto event = session.try_next_event()) {
+        say_this(*event);
+    }
+}
+
 string start(const Words &words)
 {
     const string &name = words[1];
-    const bool pull = wishes(words, "pull");
+    const string body = wish(words, "body");
+    const bool pull = wishes(words, "pull") || !body.empty();
     const auto config = configuration(words, 2);
     // A callback may come before the start has returned.
     const std::lock_guard<std::mutex> guard(lock);
     auto session = pull ? coordha::Session(config) : coordha::Session(config, application(name, words));
     auto named = std::shared_ptr<Named>(new Named{std::move(session), {}});
     if (pull && !wishes(words, "unread")) {
-        const coordha::SessionRef source = named->session;
-        named->reader = std::thread([name, source] {
-            while (const auto event = source.try_next_event()) {
-                say_event(name, *event);
-            }
-        });
+        named->reader = std::thread([name, body, &source = named->session] { read_events(source, name, body); });
     }
     sessions[name] = std::move(named);
     return "ok";
