@@ -17,6 +17,7 @@ inline namespace COORDHA_FORM {
 /// itself, a line goes to stderr; so it does without exceptions, for Term::fail() where no event can tell of it.
 using ExceptionHandler = std::function<void(const char *where, std::exception_ptr exception)>;
 
+/// @cond
 namespace detail {
 
 /// How a guarded function of the application ended.
@@ -116,6 +117,7 @@ inline void resign_if_held(SessionRef session) noexcept
 }
 
 } // namespace detail
+/// @endcond
 
 /// A term to get ready for, given to Callbacks::on_activate for the call. The token is readable, and guarded
 /// transactions work already.
@@ -204,6 +206,7 @@ struct Callbacks {
     ExceptionHandler on_exception;
 };
 
+/// @cond
 namespace detail {
 
 /// What the library calls: it lets no exception through.
@@ -250,6 +253,7 @@ struct Trampoline {
 };
 
 } // namespace detail
+/// @endcond
 } // namespace COORDHA_FORM
 } // namespace coordha
 

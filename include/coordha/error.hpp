@@ -23,12 +23,15 @@
 #error "coordha.hpp needs C++17"
 #endif
 
-// What is compiled without exceptions has other functions under other names: a program may hold both.
 #if defined(__cpp_exceptions)
+/// Whether there are the functions that throw: exceptions are on where this is compiled.
 #define COORDHA_EXCEPTIONS 1
+/// What is compiled without exceptions has other functions under other names: a program may hold both.
 #define COORDHA_FORM with_exceptions
 #else
+/// Whether there are the functions that throw: exceptions are on where this is compiled.
 #define COORDHA_EXCEPTIONS 0
+/// What is compiled without exceptions has other functions under other names: a program may hold both.
 #define COORDHA_FORM without_exceptions
 #endif
 
@@ -106,8 +109,9 @@ public:
         data_->message = std::move(message);
     }
 
-    // Moved, it is copied: what() of an error is never of nothing.
+    /// Copies. Moved, it is copied, too: what() of an error is never of nothing.
     Error(const Error &) noexcept = default;
+    /// Copies.
     Error &operator=(const Error &) noexcept = default;
 
     /// Takes what a C function gave: its status and its error, which may be NULL and is freed here.
@@ -252,11 +256,11 @@ inline bool has_feature(const char *name) noexcept { return ha_has_feature(name)
 
 /// A clock that counts suspend (CLOCK_BOOTTIME) and that all processes of a host share: the one of the events.
 struct BootClock {
-    using duration = std::chrono::milliseconds;
-    using rep = duration::rep;
-    using period = duration::period;
-    using time_point = std::chrono::time_point<BootClock>;
-    static constexpr bool is_steady = true;
+    using duration = std::chrono::milliseconds;            ///< a time by it
+    using rep = duration::rep;                             ///< what counts its ticks
+    using period = duration::period;                       ///< its tick: 1 ms
+    using time_point = std::chrono::time_point<BootClock>; ///< a moment by it
+    static constexpr bool is_steady = true;                ///< it never goes back
 
     /// The time now.
     static time_point now() noexcept
@@ -269,6 +273,7 @@ struct BootClock {
 
 /// How the header does what it does; nothing for programs.
 namespace detail {
+/// @cond
 
 inline Error closed() { return {Errc::closed, "it was closed, or moved away"}; }
 
@@ -311,6 +316,8 @@ template <class Handle, void (*Free)(Handle *)> struct Freer {
 };
 template <class Handle, void (*Free)(Handle *)> using Owned = std::unique_ptr<Handle, Freer<Handle, Free>>;
 
+/// @endcond
+
 /// What a View shows, as one's own. Moved, not copied; moved away, it shows nothing.
 template <class View, class Handle, void (*Free)(Handle *)> class Own : public View {
 public:
@@ -334,7 +341,9 @@ protected:
 } // namespace COORDHA_FORM
 } // namespace coordha
 
-/// Errc is an error code of the standard library's kind.
+/// @cond
+// Errc is an error code of the standard library's kind.
 template <> struct std::is_error_code_enum<coordha::Errc> : std::true_type {};
+/// @endcond
 
 #endif

@@ -111,12 +111,14 @@ public:
     using Own::Own;
 };
 
+/// @cond
 namespace detail {
 
 template <class Source> const Source &points_to(const Source &source) noexcept { return source; }
 template <class Source> const Source &points_to(const Source *source) noexcept { return *source; }
 
 } // namespace detail
+/// @endcond
 
 /// A range of events, each read when the loop asks for it: `for (const coordha::Event &event : session.events())`.
 /// It ends after the last one, `ended`. Once through; the source must outlive it. Errors as of next_event(); without
@@ -126,11 +128,11 @@ public:
     /// Where the loop is; copies share the event that they are at.
     class Iterator {
     public:
-        using iterator_category = std::input_iterator_tag;
-        using value_type = Event;
-        using difference_type = std::ptrdiff_t;
-        using pointer = Event *;
-        using reference = Event &;
+        using iterator_category = std::input_iterator_tag; ///< once through
+        using value_type = Event;                          ///< what it reads
+        using difference_type = std::ptrdiff_t;            ///< that of all iterators
+        using pointer = Event *;                           ///< the event's members
+        using reference = Event &;                         ///< the event
 
         /// The end.
         Iterator() noexcept = default;

@@ -11,6 +11,7 @@
 namespace coordha {
 inline namespace COORDHA_FORM {
 
+/// @cond
 namespace detail {
 
 /// Reads the events of a session for Session::run(): one at a time, told to on_event once.
@@ -50,6 +51,7 @@ private:
 };
 
 } // namespace detail
+/// @endcond
 
 /// One time of holding the role, given to the body of Session::run() for the call.
 ///

@@ -26,10 +26,10 @@ public:
     /// Goes through the results by number.
     class Iterator {
     public:
-        using iterator_category = std::input_iterator_tag;
-        using value_type = KeyValue;
-        using difference_type = std::ptrdiff_t;
-        using reference = KeyValue;
+        using iterator_category = std::input_iterator_tag; ///< once through
+        using value_type = KeyValue;                       ///< what it reads
+        using difference_type = std::ptrdiff_t;            ///< that of all iterators
+        using reference = KeyValue;                        ///< lent
         /// A key on loan, for its members.
         struct pointer {
             KeyValue found; ///< the key
