@@ -107,7 +107,8 @@ try {
     const auto colon = address.rfind(':');
     const std::size_t bracket = address[0] == '['; // those of [::1] are not the resolver's
     httplib::Server http;
-    http.set_keep_alive_timeout(1).set_pre_routing_handler(answer).set_socket_options([](int fd) {
+    http.set_keep_alive_timeout(1).set_tcp_nodelay(true).set_pre_routing_handler(answer);
+    http.set_socket_options([](int fd) {
         const int on = 1; // a port may be taken again at once, but not by two
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     });
