@@ -105,7 +105,7 @@ pub(super) fn call_all(driver: Arc<Driver>, outbox: &Arc<Outbox>) {
         if event.kind() == EventKind::Ended {
             let last = callbacks.take();
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(last))) {
-                log_panic(&event, "dropping the callbacks", &*panic);
+                log_panic(event.role_name(), "dropping the callbacks", &*panic);
             }
             ended = true;
         }
@@ -128,7 +128,7 @@ fn call(callbacks: &mut dyn Callbacks, session: &Session, event: &Event) {
                 Ok(Answer::Done) => Ok(()),
                 Ok(Answer::Failed { code, why }) => Err(activation_failed(code, why)),
                 Err(panic) => {
-                    log_panic(event, "on_activate", &*panic);
+                    log_panic(event.role_name(), "on_activate", &*panic);
                     let why = format!("on_activate panicked: {}", panic_text(&*panic));
                     Err(activation_failed(ErrorKind::Internal.code(), why))
                 }
@@ -143,7 +143,7 @@ fn call(callbacks: &mut dyn Callbacks, session: &Session, event: &Event) {
                 Ok(Answer::Failed { code, why }) => {
                     tracing::warn!(role = event.role_name(), code, why, "on_deactivate failed");
                 }
-                Err(panic) => log_panic(event, "on_deactivate", &*panic),
+                Err(panic) => log_panic(event.role_name(), "on_deactivate", &*panic),
             }
             let token = event.token();
             // Refused where the limit has passed and the session has ended: there is nothing left to say.
@@ -152,7 +152,7 @@ fn call(callbacks: &mut dyn Callbacks, session: &Session, event: &Event) {
         _ => {
             let called = catch_unwind(AssertUnwindSafe(|| callbacks.on_event(session, event)));
             if let Err(panic) = called {
-                log_panic(event, "on_event", &*panic);
+                log_panic(event.role_name(), "on_event", &*panic);
             }
         }
     }
@@ -163,7 +163,7 @@ fn answer_activation(session: &Session, token: Revision, result: Result<()>) {
     let _ = session.driver.request(Request::ActivationDone { token, result });
 }
 
-fn log_panic(event: &Event, place: &str, panic: &(dyn Any + Send)) {
+pub(super) fn log_panic(role: &str, place: &str, panic: &(dyn Any + Send)) {
     let text = panic_text(panic);
-    tracing::error!(role = event.role_name(), place, "the application panicked: {text}");
+    tracing::error!(role, place, "the application panicked: {text}");
 }

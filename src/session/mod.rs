@@ -7,9 +7,11 @@ mod event;
 mod log;
 mod observer;
 mod outbox;
+mod run;
 mod start;
 mod stores;
 mod submit;
+mod term;
 mod txn;
 mod waiting;
 
@@ -19,7 +21,9 @@ pub use self::builder::SessionBuilder;
 pub use self::callbacks::{Answer, Callbacks, activation_failed};
 pub use self::event::{Event, EventKind, reason_name};
 pub use self::observer::{HolderEvents, Observer};
+pub use self::run::BodyResult;
 pub use self::submit::TxnDone;
+pub use self::term::Term;
 pub use self::txn::{TxnBuilder, TxnResults};
 pub use self::waiting::{Events, Until};
 
@@ -47,8 +51,9 @@ pub fn settle() {
 /// A handle: clones are the same session, and everything may be called from many threads at once. Limits of time are
 /// [`Duration`]s, `None` meaning "for ever".
 ///
-/// **Two front ends.** With [`Callbacks`] the library calls the application. Without, the application pulls
-/// events ([`Session::next_event`], [`Session::event`], [`Session::events`]) and answers ACTIVATE with
+/// **Three front ends.** [`Session::run`] runs a body of the application's once a term, for async code. With [`Callbacks`]
+/// the library calls the application on a thread of its own. Or the application pulls events
+/// ([`Session::next_event`], [`Session::event`], [`Session::events`]) and answers ACTIVATE with
 /// [`Session::activation_done`], DEACTIVATE with [`Session::deactivation_done`]. Every ACTIVATE is followed
 /// by exactly one DEACTIVATE and one TERM_ENDED.
 ///

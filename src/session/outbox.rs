@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::BorrowedFd;
 use std::pin::pin;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -15,8 +15,9 @@ use super::event::{Event, EventKind};
 use super::log;
 use crate::config::Resolved;
 use crate::driver::{self, Driver, Sink};
-use crate::election::{self, Holder, Status, Time};
+use crate::election::{self, Holder, Reason, Status, Time};
 use crate::error::{Error, ErrorKind, Result};
+use crate::kv::Revision;
 
 /// One session's side of the application.
 pub(super) struct Outbox {
@@ -26,10 +27,12 @@ pub(super) struct Outbox {
     /// Most transactions submitted whose events were not read.
     pub(super) inflight: usize,
     /// Ready and left are said by the core, so that its events hold nothing up.
-    auto: bool,
+    pub(super) auto: bool,
     /// How long the end may take.
     pub(super) end_limit: Duration,
     pub(super) has_callbacks: bool,
+    /// A body serves the session: the events are its own.
+    pub(super) has_body: AtomicBool,
     /// Taken by the thread that calls; dropped after the last call.
     pub(super) callbacks: Mutex<Option<Box<dyn Callbacks>>>,
     state: Mutex<State>,
@@ -66,10 +69,20 @@ pub(super) struct Progress {
     pub(super) registered: bool,
     /// How often it has become active.
     pub(super) activations: u64,
+    /// The last term that was told to end, and why.
+    pub(super) ending: Option<Ending>,
     /// It has ended, by this error or in order.
     pub(super) ended: Option<Option<Error>>,
     /// It has ended, and the last callback has returned.
     pub(super) finished: bool,
+}
+
+/// Why a term ends.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    pub(super) token: Revision,
+    pub(super) reason: Reason,
+    pub(super) error: Option<Error>,
 }
 
 impl Outbox {
@@ -81,6 +94,7 @@ impl Outbox {
             auto: resolved.auto,
             end_limit: resolved.deactivation_timeout + resolved.release_timeout,
             has_callbacks: callbacks.is_some(),
+            has_body: AtomicBool::new(false),
             callbacks: Mutex::new(callbacks),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -259,6 +273,9 @@ impl Sink for Outbox {
         match event.detail() {
             Some(election::Event::Registered { .. }) => state.progress.registered = true,
             Some(election::Event::Active { .. }) => state.progress.activations += 1,
+            Some(election::Event::Deactivate { token, reason, error, .. }) => {
+                state.progress.ending = Some(Ending { token: *token, reason: *reason, error: error.clone() });
+            }
             Some(election::Event::Ended(error)) => {
                 self.ground_all(&mut state);
                 state.progress.ended = Some(error.clone());

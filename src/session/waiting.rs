@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -39,10 +40,10 @@ impl Session {
     ///
     /// # Errors
     /// [`ErrorKind::Timeout`]; [`ErrorKind::Ended`] for ever once `Ended` was read; [`ErrorKind::State`] with
-    /// callbacks.
+    /// callbacks, and while a body serves the session ([`Session::run`]).
     pub fn next_event(&self, limit: Option<Duration>) -> Result<Event> {
         self.pulled()?;
-        self.outbox.wait(limit, || self.outbox.take().transpose())?
+        self.outbox.wait(limit, || self.pull())?
     }
 
     /// The next event, for async code under any runtime. Dropping it loses no event.
@@ -51,10 +52,10 @@ impl Session {
     /// As [`Session::next_event`], but for the time-out.
     pub async fn event(&self) -> Result<Event> {
         self.pulled()?;
-        self.outbox.wait_async(|| self.outbox.take().transpose()).await
+        self.outbox.wait_async(|| self.pull()).await
     }
 
-    /// All events as a stream, which ends after `Ended`. With callbacks it ends at once.
+    /// All events as a stream, which ends after `Ended`. With callbacks or a body it ends at once.
     pub fn events(&self) -> Events {
         let session = self.clone();
         Events { next: Box::pin(next(session)) }
@@ -121,6 +122,14 @@ impl Session {
         if self.stop(Some(limit)).is_err() {
             self.driver.let_go();
         }
+    }
+
+    /// The next event, for whoever may have it.
+    fn pull(&self) -> Option<Result<Event>> {
+        if self.outbox.has_body.load(Ordering::Acquire) {
+            return Some(Err(Error::new(ErrorKind::State, "a body serves the session: it is told the events")));
+        }
+        self.outbox.take().transpose()
     }
 
     fn not_in_callback(&self) -> Result<()> {

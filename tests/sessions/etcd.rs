@@ -11,6 +11,7 @@ use crate::support::ports::Port;
 use crate::support::proxy::Proxy;
 use crate::support::wait::until;
 use crate::takeover;
+use crate::term;
 use crate::world::{PATIENCE, activate, config, expect, leave, stop, with};
 
 fn url(endpoint: &str) -> String {
@@ -84,6 +85,15 @@ fn a_new_priority_is_written_to_etcd_and_makes_its_session_the_next_one() {
     stop(&second);
     activate(&first);
     stop(&first);
+}
+
+#[tokio::test]
+async fn a_term_body_is_dropped_where_its_key_is_deleted_on_etcd_too() {
+    let etcd = Etcd::start();
+    term::a_lost_term_drops_the_body(&config(&url(&etcd.endpoint(0)), 1), async |_| {
+        etcd.ctl(&["del", "by-dev/meta/session/rootcoord"]);
+    })
+    .await;
 }
 
 #[test]

@@ -16,8 +16,8 @@ use crate::support::wait::until;
 use crate::world::{PATIENCE, Place, activate, expect, stop, with};
 
 /// All lines that this process has logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -39,7 +39,7 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 impl Lines {
-    fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         static LINES: OnceLock<Lines> = OnceLock::new();
         let lines = LINES.get_or_init(|| {
             let lines = Self::default();
@@ -50,7 +50,7 @@ impl Lines {
     }
 
     /// The lines of a role.
-    fn of(&self, role: &str) -> Vec<String> {
+    pub(crate) fn of(&self, role: &str) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
         text.lines().filter(|line| line.contains(role)).map(str::to_owned).collect()
     }

@@ -23,6 +23,7 @@ mod submit;
 mod support;
 mod switched;
 mod takeover;
+mod term;
 mod txn;
 mod waiting;
 mod watched;
