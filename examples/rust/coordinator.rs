@@ -14,11 +14,10 @@ use anyhow::Context as _;
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use coordha::config::{Config, keys};
 use coordha::error::{Error, ErrorKind, Result};
-use coordha::kv::Revision;
-use coordha::session::{EventKind, Session, Until};
+use coordha::session::{Event, Session, Term, Until};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
 
 struct Allocator {
@@ -30,34 +29,27 @@ struct Allocator {
 }
 
 impl Allocator {
-    /// The next ID. One whose write was not confirmed is never handed out: it reads again, and should that write be done
-    /// even later, the next compare fails.
+    /// The next ID, taken in this term alone. One whose write was not confirmed is never handed out: it reads again, and
+    /// should that write be done even later, the next compare fails.
     async fn take(&self) -> Result<u64> {
         let _taking = self.taking.lock().await;
-        let token = self.session.fencing_token();
+        let (token, key) = (self.session.fencing_token(), self.key.as_str());
         if !self.session.is_active() {
             return Err(Error::new(ErrorKind::Fenced, "not active"));
         }
         loop {
-            match self.try_next(token).await {
+            let found = self.session.txn(token).get(key).commit_async(None).await?;
+            let (last, revision) = match found.kvs.first() {
+                None => (0, 0),
+                Some(last) => (parse(&last.value)?, last.mod_revision),
+            };
+            let mut txn = self.session.txn(token);
+            txn.if_revision(key, revision).put(key, (last + 1).to_string());
+            match txn.commit_async(None).await {
                 Err(error) if matches!(error.kind(), ErrorKind::UnknownOutcome | ErrorKind::CompareFailed) => {}
-                taken => return taken,
+                done => return done.map(|_| last + 1),
             }
         }
-    }
-
-    /// Reads the last ID, and writes the next one if nobody has written it in between; both in this term only.
-    async fn try_next(&self, token: Revision) -> Result<u64> {
-        let found = self.session.txn(token).get(self.key.as_str()).commit_async(None).await?;
-        let (last, revision) = match found.kvs.first() {
-            None => (0, 0),
-            Some(last) => (parse(&last.value)?, last.mod_revision),
-        };
-        let id = last + 1;
-        let mut txn = self.session.txn(token);
-        txn.if_revision(self.key.as_str(), revision).put(self.key.as_str(), id.to_string());
-        txn.commit_async(None).await?;
-        Ok(id)
     }
 }
 
@@ -87,30 +79,18 @@ async fn status(State(allocator): State<Arc<Allocator>>) -> String {
     format!("at_ms={at_ms} active={active} token={token} server_id={server_id}\n")
 }
 
-/// Says what happens and answers what must be answered, until the session has ended.
-async fn follow(allocator: Arc<Allocator>, mut sigterm: Signal, mut sigint: Signal) {
-    let session = &allocator.session;
-    let mut events = session.events();
-    loop {
-        let event = tokio::select! {
-            _ = sigterm.recv() => { session.request_stop(); continue }
-            _ = sigint.recv() => { session.request_stop(); continue }
-            event = events.next() => event,
-        };
-        let Some(event) = event else { return };
-        let (at_ms, kind, token) = (event.at_ms(), event.kind(), event.token());
-        let (name, server_id, text) = (kind.name(), event.server_id(), event.text());
-        println!("event at_ms={at_ms} kind={name} token={token} server_id={server_id} text={text}");
-        // An answer that comes too late is refused; the next event says why.
-        let _ = match kind {
-            EventKind::Activate => session.activation_done(token, Ok(())),
-            EventKind::Deactivate => {
-                let _nothing_runs = allocator.taking.lock().await;
-                session.deactivation_done(token)
-            }
-            _ => Ok(()),
-        };
-    }
+/// The body of a term. There is nothing to load, as the store knows the last ID.
+async fn serve(allocator: &Allocator, term: Term) -> Result<()> {
+    term.ready()?;
+    term.ending().await;
+    // Until the ID that is being taken has been taken.
+    drop(allocator.taking.lock().await);
+    Ok(())
+}
+
+fn tell(event: Event) {
+    let (at_ms, kind, token) = (event.at_ms(), event.kind().name(), event.token());
+    println!("event at_ms={at_ms} kind={kind} token={token} server_id={} text={}", event.server_id(), event.text());
 }
 
 fn configuration() -> anyhow::Result<Config> {
@@ -132,15 +112,25 @@ async fn main() -> anyhow::Result<()> {
     let address = value(keys::ADDRESS);
     let address = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address };
     let listener = TcpListener::bind(address).await.context("nobody can listen at this address")?;
-    let (sigterm, sigint) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut sigterm, mut sigint) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let session = Session::start(&config, None)?;
-    let allocator = Arc::new(Allocator {
-        session: session.clone(),
-        key: format!("{}/ids/{}", value(keys::ROOT), value(keys::ROLE)),
-        taking: Mutex::default(),
+    let stopped = session.clone();
+    tokio::spawn(async move {
+        tokio::select! { _ = sigterm.recv() => {} _ = sigint.recv() => {} }
+        stopped.request_stop();
     });
-    let router =
-        Router::new().route("/next", get(next)).route("/status", get(status)).with_state(Arc::clone(&allocator));
-    axum::serve(listener, router).with_graceful_shutdown(follow(allocator, sigterm, sigint)).await?;
-    Ok(session.wait_async(Until::Ended, None).await?)
+    let key = format!("{}/ids/{}", value(keys::ROOT), value(keys::ROLE));
+    let allocator = Arc::new(Allocator { session: session.clone(), key, taking: Mutex::default() });
+    // A HEAD would take an ID that nobody is told of.
+    let router = Router::new()
+        .route("/next", get(next).head(|| async { StatusCode::METHOD_NOT_ALLOWED }))
+        .route("/status", get(status))
+        .with_state(Arc::clone(&allocator));
+    let ended = session.clone();
+    let ended = async move { drop(ended.wait_async(Until::Ended, None).await) };
+    let server = axum::serve(listener, router).with_graceful_shutdown(ended);
+    let run = session.run_with(|term| async { Ok(serve(&allocator, term).await?) }, tell);
+    let (ended, served) = tokio::join!(run, server.into_future());
+    served?;
+    Ok(ended?)
 }

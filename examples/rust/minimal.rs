@@ -1,6 +1,6 @@
 //! A coordinator that stands by until it is chosen: `minimal <store URL> <host:port>`
 use coordha::config::keys;
-use coordha::session::{EventKind, Session, Until};
+use coordha::session::Session;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
@@ -13,18 +13,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .set(keys::ROLE, "rootcoord")
         .set(keys::ACTIVE_STANDBY_ENABLED, true)
         .start()?;
-    let (mut events, mut sigterm) = (session.events(), signal(SignalKind::terminate())?);
-    loop {
-        tokio::select! {
-            _ = sigterm.recv() => session.request_stop(),
-            event = events.next() => match event.as_ref().map(|event| (event.kind(), event.token())) {
-                // Load what the active one needs. From "done" on, session.is_active() is true.
-                Some((EventKind::Activate, token)) => drop(session.activation_done(token, Ok(()))),
-                // Finish what runs where event.held(), else stop at once. Then nothing of this term runs any more.
-                Some((EventKind::Deactivate, token)) => session.deactivation_done(token)?,
-                Some(_) => {}
-                None => return Ok(session.wait_async(Until::Ended, None).await?),
-            }
-        }
-    }
+    let (mut sigterm, stopped) = (signal(SignalKind::terminate())?, session.clone());
+    tokio::spawn(async move { sigterm.recv().await.map(|()| stopped.request_stop()) });
+    let serve = session.run(|term| async move {
+        // Load what the active one needs. An error here is a failed activation.
+        term.ready()?; // from now on session.is_active() is true
+        term.ending().await; // asked to end: finish what runs, while term.held(). A lost term drops all of this
+        Ok(()) // nothing of this term runs any more
+    });
+    Ok(serve.await?)
 }

@@ -12,6 +12,9 @@ use super::{Event, EventKind, Session, Term};
 use crate::driver::panic_text;
 use crate::error::{Error, ErrorKind, Result};
 
+/// The number of a failed activation that has none of its own: the first of the application's, as in the C header.
+const APPLICATION: i32 = 10000;
+
 /// What the body of a term returns. Its error is any error, or any text: `?` makes it.
 pub type BodyResult = std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
@@ -38,8 +41,8 @@ impl Session {
     /// **Dropping** this future drops the body's, which means the same as a return; then somebody else must serve the
     /// session, or end it.
     ///
-    /// An [`Error`] of the crate that ends a body before it is ready keeps its number, above all one of
-    /// [`activation_failed`], as the detail `code` of the events' error.
+    /// The events' error of a failed activation has a number in the detail `code`: that of an [`Error`] of the crate, above all one of
+    /// [`activation_failed`], else 10000.
     ///
     /// ```
     /// # use coordha::config::keys;
@@ -294,18 +297,17 @@ fn say_end(term: &Term, outcome: Outcome) {
 
 /// What a failed activation is told to have failed by.
 fn why_failed(outcome: &Outcome) -> Error {
-    let code = ErrorKind::ActivationFailed.code();
     match outcome {
-        Outcome::Returned(Ok(())) => activation_failed(code, "the term's body returned before it was ready"),
+        Outcome::Returned(Ok(())) => activation_failed(APPLICATION, "the term's body returned before it was ready"),
         Outcome::Returned(Err(error)) => {
             let number = own_error(&**error).map(|own| {
                 let number = own.detail("code").and_then(|number| number.parse().ok());
                 number.unwrap_or(own.kind().code())
             });
-            activation_failed(number.unwrap_or(code), format!("{error:#}"))
+            activation_failed(number.unwrap_or(APPLICATION), format!("{error:#}"))
         }
-        Outcome::Panicked(words) => activation_failed(code, format!("the term's body panicked: {words}")),
-        Outcome::Dropped => activation_failed(code, "the term's body was dropped before it was ready"),
+        Outcome::Panicked(words) => activation_failed(APPLICATION, format!("the term's body panicked: {words}")),
+        Outcome::Dropped => activation_failed(APPLICATION, "the term's body was dropped before it was ready"),
     }
 }
 

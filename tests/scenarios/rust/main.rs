@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use coordha::config::Config;
 use coordha::error::{Error, ErrorKind, Result};
-use coordha::session::{Answer, Callbacks, Event, EventKind, Observer, Session, TxnBuilder, Until};
+use coordha::session::{Answer, BodyResult, Callbacks, Event, EventKind, Observer, Session, Term, TxnBuilder, Until};
 
 type Sessions = Arc<Mutex<BTreeMap<String, Session>>>;
 
@@ -80,6 +80,9 @@ fn say_event(name: &str, event: &Event) {
     }
     if let Some(error) = event.error() {
         field("error", error.kind().name().into());
+        if let Some(code) = error.detail("code") {
+            field("code", code.into());
+        }
     }
     if event.missed() != 0 {
         field("missed", event.missed().to_string());
@@ -89,7 +92,7 @@ fn say_event(name: &str, event: &Event) {
 
 fn error_line(error: &Error) -> String {
     let mut line = format!("error {}", error.kind().name());
-    for name in ["key", "value", "allowed", "holder_address", "holder_server_id"] {
+    for name in ["key", "value", "allowed", "holder_address", "holder_server_id", "code"] {
         if let Some(detail) = error.detail(name) {
             let _ = write!(line, " {name}={}", detail.replace(' ', "_"));
         }
@@ -202,7 +205,7 @@ impl Tester {
 
     fn start(&self, name: &str, words: &[&str]) -> Result<String> {
         let config = configuration(words)?;
-        let pull = words.contains(&"@pull");
+        let (pull, body) = (words.contains(&"@pull"), wish(words, "body").to_owned());
         let application = Application {
             name: name.into(),
             activate: wish(words, "activate").into(),
@@ -211,9 +214,13 @@ impl Tester {
         };
         // A callback may come before the start has returned.
         let mut sessions = self.sessions.lock().unwrap_or_else(|e| e.into_inner());
-        let callbacks: Option<Box<dyn Callbacks>> = if pull { None } else { Some(Box::new(application)) };
+        let callbacks: Option<Box<dyn Callbacks>> =
+            if pull || !body.is_empty() { None } else { Some(Box::new(application)) };
         let session = Session::start(&config, callbacks)?;
-        if pull && !words.contains(&"@unread") {
+        if !body.is_empty() {
+            let (name, session) = (name.to_owned(), session.clone());
+            std::thread::spawn(move || run(&name, &session, &body));
+        } else if pull && !words.contains(&"@unread") {
             let (name, session) = (name.to_owned(), session.clone());
             std::thread::spawn(move || {
                 while let Ok(event) = session.next_event(None) {
@@ -224,6 +231,34 @@ impl Tester {
         sessions.insert(name.into(), session);
         Ok("ok".into())
     }
+}
+
+/// Runs a session by a term body, to its end.
+fn run(name: &str, session: &Session, what: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let ended = runtime.block_on(session.run_with(|term| body(term, what), |event| say_event(name, &event)));
+    // The last event has said it.
+    drop(ended);
+}
+
+/// The body of each term, which does what the scenario wishes.
+async fn body(term: Term, what: &str) -> BodyResult {
+    match what {
+        "early" => return Ok(()),
+        "throw" => panic!("boom"),
+        _ => term.ready()?,
+    }
+    match what {
+        "return" => return Ok(()),
+        "late" => return Err("boom".into()),
+        _ => term.ending().await,
+    }
+    match what {
+        "drain" => return Err("boom".into()),
+        "hang" => term.lost().await,
+        _ => {}
+    }
+    Ok(())
 }
 
 fn state(session: &Session, token: i64) -> String {
