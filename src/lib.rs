@@ -12,7 +12,8 @@
 //! |---|---|
 //! | say which role, which address, which store, which times | [`Config`] and its [`keys`] |
 //! | begin | [`Session::builder`] or [`Session::start`] |
-//! | be told what happens | [`Session::events`], [`Session::next_event`], or [`Callbacks`] |
+//! | serve a term, in async code | [`Session::run`], with a [`Term`] |
+//! | be told what happens | [`Session::run_with`], [`Session::events`], [`Session::next_event`], or [`Callbacks`] |
 //! | ask whether new work may be taken | [`Session::is_active`] |
 //! | ask whether work begun in a term may still act | [`Session::holds`], [`Session::is_ending`] |
 //! | write so that a late writer cannot | [`Session::txn`] |
@@ -24,8 +25,8 @@
 //!
 //! # The life of a session
 //!
-//! It registers, stands by, and is given the role for a *term*, with a fencing token larger than all before. Each term
-//! goes the same way:
+//! It registers, stands by, and is given the role for a *term*, with a fencing token larger than all before. A body that
+//! [`Session::run`] calls lives one term. Below it, and for those who pull events themselves, each term goes the same way:
 //!
 //! 1. [`EventKind::Activate`]: load what the active one needs, then say [`Session::activation_done`]. From then on the
 //!    session is active.
@@ -62,6 +63,9 @@
 //! [`keys`]: config::keys
 //! [`Session::builder`]: session::Session::builder
 //! [`Session::start`]: session::Session::start
+//! [`Session::run`]: session::Session::run
+//! [`Session::run_with`]: session::Session::run_with
+//! [`Term`]: session::Term
 //! [`Session::events`]: session::Session::events
 //! [`Session::next_event`]: session::Session::next_event
 //! [`Callbacks`]: session::Callbacks
