@@ -66,6 +66,35 @@ pub fn activation_failed(code: i32, why: impl Into<String>) -> Error {
 ///
 /// The value is dropped exactly once, after the last call, on whatever thread that happens; where the start fails,
 /// before it returns.
+///
+/// ```
+/// # use coordha::config::keys;
+/// # use coordha::session::{Answer, Callbacks, Event, Session, Until};
+/// # let directory = tempfile::tempdir()?;
+/// struct Coordinator;
+///
+/// impl Callbacks for Coordinator {
+///     fn on_activate(&mut self, session: &Session, event: &Event) -> Answer {
+///         let loaded = session.txn(event.token()).get("app/config").commit(None);
+///         loaded.map(drop).into() // an error is a failed activation
+///     }
+///
+///     fn on_deactivate(&mut self, _: &Session, event: &Event) -> Answer {
+///         println!("leaving: {}", if event.held() { "finish what runs" } else { "the role is lost" });
+///         Answer::Done
+///     }
+/// }
+///
+/// let session = Session::builder()
+///     .set(keys::ROLE, "rootcoord")
+///     .set(keys::ADDRESS, "127.0.0.1:53100")
+///     .set(keys::STORE_URL, format!("local:{}", directory.path().display()))
+///     .callbacks(Coordinator)
+///     .start()?;
+/// session.wait(Until::Active, None)?;
+/// session.stop(None)?; // returns once on_deactivate has, and the role is released
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Callbacks: Send + 'static {
     /// The term is won: get ready. From [`Answer::Done`] on [`Session::is_active`] is true. Guarded transactions work
     /// already. Long work should look at [`Session::is_ending`] now and then, and give up where it says so.

@@ -178,6 +178,37 @@ impl Session {
 
     /// Says "ready" (`Ok`), or that the activation failed ([`activation_failed`]).
     ///
+    /// ```
+    /// # use coordha::config::keys;
+    /// # use coordha::session::{EventKind, Session, activation_failed};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let session = Session::builder()
+    /// #     .set(keys::ROLE, "rootcoord")
+    /// #     .set(keys::ADDRESS, "127.0.0.1:53100")
+    /// #     .set(keys::STORE_URL, format!("local:{}", directory.path().display()))
+    /// #     .set(keys::ACTIVATION_BACKOFF_MS, 1)
+    /// #     .start()?;
+    /// # let mut full = true;
+    /// # let mut load = || if std::mem::take(&mut full) { Err("the disk is full") } else { Ok(()) };
+    /// while let Ok(event) = session.next_event(None) {
+    ///     match event.kind() {
+    ///         EventKind::Activate => {
+    ///             let loaded = load().map_err(|why| activation_failed(10001, why));
+    ///             session.activation_done(event.token(), loaded)?;
+    ///         }
+    ///         EventKind::Deactivate => {
+    ///             session.deactivation_done(event.token())?;
+    ///             if let Some(failed) = event.error() {
+    ///                 assert_eq!((failed.message(), failed.detail("code")), ("the disk is full", Some("10001")));
+    ///             }
+    ///         }
+    ///         EventKind::Active => session.request_stop(), // the second time it was loaded
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::Fenced`] where the term is over or was asked to end; [`ErrorKind::State`] where it is
     /// active already; [`ErrorKind::Ended`].
@@ -186,6 +217,31 @@ impl Session {
     }
 
     /// Says "left": nothing of that term runs any more.
+    ///
+    /// ```
+    /// # use coordha::config::keys;
+    /// # use coordha::session::{EventKind, Reason, Session};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let session = Session::builder()
+    /// #     .set(keys::ROLE, "rootcoord")
+    /// #     .set(keys::ADDRESS, "127.0.0.1:53100")
+    /// #     .set(keys::STORE_URL, format!("local:{}", directory.path().display()))
+    /// #     .start()?;
+    /// while let Ok(event) = session.next_event(None) {
+    ///     let token = event.token();
+    ///     match event.kind() {
+    ///         EventKind::Activate => session.activation_done(token, Ok(()))?,
+    ///         EventKind::Active => session.request_stop(),
+    ///         EventKind::Deactivate => {
+    ///             assert!(event.held() && event.reason() == Some(Reason::Stop)); // so finish what runs
+    ///             assert!(session.holds(token) && !session.is_active());
+    ///             session.deactivation_done(token)?;
+    ///         }
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Fenced`] where it was said already, or of another term; [`ErrorKind::State`] while activating or

@@ -9,6 +9,40 @@ use crate::kv::Revision;
 ///
 /// A handle: clones are the same term, and may go to tasks and threads of the body's. Like a clone of the [`Session`] it
 /// keeps the session going.
+///
+/// ```
+/// # use coordha::config::keys;
+/// # use coordha::session::{BodyResult, Session, Term};
+/// # let directory = tempfile::tempdir()?;
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// async fn serve(term: Term) -> BodyResult {
+///     term.ready()?;
+///     let beside = term.clone();
+///     let work = async move {
+///         for step in 0..3 {
+///             // Fenced where the term is over, however late this comes.
+///             beside.txn().put("app/step", step.to_string()).commit_async(None).await?;
+///         }
+///         Ok::<_, coordha::error::Error>(beside.session().request_stop())
+///     };
+///     let mut tasks = tokio::task::JoinSet::new(); // owned by the body, so that they end with it
+///     tasks.spawn(work);
+///     term.ending().await;
+///     while let Some(done) = tasks.join_next().await {
+///         done??;
+///     }
+///     Ok(())
+/// }
+/// # let session = Session::builder()
+/// #     .set(keys::ROLE, "rootcoord")
+/// #     .set(keys::ADDRESS, "127.0.0.1:53100")
+/// #     .set(keys::STORE_URL, format!("local:{}", directory.path().display()))
+/// #     .start()?;
+/// session.run(serve).await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Term {
     session: Session,

@@ -38,6 +38,30 @@ struct Start {
 impl Session {
     /// The next event; each goes to one caller. Waits for at most `limit` (zero: not at all).
     ///
+    /// ```
+    /// # use coordha::config::keys;
+    /// # use coordha::session::{EventKind, Session};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let session = Session::builder()
+    /// #     .set(keys::ROLE, "rootcoord")
+    /// #     .set(keys::ADDRESS, "127.0.0.1:53100")
+    /// #     .set(keys::STORE_URL, format!("local:{}", directory.path().display()))
+    /// #     .start()?;
+    /// # let limit = std::time::Duration::from_secs(30);
+    /// loop {
+    ///     let event = session.next_event(Some(limit))?;
+    ///     println!("{}", event.text());
+    ///     match event.kind() {
+    ///         EventKind::Activate => session.activation_done(event.token(), Ok(()))?,
+    ///         EventKind::Active => session.request_stop(), // or serve, on other threads, until it is told to leave
+    ///         EventKind::Deactivate => session.deactivation_done(event.token())?,
+    ///         EventKind::Ended => break,
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::Timeout`]; [`ErrorKind::Ended`] for ever once `Ended` was read; [`ErrorKind::State`] with
     /// callbacks, and while a body serves the session ([`Session::run`]).
@@ -56,6 +80,30 @@ impl Session {
     }
 
     /// All events as a stream, which ends after `Ended`. With callbacks or a body it ends at once.
+    ///
+    /// ```
+    /// # use coordha::config::keys;
+    /// # use coordha::session::{EventKind, Session};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let session = Session::builder()
+    /// #     .set(keys::ROLE, "rootcoord")
+    /// #     .set(keys::ADDRESS, "127.0.0.1:53100")
+    /// #     .set(keys::STORE_URL, format!("local:{}", directory.path().display()))
+    /// #     .start()?;
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let mut events = session.events();
+    /// while let Some(event) = events.next().await {
+    ///     match event.kind() {
+    ///         EventKind::Activate => session.activation_done(event.token(), Ok(()))?,
+    ///         EventKind::Active => session.request_stop(), // or serve, in other tasks, until it is told to leave
+    ///         EventKind::Deactivate => session.deactivation_done(event.token())?,
+    ///         _ => println!("{}", event.text()),
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn events(&self) -> Events {
         let session = self.clone();
         Events { next: Box::pin(next(session)) }
