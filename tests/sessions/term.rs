@@ -12,6 +12,7 @@ use coordha::session::{
 };
 use coordha::store::Store;
 use coordha::store::local::LocalStore;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::logs::Lines;
@@ -286,35 +287,29 @@ async fn a_lost_term_drops_the_body_before_left_is_said() {
 async fn a_drain_that_hangs_is_dropped_at_the_limit() {
     let place = Place::new();
     let session = start(&with(place.config(1), keys::DEACTIVATION_TIMEOUT_MS, "100"));
-    let lost = Arc::<Mutex<Vec<bool>>>::default();
+    let (lost, is_lost) = oneshot::channel();
+    let mut lost = Some(lost);
     let body = |term: Term| {
-        let lost = Arc::clone(&lost);
+        let (lost, beside) = (lost.take(), term.clone());
         async move {
             term.ready()?;
-            let beside = term.clone();
             tokio::spawn(async move {
                 beside.lost().await;
-                lost.lock().unwrap().push(beside.held());
+                lost.unwrap().send(beside.held()).unwrap();
             });
             term.session().request_stop();
             std::future::pending().await
         }
     };
     soon(session.run(body)).await.unwrap();
-    soon(async {
-        while lost.lock().unwrap().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    assert_eq!(*lost.lock().unwrap(), [false]);
+    assert!(!soon(is_lost).await.unwrap());
 }
 
 #[tokio::test]
 async fn a_run_that_is_dropped_ends_its_term_and_another_may_serve_the_next() {
     let place = Place::new();
     let session = start(&place.config(1));
-    let (ready, is_ready) = tokio::sync::oneshot::channel();
+    let (ready, is_ready) = oneshot::channel();
     let mut ready = Some(ready);
     let run = session.run(|term| {
         let ready = ready.take();
