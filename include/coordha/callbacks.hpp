@@ -36,9 +36,9 @@ inline Outcome describe(const std::exception_ptr &exception)
     } catch (const Error &error) {
         return {true, error.code(), std::string(error.message())};
     } catch (const std::exception &error) {
-        return {true, Errc::application, error.what()};
+        return {true, Errc::activation_failed, error.what()};
     } catch (...) {
-        return {true, Errc::application, "an exception that is no std::exception"};
+        return {true, Errc::activation_failed, "an exception that is no std::exception"};
     }
 }
 

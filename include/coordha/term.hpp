@@ -138,7 +138,7 @@ public:
         detail::Outcome outcome = detail::guard(
             loop_.hooks().on_exception, where, [&] { body(*this); }, [&] { return ending(); });
         if (!outcome.is_failure) {
-            outcome = {true, Errc::application, "the term's body returned before it was ready"};
+            outcome = {true, Errc::activation_failed, "the term's body returned before it was ready"};
         }
         (void)end(outcome);
         wait_ending();

@@ -159,7 +159,7 @@ fn call(callbacks: &mut dyn Callbacks, session: &Session, event: &Event) {
                 Err(panic) => {
                     log_panic(event.role_name(), "on_activate", &*panic);
                     let why = format!("on_activate panicked: {}", panic_text(&*panic));
-                    Err(activation_failed(ErrorKind::Internal.code(), why))
+                    Err(activation_failed(ErrorKind::ActivationFailed.code(), why))
                 }
             };
             answer_activation(session, event.token(), result);

@@ -12,9 +12,6 @@ use super::{Event, EventKind, Session, Term};
 use crate::driver::panic_text;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The number of a failed activation that has none of its own: the first of the application's, as in the C header.
-const APPLICATION: i32 = 10000;
-
 /// What the body of a term returns. Its error is any error, or any text: `?` makes it.
 pub type BodyResult = std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
@@ -42,7 +39,7 @@ impl Session {
     /// session, or end it.
     ///
     /// The events' error of a failed activation has a number in the detail `code`: that of an [`Error`] of the crate, above all one of
-    /// [`activation_failed`], else 10000.
+    /// [`activation_failed`], else 303.
     ///
     /// ```
     /// # use coordha::config::keys;
@@ -295,19 +292,24 @@ fn say_end(term: &Term, outcome: Outcome) {
     let _ = session.deactivation_done(term.token());
 }
 
+/// An activation that failed without a number of the application's.
+fn failed(why: impl Into<String>) -> Error {
+    activation_failed(ErrorKind::ActivationFailed.code(), why)
+}
+
 /// What a failed activation is told to have failed by.
 fn why_failed(outcome: &Outcome) -> Error {
     match outcome {
-        Outcome::Returned(Ok(())) => activation_failed(APPLICATION, "the term's body returned before it was ready"),
+        Outcome::Returned(Ok(())) => failed("the term's body returned before it was ready"),
         Outcome::Returned(Err(error)) => {
             let number = own_error(&**error).map(|own| {
                 let number = own.detail("code").and_then(|number| number.parse().ok());
                 number.unwrap_or(own.kind().code())
             });
-            activation_failed(number.unwrap_or(APPLICATION), format!("{error:#}"))
+            activation_failed(number.unwrap_or(ErrorKind::ActivationFailed.code()), format!("{error:#}"))
         }
-        Outcome::Panicked(words) => activation_failed(APPLICATION, format!("the term's body panicked: {words}")),
-        Outcome::Dropped => activation_failed(APPLICATION, "the term's body was dropped before it was ready"),
+        Outcome::Panicked(words) => failed(format!("the term's body panicked: {words}")),
+        Outcome::Dropped => failed("the term's body was dropped before it was ready"),
     }
 }
 

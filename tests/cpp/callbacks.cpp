@@ -100,8 +100,8 @@ TEST_CASE_FIXTURE(Called, "what is thrown may be anything")
     };
     Session session = start();
     CHECK(record.wait("failed") == "failed 10042: a number of my own");
-    CHECK(record.wait("failed") == "failed 10000: an exception that is no std::exception");
-    CHECK(record.wait("failed") == "failed 10000: caf?");
+    CHECK(record.wait("failed") == "failed 303: an exception that is no std::exception");
+    CHECK(record.wait("failed") == "failed 303: caf?");
     record.wait("ACTIVE");
 }
 

@@ -114,14 +114,14 @@ async fn a_body_is_ready_serves_drains_and_run_returns_with_the_session() {
 async fn a_return_before_ready_is_a_failed_activation() {
     let place = Place::new();
     let told = two_terms(&place.config(1), async |_| Ok(())).await;
-    assert_eq!(failure(&told), ("the term's body returned before it was ready", "10000"));
+    assert_eq!(failure(&told), ("the term's body returned before it was ready", "303"));
 }
 
 #[tokio::test]
 async fn an_error_before_ready_is_a_failed_activation_by_its_words_and_its_number() {
     let place = Place::new();
     let told = two_terms(&place.config(1), async |_| Err("no disk".into())).await;
-    assert_eq!(failure(&told), ("no disk", "10000"));
+    assert_eq!(failure(&told), ("no disk", "303"));
     let told = two_terms(&place.config(1), async |_| Err(activation_failed(10001, "no disk").into())).await;
     assert_eq!(failure(&told), ("no disk", "10001"));
     let told = two_terms(&place.config(1), async |_| Err(Error::new(ErrorKind::Auth, "who are you?").into())).await;
@@ -132,10 +132,10 @@ async fn an_error_before_ready_is_a_failed_activation_by_its_words_and_its_numbe
 async fn a_panic_before_ready_is_a_failed_activation() {
     let place = Place::new();
     let told = two_terms(&place.config(1), async |_| panic!("boom")).await;
-    assert_eq!(failure(&told), ("the term's body panicked: boom", "10000"));
+    assert_eq!(failure(&told), ("the term's body panicked: boom", "303"));
     // Before there is a future at all.
     let told = two_terms(&place.config(1), |_| -> std::future::Ready<BodyResult> { panic!("bang") }).await;
-    assert_eq!(failure(&told), ("the term's body panicked: bang", "10000"));
+    assert_eq!(failure(&told), ("the term's body panicked: bang", "303"));
 }
 
 #[tokio::test]
