@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use super::keys::{self, Key};
 use super::{Values, located, not_a_key, problems, value};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
 /// Before each name.
 const PREFIX: &str = "COORDHA_";
@@ -37,12 +37,7 @@ fn read_one(name: &str, text: OsString) -> Result<Option<(&'static Key, String)>
         let is_other = OTHERS.contains(&short) || text.to_str().is_some_and(|text| is_service_link(short, text));
         return if is_other { Ok(None) } else { Err(not_a_key(name)) };
     };
-    let text = text.into_string().map_err(|text| {
-        let (shown, allowed) = (value::shown(key, &text.to_string_lossy()), key.allowed());
-        let message = format!("{} = \"{shown}\": not UTF-8 (allowed: {allowed})", key.name);
-        let error = Error::new(ErrorKind::ConfigValue, message);
-        error.with("key", key.name).with("value", shown).with("allowed", allowed)
-    })?;
+    let text = text.into_string().map_err(|text| value::not_utf8(key, &text.to_string_lossy()))?;
     Ok(Some((key, value::check(key, &text)?)))
 }
 

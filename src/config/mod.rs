@@ -253,6 +253,13 @@ impl fmt::Debug for Config {
     }
 }
 
+/// The error for a value of this key that is no UTF-8; `text` is what can be read of it, and is not shown where it is a
+/// secret, or might be.
+#[cfg_attr(not(feature = "capi"), expect(dead_code, reason = "in Rust a text is UTF-8"))]
+pub(crate) fn not_utf8(key: &str, text: &str) -> Error {
+    keys::find(key).map_or_else(|| not_a_key(key), |row| value::not_utf8(row, text))
+}
+
 /// Whether a session may have this priority. Error: [`ErrorKind::InvalidArgument`].
 pub(crate) fn check_priority(priority: i32) -> Result<()> {
     let Some(row) = keys::find(keys::PRIORITY) else {

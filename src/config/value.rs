@@ -34,6 +34,11 @@ fn not_allowed(key: &Key, text: &str, why: &str) -> Error {
     Error::new(ErrorKind::ConfigValue, message).with("key", key.name).with("value", value).with("allowed", allowed)
 }
 
+/// The error for a value that is no UTF-8; `text` is what can be read of it.
+pub(super) fn not_utf8(key: &Key, text: &str) -> Error {
+    not_allowed(key, text, "not UTF-8")
+}
+
 /// A value as errors and logs show it: secrets hidden, what cannot be seen escaped, not too long.
 pub(super) fn shown(key: &Key, text: &str) -> String {
     if key.is_secret() {

@@ -348,7 +348,7 @@ pub(super) fn required<T>(pointer: *const T, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The caller's string, which must be UTF-8.
+/// The caller's string, which must be UTF-8. Where it is not, the error does not show it: it might be a secret.
 ///
 /// # Safety
 ///
@@ -357,8 +357,9 @@ pub(super) unsafe fn string<'a>(text: *const c_char, name: &str) -> Result<&'a s
     required(text, name)?;
     // SAFETY: the caller says that it is NUL-terminated.
     let text = unsafe { CStr::from_ptr(text) };
-    text.to_str().map_err(|_| {
-        Error::new(ErrorKind::InvalidArgument, format!("{name} is not UTF-8: {}", text.to_bytes().escape_ascii()))
+    text.to_str().map_err(|why| {
+        let words = format!("{name} is not UTF-8 from its byte {} on", why.valid_up_to());
+        Error::new(ErrorKind::InvalidArgument, words).with("key", name)
     })
 }
 

@@ -41,14 +41,14 @@
 //! thread at a time; the functions that take it as `const` may be called from many at once.
 
 use std::collections::BTreeMap;
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::boundary::{Handle, act, ask_about, give, guard, plain, string, take};
 use super::callbacks::Caller;
 use super::text::c_string;
 use super::types::{HaConfig, HaError};
-use crate::config::{Config, Dialect, keys};
+use crate::config::{Config, Dialect, keys, not_utf8};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Callbacks, Observer, Session};
 
@@ -126,8 +126,9 @@ pub extern "C" fn ha_config_new() -> *mut HaConfig {
 ///
 /// @param key   HA_KEY_*
 /// @param value copied
-/// @return HA_OK; HA_ERR_CONFIG_KEY: no such key; HA_ERR_CONFIG_VALUE: the value is not allowed;
-///         HA_ERR_INVALID_ARGUMENT: not UTF-8; HA_ERR_NULL.
+/// @return HA_OK; HA_ERR_CONFIG_KEY: no such key; HA_ERR_CONFIG_VALUE: the value is not allowed, or
+///         not UTF-8; HA_ERR_INVALID_ARGUMENT: the key is not UTF-8; HA_ERR_NULL. What is said of a
+///         secret is its key, never the value.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_config_set(
@@ -139,7 +140,7 @@ pub unsafe extern "C" fn ha_config_set(
     // SAFETY: the arguments are the caller's, as the header asks.
     unsafe {
         act(config, err, |config| {
-            let (key, value) = (string(key, "key")?, string(value, "value")?);
+            let (key, value) = key_and_value(key, value)?;
             config.lock().change(|config| config.set(key, value))
         })
     }
@@ -162,7 +163,7 @@ pub unsafe extern "C" fn ha_config_set_default(
     // SAFETY: the arguments are the caller's, as the header asks.
     unsafe {
         act(config, err, |config| {
-            let (key, value) = (string(key, "key")?, string(value, "value")?);
+            let (key, value) = key_and_value(key, value)?;
             config.lock().change(|config| config.set_default(key, value))
         })
     }
@@ -212,6 +213,22 @@ pub unsafe extern "C" fn ha_config_load_env(config: *mut HaConfig, dialect: i32,
             config.lock().change(|config| config.load_env(dialect))
         })
     }
+}
+
+/// The key and the value of a call.
+///
+/// # Safety
+///
+/// Each is NULL or a NUL-terminated string that lives as long as the result is used.
+unsafe fn key_and_value<'a>(key: *const c_char, value: *const c_char) -> Result<(&'a str, &'a str)> {
+    // SAFETY: passed on from the caller.
+    let (key, text) = unsafe { (string(key, "key")?, string(value, "value")) };
+    let value = text.map_err(|error| match error.kind() {
+        // SAFETY: `string` has found that it is not NULL, the caller that it is NUL-terminated.
+        ErrorKind::InvalidArgument => not_utf8(key, &unsafe { CStr::from_ptr(value) }.to_string_lossy()),
+        _ => error,
+    })?;
+    Ok((key, value))
 }
 
 fn read_dialect(number: i32) -> Result<Dialect> {

@@ -69,6 +69,7 @@ cases! {
         a_failed_set_changes_nothing
         a_value_is_lent_until_the_next_change
         text_that_is_not_utf8_is_refused
+        what_may_be_a_secret_is_not_shown
         a_handle_of_another_type_is_refused
         freeing_null_is_a_no_op
         versions_and_names_are_told

@@ -72,11 +72,59 @@ static void text_that_is_not_utf8_is_refused(void)
 {
     ha_config *config = ha_config_new();
     ha_error *err;
-    CHECK_STATUS(ha_config_set(config, HA_KEY_ROLE, "\xff\xfe", &err), HA_ERR_INVALID_ARGUMENT);
-    CHECK(strstr(ha_error_message(err), "\\xff") != NULL);
+    CHECK_STATUS(ha_config_set(config, HA_KEY_ROLE, "ro\xff", &err), HA_ERR_CONFIG_VALUE);
+    CHECK_TEXT(ha_error_detail(err, "key"), HA_KEY_ROLE);
+    CHECK(strstr(ha_error_detail(err, "value"), "ro") != NULL);
+    CHECK(ha_error_detail(err, "allowed") != NULL);
+    ha_error_free(err);
+    CHECK_STATUS(ha_config_set(config, "ro\xff", "rootcoord", &err), HA_ERR_INVALID_ARGUMENT);
+    CHECK_TEXT(ha_error_message(err), "key is not UTF-8 from its byte 2 on");
+    ha_error_free(err);
+    CHECK_STATUS(ha_config_load_yaml(config, "/a\xff", HA_DIALECT_NATIVE, &err), HA_ERR_INVALID_ARGUMENT);
+    CHECK_TEXT(ha_error_message(err), "path is not UTF-8 from its byte 2 on");
     ha_error_free(err);
     CHECK(ha_config_get(config, "\xff") == NULL);
     CHECK(!ha_has_feature("\xff"));
+    ha_config_free(config);
+}
+
+/* Whether an error shows this word anywhere. */
+static bool shows(const ha_error *err, const char *word)
+{
+    static const char *const details[] = { "key", "value", "allowed" };
+    bool shown = strstr(ha_error_message(err), word) != NULL;
+    for (size_t i = 0; i < sizeof details / sizeof *details; i++)
+        shown |= ha_error_detail(err, details[i]) != NULL && strstr(ha_error_detail(err, details[i]), word) != NULL;
+    return shown;
+}
+
+static void what_may_be_a_secret_is_not_shown(void)
+{
+    /* Values that are not allowed, for keys that there are not, or in the place of a key. */
+    static const struct { const char *key, *value; int32_t status; } wrong[] = {
+        { HA_KEY_STORE_ETCD_PASSWORD, "hidden\xff", HA_ERR_CONFIG_VALUE },
+        { HA_KEY_STORE_ETCD_PASSWORD, "hidden\n", HA_ERR_CONFIG_VALUE },
+        { "store.etcd.pasword", "hidden", HA_ERR_CONFIG_KEY },
+        { "store.etcd.pasword", "hidden\xff", HA_ERR_CONFIG_KEY },
+        { HA_KEY_STORE_URL, "etcd://me:hidden@10.0.0.1", HA_ERR_CONFIG_VALUE },
+        { HA_KEY_STORE_URL, "etcd://me:hidden\xff@10.0.0.1", HA_ERR_CONFIG_VALUE },
+        { "hidden\xff", HA_KEY_STORE_ETCD_PASSWORD, HA_ERR_INVALID_ARGUMENT },
+    };
+    ha_config *config = ha_config_new();
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        ha_error *err;
+        CHECK_STATUS(ha_config_set(config, wrong[i].key, wrong[i].value, &err), wrong[i].status);
+        CHECK(!shows(err, "hidden"));
+        ha_error_free(err);
+        CHECK_STATUS(ha_config_set_default(config, wrong[i].key, wrong[i].value, &err), wrong[i].status);
+        CHECK(!shows(err, "hidden"));
+        if (i == 0) {
+            CHECK_TEXT(ha_error_detail(err, "key"), HA_KEY_STORE_ETCD_PASSWORD);
+            CHECK_TEXT(ha_error_detail(err, "value"), "***");
+            CHECK(ha_error_detail(err, "allowed") != NULL);
+        }
+        ha_error_free(err);
+    }
     ha_config_free(config);
 }
 
@@ -213,6 +261,7 @@ int main(int argc, char **argv)
         CASE(a_failed_set_changes_nothing),
         CASE(a_value_is_lent_until_the_next_change),
         CASE(text_that_is_not_utf8_is_refused),
+        CASE(what_may_be_a_secret_is_not_shown),
         CASE(a_handle_of_another_type_is_refused),
         CASE(freeing_null_is_a_no_op),
         CASE(versions_and_names_are_told),
