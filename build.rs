@@ -35,7 +35,7 @@ mod capi {
         let example = read(&Path::new(&root).join("examples/c/minimal.c"));
         let manual = read(&ffi.join("manual.txt")).replace("@EXAMPLE@", &indented(&example));
         let config = cbindgen::Config::from_file(&config).expect("cbindgen.toml is well-formed");
-        let mut header = comment(&manual) + "\n" + &opening();
+        let mut header = comment(&manual) + "\n" + opening();
         for name in SECTIONS {
             header += &section(&ffi, name, &config);
         }
@@ -45,22 +45,29 @@ mod capi {
         fs::write(out, header).expect("OUT_DIR is writable");
     }
 
-    fn opening() -> String {
-        let [major, minor, patch] = ["MAJOR", "MINOR", "PATCH"]
-            .map(|part| env::var(format!("CARGO_PKG_VERSION_{part}")).expect("cargo sets it"));
-        format!(
-            "#ifndef COORDHA_H
+    fn opening() -> &'static str {
+        "#ifndef COORDHA_H
 #define COORDHA_H
+
+/** @file coordha.h
+ * @brief Active-standby for coordinators on etcd: the C header, and its manual. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
-extern \"C\" {{
+extern \"C\" {
 #endif
+"
+    }
 
-/** The version of this header, as ha_version_number() gives that of the library. */
+    /// The version of the header itself.
+    fn version() -> String {
+        let [major, minor, patch] = ["MAJOR", "MINOR", "PATCH"]
+            .map(|part| env::var(format!("CARGO_PKG_VERSION_{part}")).expect("cargo sets it"));
+        format!(
+            "/** The version of this header, as ha_version_number() gives that of the library. */
 #define HA_VERSION_NUMBER (HA_VERSION_MAJOR * 1000000 + HA_VERSION_MINOR * 1000 + HA_VERSION_PATCH)
 /** Changes that break programs. 0: none is promised yet. */
 #define HA_VERSION_MAJOR {major}
@@ -68,6 +75,7 @@ extern \"C\" {{
 #define HA_VERSION_MINOR {minor}
 /** Repairs. */
 #define HA_VERSION_PATCH {patch}
+
 "
         )
     }
@@ -86,8 +94,10 @@ extern \"C\" {{
         let path = ffi.join(format!("{name}.rs"));
         let (title, text) = module_comment(&read(&path));
         let mut section = format!("\n/**\n * @defgroup {name} {title}\n{} * @{{\n */\n\n", lines(&text));
-        if name == "config" {
-            section += &keys::c_header_block();
+        match name {
+            "version" => section += &version(),
+            "config" => section += &keys::c_header_block(),
+            _ => {}
         }
         let mut config = config.clone();
         // Types are declared in their own section, whether its functions use them or not.

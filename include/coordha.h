@@ -1,6 +1,5 @@
 /**
- * @file coordha.h
- * @brief coordha: active-standby for coordinators on etcd.
+ * @mainpage coordha: active-standby for coordinators on etcd
  *
  * Several processes stand in an election for a role. One of them is active and serves; when it
  * stops, hangs, dies or is cut off, a standby takes over; and nothing that the old one writes
@@ -37,8 +36,7 @@
  *         ha_error *err = NULL;
  *         ha_config *config = ha_config_new();
  *         ha_callbacks callbacks = HA_CALLBACKS_INIT;
- *         callbacks.on_activate = activate;
- *         callbacks.on_deactivate = deactivate;
+ *         callbacks.on_activate = activate, callbacks.on_deactivate = deactivate;
  *         if (argc != 3 || ha_config_set(config, HA_KEY_STORE_URL, argv[1], &err) != HA_OK ||
  *             ha_config_set(config, HA_KEY_ADDRESS, argv[2], &err) != HA_OK ||
  *             ha_config_set(config, HA_KEY_ROLE, "rootcoord", &err) != HA_OK ||
@@ -49,6 +47,7 @@
  *         }
  *         signal(SIGTERM, on_sigterm);
  *         ha_session_wait(session, HA_UNTIL_ENDED, HA_FOREVER, NULL);
+ *         signal(SIGTERM, SIG_IGN); // a second one must not meet a session that is being freed
  *         ha_session_free(session);
  *         ha_config_free(config);
  *     }
@@ -84,7 +83,9 @@
  * once where it is a session or an observer, or where the function takes it as `const`; else one
  * at a time. Threads of the library block all asynchronous signals, and it installs no signal
  * handler. From a signal handler of yours call ha_session_request_stop(), ha_session_is_active(),
- * ha_session_holds(), ha_session_is_ending() and ha_observer_request_stop(), nothing else.
+ * ha_session_holds(), ha_session_is_ending() and ha_observer_request_stop(), nothing else; and not
+ * once ha_session_free() or ha_observer_free() has begun. A second signal may come at any time, so
+ * take the handler away before the free, as the example does: `signal(SIGTERM, SIG_IGN)`.
  *
  * **fork.** A child has no part in the sessions and observers of its parent: there every call on
  * a session, a transaction or an observer says HA_ERR_FORKED (questions say false, 0, NULL or -1;
@@ -104,18 +105,18 @@
  *
  * # The life of a session
  *
- *                     registered               won                  "ready"
- *  start -> STARTING ------------> STANDBY ------------> ACTIVATING --------> ACTIVE
- *           ^  ^  |                 |   ^                 ^      |               |
- *           |  |  |                 |   |                 |      | failed,       | asked to stop,
- *           |  +--|-- lease lost ---+   |                 |      | too slow,     | resign, or lost
- *           |     |                     |                 |      | asked, lost   |
- *           |     +-- won (exclusive) --|-----------------+      v               |
- *           |                           +------ "left" ---- DEACTIVATING <-------+
- *           +------- "left" (exclusive, or the lease is gone) ---+
+ *                        registered               won                  "ready"
+ *     start -> STARTING ------------> STANDBY ------------> ACTIVATING --------> ACTIVE
+ *              ^  ^  |                 |   ^                 ^      |               |
+ *              |  |  |                 |   |                 |      | failed,       | asked to
+ *              |  +--|-- lease lost ---+   |                 |      | too slow,     | stop, resign,
+ *              |     |                     |                 |      | asked, lost   | or lost
+ *              |     +-- won (exclusive) --|-----------------+      v               |
+ *              |                           +------ "left" ---- DEACTIVATING <-------+
+ *              +------- "left" (exclusive, or the lease is gone) ---+
  *
- *  ENDED <- stop, or a fatal error: from STARTING and STANDBY at once, else after "left" or its
- *           time limit
+ *     ENDED <- stop, or a fatal error: from STARTING and STANDBY at once, else after "left" or its
+ *              time limit
  *
  * An exclusive session (HA_KEY_ACTIVE_STANDBY_ENABLED is false) has no STANDBY: it waits for the
  * holder to go in STARTING, for HA_KEY_EXCLUSIVE_WAIT_MS at most, and then ends with
@@ -148,7 +149,9 @@
  *   HA_KEY_DEACTIVATION_TIMEOUT_MS at most. When it is lost there is nothing to drain, only to
  *   clean up.
  * - An activation that takes longer than HA_KEY_ACTIVATION_TIMEOUT_MS, or fails, gives the term
- *   up; after HA_KEY_ACTIVATION_BACKOFF_MS, doubling up to 30 s, the session contends again.
+ *   up; after HA_KEY_ACTIVATION_BACKOFF_MS, doubling up to 30 s, the session contends again. That
+ *   pause, like the one after ha_session_resign(), is at least as long as the others need to take
+ *   their turns.
  * - A paused session (ha_session_pause(), or HA_KEY_ELECTION_PAUSED from the start) does not
  *   contend until ha_session_resume(); a role that it holds it keeps.
  * - Acknowledgements name the token: one that comes late, or twice, is an error and never hits a
@@ -168,6 +171,9 @@
 #ifndef COORDHA_H
 #define COORDHA_H
 
+/** @file coordha.h
+ * @brief Active-standby for coordinators on etcd: the C header, and its manual. */
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -175,6 +181,11 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/**
+ * @defgroup version Version and features
+ * @{
+ */
 
 /** The version of this header, as ha_version_number() gives that of the library. */
 #define HA_VERSION_NUMBER (HA_VERSION_MAJOR * 1000000 + HA_VERSION_MINOR * 1000 + HA_VERSION_PATCH)
@@ -184,11 +195,6 @@ extern "C" {
 #define HA_VERSION_MINOR 1
 /** Repairs. */
 #define HA_VERSION_PATCH 0
-
-/**
- * @defgroup version Version and features
- * @{
- */
 
 /**
  * The version of the library that runs: MAJOR * 1000000 + MINOR * 1000 + PATCH, as
@@ -389,7 +395,7 @@ typedef struct ha_txn ha_txn;
 #define HA_ERR_ROLE_HELD 302
 
 /**
- * The application's activation failed.
+ * The application's activation failed; detail "code": the number that it gave.
  */
 #define HA_ERR_ACTIVATION_FAILED 303
 
@@ -510,8 +516,10 @@ const char *ha_error_message(const ha_error *error);
  * A detail for a program to read.
  *
  * @param error the error
- * @param name  "key", "value", "allowed" (configuration, corrupt keys), "holder_address",
- *              "holder_server_id" (HA_ERR_ROLE_HELD), "endpoint" (the store)
+ * @param name  "key", "value", "allowed" (configuration, corrupt keys; "key" also: the argument
+ *              that is wrong), "holder_address", "holder_server_id" (HA_ERR_ROLE_HELD), "endpoint"
+ *              (the store), "code" (HA_ERR_ACTIVATION_FAILED: the number that your activation
+ *              failed with, in decimal)
  * @return Lent: valid as long as the error. NULL where it has no such detail.
  * @since 0.1
  */
@@ -601,7 +609,7 @@ void ha_error_free(ha_error *error);
 /**
  * Where the election is held: an etcd cluster by its endpoints (port 2379 where none is given), or
  * a directory for processes of one host, without a server.
- * Default: etcd://localhost:2379. Allowed: etcd://host:port[,host:port...] or local:<directory>.
+ * Default: etcd://localhost:2379. Allowed: etcd://host:port[,host:port...] or `local:<directory>`.
  */
 #define HA_KEY_STORE_URL "store.url"
 
@@ -832,10 +840,13 @@ ha_config *ha_config_new(void);
 /**
  * Sets a key. The value is checked at once, by itself; on failure nothing changes.
  *
- * @param key   HA_KEY_*
- * @param value copied
- * @return HA_OK; HA_ERR_CONFIG_KEY: no such key; HA_ERR_CONFIG_VALUE: the value is not allowed;
- *         HA_ERR_INVALID_ARGUMENT: not UTF-8; HA_ERR_NULL.
+ * @param config the configuration
+ * @param key    HA_KEY_*
+ * @param value  copied
+ * @param err    set to why it failed, which is yours to free; or NULL
+ * @return HA_OK; HA_ERR_CONFIG_KEY: no such key; HA_ERR_CONFIG_VALUE: the value is not allowed, or
+ *         not UTF-8; HA_ERR_INVALID_ARGUMENT: the key is not UTF-8; HA_ERR_NULL. What is said of a
+ *         secret is its key, never the value.
  * @since 0.1
  */
 int32_t ha_config_set(ha_config *config, const char *key, const char *value, ha_error **err);
@@ -843,8 +854,10 @@ int32_t ha_config_set(ha_config *config, const char *key, const char *value, ha_
 /**
  * Proposes a value, which file and environment may overrule. Else as ha_config_set().
  *
- * @param key   HA_KEY_*
- * @param value copied
+ * @param config the configuration
+ * @param key    HA_KEY_*
+ * @param value  copied
+ * @param err    set to why it failed, which is yours to free; or NULL
  * @return HA_OK; as ha_config_set() HA_ERR_CONFIG_KEY, HA_ERR_CONFIG_VALUE,
  *         HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL.
  * @since 0.1
@@ -857,8 +870,10 @@ int32_t ha_config_set_default(ha_config *config,
 /**
  * Loads a YAML file of at most 1 MiB; of several, the one loaded last counts, key by key.
  *
+ * @param config  the configuration
  * @param path    the file
  * @param dialect HA_DIALECT_NATIVE
+ * @param err     set to why it failed, which is yours to free; or NULL
  * @return HA_OK; HA_ERR_CONFIG_FILE: it cannot be read, is no YAML of one document, or has no map
  *         `coordha:`; HA_ERR_CONFIG_KEY, HA_ERR_CONFIG_VALUE: something in it is wrong;
  *         HA_ERR_CONFIG_CONFLICT: a key stands in it twice; HA_ERR_UNSUPPORTED: a build without
@@ -873,7 +888,9 @@ int32_t ha_config_load_yaml(ha_config *config, const char *path, int32_t dialect
  * Loads the environment of the process as it is now, in place of what was loaded from it before.
  * No other thread may change it meanwhile (setenv).
  *
+ * @param config  the configuration
  * @param dialect HA_DIALECT_NATIVE
+ * @param err     set to why it failed, which is yours to free; or NULL
  * @return HA_OK; HA_ERR_CONFIG_KEY, HA_ERR_CONFIG_VALUE: a variable is wrong, and is named;
  *         several problems come in one error, whose code and details are those of the first;
  *         HA_ERR_UNSUPPORTED: a dialect of a later version; HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL.
@@ -885,7 +902,8 @@ int32_t ha_config_load_env(ha_config *config, int32_t dialect, ha_error **err);
  * The value that a key has now, from the highest of its sources or by default. Secrets come in
  * plain text.
  *
- * @param key HA_KEY_*
+ * @param config the configuration
+ * @param key    HA_KEY_*
  * @return Lent: valid until the next change of the configuration or ha_config_free(). Empty: off.
  *         NULL where there is no such key, or it is required and not set.
  * @since 0.1
@@ -1030,9 +1048,10 @@ typedef struct {
  *
  * @param config    which role, which address, which store. Copied; stays yours.
  * @param callbacks what to call, copied; or NULL: you pull events with ha_session_next_event().
- * @param session   set to the session, which is yours until ha_session_free(); to NULL on
- *                  failure. Callbacks may run before it is set; where one of them has freed the
- *                  session already, it is NULL.
+ * @param session   set to the session, which is yours until ha_session_free(); to NULL on failure.
+ *                  Callbacks may run before it is set; where one of them has freed the session
+ *                  already, it is NULL.
+ * @param err       set to why it failed, which is yours to free; or NULL
  * @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: as ha_config_check() says;
  *         HA_ERR_CONFIG_VALUE: a file or directory that is named cannot be used;
  *         HA_ERR_ALREADY_STARTED: this process has a session with this role and address;
@@ -1051,7 +1070,10 @@ int32_t ha_session_start(const ha_config *config,
 /**
  * Waits until the session is so far.
  *
- * @param until HA_UNTIL_REGISTERED, HA_UNTIL_ACTIVE, HA_UNTIL_TERM_ENDING or HA_UNTIL_ENDED
+ * @param session    the session
+ * @param until      HA_UNTIL_REGISTERED, HA_UNTIL_ACTIVE, HA_UNTIL_TERM_ENDING or HA_UNTIL_ENDED
+ * @param timeout_ms how long to wait; 0: not at all, HA_FOREVER: until it is so
+ * @param err        set to why it failed, which is yours to free; or NULL
  * @return HA_OK; HA_ERR_TIMEOUT; the error that ended the session, such as HA_ERR_ROLE_HELD, or
  *         HA_ERR_ENDED where it ended in order and something else was waited for;
  *         HA_ERR_IN_CALLBACK in a callback of this session; HA_ERR_INVALID_ARGUMENT;
@@ -1065,11 +1087,13 @@ int32_t ha_session_wait(ha_session *session, int32_t until, int64_t timeout_ms, 
  * you pull events, and an on_activate that returned HA_PENDING. It is the session's state that
  * counts, not whether the event was read.
  *
- * @param token  the term, as ha_event_token() of the event gave it
- * @param status HA_OK: ready, ha_session_is_active() is true when this has returned. Any other
- *               code but HA_PENDING, yours from HA_ERR_APPLICATION up: failed; the term is
- *               given up and, after a pause, contended for again.
- * @param why    what went wrong, in words, for logs and events; or NULL
+ * @param session the session
+ * @param token   the term, as ha_event_token() of the event gave it
+ * @param status  HA_OK: ready, ha_session_is_active() is true when this has returned. Any other
+ *                code but HA_PENDING, yours from HA_ERR_APPLICATION up: failed; the term is given
+ *                up and, after a pause, contended for again.
+ * @param why     what went wrong, in words, for logs and events; or NULL
+ * @param err     set to why it failed, which is yours to free; or NULL
  * @return HA_OK; HA_ERR_FENCED: too late, the term is over or was asked to end, or of another
  *         term; HA_ERR_STATE: it is active already; HA_ERR_ENDED; HA_ERR_INVALID_ARGUMENT;
  *         HA_ERR_NULL; HA_ERR_FORKED.
@@ -1086,7 +1110,9 @@ int32_t ha_session_activation_done(ha_session *session,
  * and an on_deactivate that returned HA_PENDING. Until it is said the session does not contend
  * again, however long that takes.
  *
- * @param token the term, as ha_event_token() of the event gave it
+ * @param session the session
+ * @param token   the term, as ha_event_token() of the event gave it
+ * @param err     set to why it failed, which is yours to free; or NULL
  * @return HA_OK; HA_ERR_FENCED: it was said already, or of another term; HA_ERR_STATE: the term
  *         was not asked to end; HA_ERR_ENDED; HA_ERR_NULL; HA_ERR_FORKED.
  * @since 0.1
@@ -1097,7 +1123,8 @@ int32_t ha_session_deactivation_done(ha_session *session, int64_t token, ha_erro
  * Asks the session to leave for ever: drain, release the role, end the lease, HA_EVENT_ENDED.
  * Returns at once, and ha_session_is_active() is false when it has returned. Twice is harmless.
  *
- * From any thread, from any callback, and from a signal handler; errno is kept.
+ * From any thread, from any callback, and from a signal handler, but not once ha_session_free()
+ * has begun: take the handler away before that. errno is kept.
  * @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
  * @since 0.1
  */
@@ -1119,9 +1146,16 @@ int32_t ha_session_stop(ha_session *session, int64_t timeout_ms, ha_error **err)
 
 /**
  * Steps down and stays standby: drain, release the role, and contend again after a pause.
- * Returns at once. Where no role is held, only the pause counts.
+ * Returns at once.
  *
- * @param standby_ms the pause; 0: activation.backoff_ms
+ * The pause begins when the term is over. It is never shorter than the others need to take their
+ * turns: HA_KEY_ELECTION_HOLD_MS / 4, and HA_KEY_ELECTION_RANK_STEP_MS for each session of the
+ * role and once more. With the defaults and no other session that is 1.45 s. After it the session
+ * takes its turn like every standby. Where no role is held, the pause begins at once, as it is.
+ *
+ * @param session    the session
+ * @param standby_ms the pause; 0: activation.backoff_ms. A shorter one than the others need counts
+ *                   as just that.
  * @return HA_OK; HA_ERR_ENDED; HA_ERR_INVALID_ARGUMENT: it is negative; HA_ERR_NULL;
  *         HA_ERR_FORKED.
  * @since 0.1
@@ -1133,6 +1167,7 @@ int32_t ha_session_resign(ha_session *session, int64_t standby_ms);
  * with the highest is tried first. Its record in the store is written anew, which takes a moment.
  * Returns at once; a held role is kept. Of no effect in an exclusive session.
  *
+ * @param session  the session
  * @param priority -1000 to 1000
  * @return HA_OK; HA_ERR_INVALID_ARGUMENT: outside that range; HA_ERR_ENDED; HA_ERR_NULL;
  *         HA_ERR_FORKED.
@@ -1159,7 +1194,8 @@ int32_t ha_session_pause(ha_session *session);
 int32_t ha_session_resume(ha_session *session);
 
 /**
- * Ends a session and frees it. NULL is a no-op.
+ * Ends a session and frees it. NULL is a no-op. A signal handler that uses the session is to be
+ * taken away before: `signal(SIGTERM, SIG_IGN)`.
  *
  * After HA_EVENT_ENDED, or after a ha_session_stop() that did not time out, it does not wait.
  * Before, it is a ha_session_stop() of at most deactivation.timeout_ms + release.timeout_ms;
@@ -1243,7 +1279,8 @@ bool ha_session_is_active(const ha_session *session);
  * May a step of work that was begun in this term still act? True while the role is held in that
  * very term, also while getting ready and while draining.
  *
- * @param token the term, as ha_event_token() or ha_session_fencing_token() gave it
+ * @param session the session
+ * @param token   the term, as ha_event_token() or ha_session_fencing_token() gave it
  * @return false also for NULL and in a child of `fork`.
  * @since 0.1
  */
@@ -1253,7 +1290,8 @@ bool ha_session_holds(const ha_session *session, int64_t token);
  * Should the work of this term wind up? True from a request to stop or resign on, and for every
  * term that is not the current one.
  *
- * @param token the term
+ * @param session the session
+ * @param token   the term
  * @return true also for NULL and in a child of `fork`: work that cannot ask must end.
  * @since 0.1
  */
@@ -1310,9 +1348,11 @@ const char *ha_session_active_key(const ha_session *session);
 /**
  * Who is active, as far as this session knows: what a standby tells its clients.
  *
- * @param event set to an event of the kind HA_EVENT_HOLDER, which is yours to free; to NULL on
- *              failure. ha_event_server_id() 0: nobody is known; ha_event_address() is where
- *              clients should go.
+ * @param session the session
+ * @param event   set to an event of the kind HA_EVENT_HOLDER, which is yours to free; to NULL on
+ *                failure. ha_event_server_id() 0: nobody is known; ha_event_address() is where
+ *                clients should go.
+ * @param err     set to why it failed, which is yours to free; or NULL
  * @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
  * @since 0.1
  */
@@ -1503,9 +1543,10 @@ int32_t ha_session_holder(const ha_session *session, ha_event **event, ha_error 
 /**
  * The next event. From any threads; each event goes to one of them.
  *
+ * @param session    the session
  * @param timeout_ms how long to wait for one; 0: not at all, HA_FOREVER: until one comes
- * @param event      set to the event, which is yours until ha_event_free(); to NULL where there
- *                   is none
+ * @param event      set to the event, which is yours until ha_event_free(); to NULL where there is
+ *                   none
  * @return HA_OK; HA_ERR_TIMEOUT; HA_ERR_ENDED for ever once HA_EVENT_ENDED was read;
  *         HA_ERR_STATE: the session has callbacks; HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL;
  *         HA_ERR_FORKED.
@@ -1741,10 +1782,12 @@ void ha_event_free(ha_event *event);
 /**
  * Begins a transaction of one term.
  *
- * @param token the term: ha_event_token() of its ACTIVATE, or ha_session_fencing_token() read
- *              when the work began. One that is not held any more is no error here: the commit
- *              says HA_ERR_FENCED.
- * @param txn   set to the transaction, which is yours until ha_txn_free(); to NULL on failure
+ * @param session the session
+ * @param token   the term: ha_event_token() of its ACTIVATE, or ha_session_fencing_token() read
+ *                when the work began. One that is not held any more is no error here: the commit
+ *                says HA_ERR_FENCED.
+ * @param txn     set to the transaction, which is yours until ha_txn_free(); to NULL on failure
+ * @param err     set to why it failed, which is yours to free; or NULL
  * @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
  * @since 0.1
  */
@@ -1753,6 +1796,9 @@ int32_t ha_txn_new(ha_session *session, int64_t token, ha_txn **txn, ha_error **
 /**
  * Only if the key was last written at this revision.
  *
+ * @param txn      the transaction
+ * @param key      the key
+ * @param key_len  its length
  * @param revision ha_txn_mod_revision() of an earlier read; 0: only if the key is absent
  * @since 0.1
  */
@@ -1805,7 +1851,10 @@ void ha_txn_get(ha_txn *txn, const void *key, size_t key_len);
 /**
  * Reads all keys that begin with a prefix into the results, in order of the key.
  *
- * @param limit at most so many; 0: all
+ * @param txn        the transaction
+ * @param prefix     what the keys begin with
+ * @param prefix_len its length
+ * @param limit      at most so many; 0: all
  * @since 0.1
  */
 void ha_txn_get_prefix(ha_txn *txn, const void *prefix, size_t prefix_len, int64_t limit);
@@ -1813,8 +1862,10 @@ void ha_txn_get_prefix(ha_txn *txn, const void *prefix, size_t prefix_len, int64
 /**
  * Sends the transaction and waits for the answer.
  *
- * @param timeout_ms how long to wait, never longer than store.request_timeout_ms; HA_FOREVER:
- *                   just that
+ * @param txn        the transaction
+ * @param timeout_ms how long to wait, never longer than store.request_timeout_ms; HA_FOREVER: just
+ *                   that
+ * @param err        set to why it failed, which is yours to free; or NULL
  * @return as in the table above, or HA_ERR_TOO_LARGE, HA_ERR_INVALID_ARGUMENT, HA_ERR_NULL: a
  *         builder call or the limit was wrong, nothing was sent; HA_ERR_TIMEOUT: the limit was
  *         0, nothing was sent, and the transaction is used up all the same; HA_ERR_STATE: it was
@@ -1840,6 +1891,7 @@ int32_t ha_txn_commit(ha_txn *txn, int64_t timeout_ms, ha_error **err);
  * @param tag        yours, such as a number or a pointer of a request; not looked at
  * @param timeout_ms how long the answer may take, never longer than store.request_timeout_ms;
  *                   HA_FOREVER: just that
+ * @param err        set to why it failed, which is yours to free; or NULL
  * @return HA_OK; HA_ERR_BUSY: there are txn.inflight that were submitted and whose events were
  *         not read; read some, and submit the same again; HA_ERR_STATE: the session has
  *         callbacks, or it was sent before; HA_ERR_FENCED: the term is over already;
@@ -1871,6 +1923,7 @@ size_t ha_txn_count(const ha_txn *txn);
 /**
  * A key of the results.
  *
+ * @param txn   the transaction
  * @param index from 0 to ha_txn_count() - 1
  * @param len   set to its length, 0 where there is none; or NULL
  * @return Lent: valid as long as the transaction. A NUL follows that `len` does not count. NULL
@@ -1882,6 +1935,7 @@ const char *ha_txn_key(const ha_txn *txn, size_t index, size_t *len);
 /**
  * A value of the results.
  *
+ * @param txn   the transaction
  * @param index from 0 to ha_txn_count() - 1
  * @param len   set to its length, 0 where there is none; or NULL
  * @return Lent: valid as long as the transaction. A NUL follows that `len` does not count. NULL
@@ -1893,6 +1947,7 @@ const char *ha_txn_value(const ha_txn *txn, size_t index, size_t *len);
 /**
  * The revision at which a key of the results was last written: what ha_txn_if_revision() takes.
  *
+ * @param txn   the transaction
  * @param index from 0 to ha_txn_count() - 1
  * @return 0 beyond the last one.
  * @since 0.1
@@ -1952,8 +2007,8 @@ void ha_txn_free(ha_txn *txn);
  * network.
  *
  * @param config   which role, which store; an address is not needed. Copied; stays yours.
- * @param observer set to the observer, which is yours until ha_observer_free(); to NULL on
- *                 failure
+ * @param observer set to the observer, which is yours until ha_observer_free(); to NULL on failure
+ * @param err      set to why it failed, which is yours to free; or NULL
  * @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: nothing was started;
  *         HA_ERR_UNSUPPORTED: the store's kind is not in this build; HA_ERR_RESOURCES;
  *         HA_ERR_NULL; HA_ERR_FORKED.
@@ -1965,8 +2020,10 @@ int32_t ha_observer_start(const ha_config *config, ha_observer **observer, ha_er
  * Who is active, as far as is known now. Does not wait, and takes nothing from
  * ha_observer_next().
  *
- * @param event set to an event of the kind HA_EVENT_HOLDER, which is yours to free; to NULL on
- *              failure. ha_event_server_id() 0: nobody is active.
+ * @param observer the observer
+ * @param event    set to an event of the kind HA_EVENT_HOLDER, which is yours to free; to NULL on
+ *                 failure. ha_event_server_id() 0: nobody is active.
+ * @param err      set to why it failed, which is yours to free; or NULL
  * @return HA_OK; where the store has not answered yet, why: HA_ERR_UNAVAILABLE, HA_ERR_AUTH,
  *         HA_ERR_PERMISSION, HA_ERR_TLS; HA_ERR_ENDED after ha_observer_request_stop();
  *         HA_ERR_REGRESSED, HA_ERR_CORRUPT: the store was restored from a backup, or is damaged;
@@ -1979,9 +2036,10 @@ int32_t ha_observer_current(const ha_observer *observer, ha_event **event, ha_er
  * The next change of who is active; the first one says who is at all. From any threads; each
  * event goes to one of them.
  *
+ * @param observer   the observer
  * @param timeout_ms how long to wait for one; 0: not at all, HA_FOREVER: until one comes
- * @param event      set to the event, which is yours until ha_event_free(); to NULL where there
- *                   is none
+ * @param event      set to the event, which is yours until ha_event_free(); to NULL where there is
+ *                   none
  * @return HA_OK; HA_ERR_TIMEOUT; for ever HA_ERR_ENDED after ha_observer_request_stop(), or
  *         HA_ERR_REGRESSED or HA_ERR_CORRUPT where the store was restored from a backup, or is
  *         damaged; HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL; HA_ERR_FORKED.
@@ -2006,7 +2064,7 @@ int32_t ha_observer_event_fd(ha_observer *observer);
  * Ends the observer: whoever waits in ha_observer_next() is woken, and no event is given out any
  * more. Returns at once; twice is harmless.
  *
- * From any thread and from a signal handler.
+ * From any thread and from a signal handler, but not once ha_observer_free() has begun.
  * @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
  * @since 0.1
  */

@@ -23,8 +23,7 @@ int main(int argc, char **argv) {
     ha_error *err = NULL;
     ha_config *config = ha_config_new();
     ha_callbacks callbacks = HA_CALLBACKS_INIT;
-    callbacks.on_activate = activate;
-    callbacks.on_deactivate = deactivate;
+    callbacks.on_activate = activate, callbacks.on_deactivate = deactivate;
     if (argc != 3 || ha_config_set(config, HA_KEY_STORE_URL, argv[1], &err) != HA_OK ||
         ha_config_set(config, HA_KEY_ADDRESS, argv[2], &err) != HA_OK ||
         ha_config_set(config, HA_KEY_ROLE, "rootcoord", &err) != HA_OK ||
@@ -35,6 +34,7 @@ int main(int argc, char **argv) {
     }
     signal(SIGTERM, on_sigterm);
     ha_session_wait(session, HA_UNTIL_ENDED, HA_FOREVER, NULL);
+    signal(SIGTERM, SIG_IGN); // a second one must not meet a session that is being freed
     ha_session_free(session);
     ha_config_free(config);
 }

@@ -298,10 +298,12 @@ pub fn c_header_block() -> String {
     block
 }
 
-/// Adds ` * ` and the words, in lines of 100 columns.
+/// Adds ` * ` and the words, in lines of 100 columns. What might be taken for a tag is set as code.
 fn push_wrapped(block: &mut String, text: &str) {
     let mut width = 0;
     for word in text.split_whitespace() {
+        let bare = word.trim_end_matches(['.', ',', ';']);
+        let word = &if bare.contains('<') { format!("`{bare}`{}", &word[bare.len()..]) } else { word.to_owned() };
         if width > 0 && width + 1 + word.len() > 100 {
             block.push('\n');
             width = 0;

@@ -124,8 +124,10 @@ pub extern "C" fn ha_config_new() -> *mut HaConfig {
 
 /// Sets a key. The value is checked at once, by itself; on failure nothing changes.
 ///
-/// @param key   HA_KEY_*
-/// @param value copied
+/// @param config the configuration
+/// @param key    HA_KEY_*
+/// @param value  copied
+/// @param err    set to why it failed, which is yours to free; or NULL
 /// @return HA_OK; HA_ERR_CONFIG_KEY: no such key; HA_ERR_CONFIG_VALUE: the value is not allowed, or
 ///         not UTF-8; HA_ERR_INVALID_ARGUMENT: the key is not UTF-8; HA_ERR_NULL. What is said of a
 ///         secret is its key, never the value.
@@ -148,8 +150,10 @@ pub unsafe extern "C" fn ha_config_set(
 
 /// Proposes a value, which file and environment may overrule. Else as ha_config_set().
 ///
-/// @param key   HA_KEY_*
-/// @param value copied
+/// @param config the configuration
+/// @param key    HA_KEY_*
+/// @param value  copied
+/// @param err    set to why it failed, which is yours to free; or NULL
 /// @return HA_OK; as ha_config_set() HA_ERR_CONFIG_KEY, HA_ERR_CONFIG_VALUE,
 ///         HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL.
 /// @since 0.1
@@ -171,8 +175,10 @@ pub unsafe extern "C" fn ha_config_set_default(
 
 /// Loads a YAML file of at most 1 MiB; of several, the one loaded last counts, key by key.
 ///
+/// @param config  the configuration
 /// @param path    the file
 /// @param dialect HA_DIALECT_NATIVE
+/// @param err     set to why it failed, which is yours to free; or NULL
 /// @return HA_OK; HA_ERR_CONFIG_FILE: it cannot be read, is no YAML of one document, or has no map
 ///         `coordha:`; HA_ERR_CONFIG_KEY, HA_ERR_CONFIG_VALUE: something in it is wrong;
 ///         HA_ERR_CONFIG_CONFLICT: a key stands in it twice; HA_ERR_UNSUPPORTED: a build without
@@ -199,7 +205,9 @@ pub unsafe extern "C" fn ha_config_load_yaml(
 /// Loads the environment of the process as it is now, in place of what was loaded from it before.
 /// No other thread may change it meanwhile (setenv).
 ///
+/// @param config  the configuration
 /// @param dialect HA_DIALECT_NATIVE
+/// @param err     set to why it failed, which is yours to free; or NULL
 /// @return HA_OK; HA_ERR_CONFIG_KEY, HA_ERR_CONFIG_VALUE: a variable is wrong, and is named;
 ///         several problems come in one error, whose code and details are those of the first;
 ///         HA_ERR_UNSUPPORTED: a dialect of a later version; HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL.
@@ -248,7 +256,8 @@ fn read_dialect(number: i32) -> Result<Dialect> {
 /// The value that a key has now, from the highest of its sources or by default. Secrets come in
 /// plain text.
 ///
-/// @param key HA_KEY_*
+/// @param config the configuration
+/// @param key    HA_KEY_*
 /// @return Lent: valid until the next change of the configuration or ha_config_free(). Empty: off.
 ///         NULL where there is no such key, or it is required and not set.
 /// @since 0.1

@@ -66,7 +66,7 @@ pub const HA_ERR_FENCED: i32 = 301;
 /// Another session holds the role (exclusive sessions); details "holder_address",
 /// "holder_server_id". Fatal.
 pub const HA_ERR_ROLE_HELD: i32 = 302;
-/// The application's activation failed.
+/// The application's activation failed; detail "code": the number that it gave.
 pub const HA_ERR_ACTIVATION_FAILED: i32 = 303;
 /// No session can take the role over. Retriable.
 pub const HA_ERR_NO_TARGET: i32 = 304;
@@ -193,8 +193,10 @@ pub unsafe extern "C" fn ha_error_message(error: *const HaError) -> *const c_cha
 /// A detail for a program to read.
 ///
 /// @param error the error
-/// @param name  "key", "value", "allowed" (configuration, corrupt keys), "holder_address",
-///              "holder_server_id" (HA_ERR_ROLE_HELD), "endpoint" (the store)
+/// @param name  "key", "value", "allowed" (configuration, corrupt keys; "key" also: the argument
+///              that is wrong), "holder_address", "holder_server_id" (HA_ERR_ROLE_HELD), "endpoint"
+///              (the store), "code" (HA_ERR_ACTIVATION_FAILED: the number that your activation
+///              failed with, in decimal)
 /// @return Lent: valid as long as the error. NULL where it has no such detail.
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -157,9 +157,10 @@ fn lent(text: Option<&CString>) -> *const c_char {
 
 /// The next event. From any threads; each event goes to one of them.
 ///
+/// @param session    the session
 /// @param timeout_ms how long to wait for one; 0: not at all, HA_FOREVER: until one comes
-/// @param event      set to the event, which is yours until ha_event_free(); to NULL where there
-///                   is none
+/// @param event      set to the event, which is yours until ha_event_free(); to NULL where there is
+///                   none
 /// @return HA_OK; HA_ERR_TIMEOUT; HA_ERR_ENDED for ever once HA_EVENT_ENDED was read;
 ///         HA_ERR_STATE: the session has callbacks; HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL;
 ///         HA_ERR_FORKED.

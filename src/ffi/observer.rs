@@ -72,8 +72,8 @@ impl Handle for HaObserver {
 /// network.
 ///
 /// @param config   which role, which store; an address is not needed. Copied; stays yours.
-/// @param observer set to the observer, which is yours until ha_observer_free(); to NULL on
-///                 failure
+/// @param observer set to the observer, which is yours until ha_observer_free(); to NULL on failure
+/// @param err      set to why it failed, which is yours to free; or NULL
 /// @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: nothing was started;
 ///         HA_ERR_UNSUPPORTED: the store's kind is not in this build; HA_ERR_RESOURCES;
 ///         HA_ERR_NULL; HA_ERR_FORKED.
@@ -104,8 +104,10 @@ pub unsafe extern "C" fn ha_observer_start(
 /// Who is active, as far as is known now. Does not wait, and takes nothing from
 /// ha_observer_next().
 ///
-/// @param event set to an event of the kind HA_EVENT_HOLDER, which is yours to free; to NULL on
-///              failure. ha_event_server_id() 0: nobody is active.
+/// @param observer the observer
+/// @param event    set to an event of the kind HA_EVENT_HOLDER, which is yours to free; to NULL on
+///                 failure. ha_event_server_id() 0: nobody is active.
+/// @param err      set to why it failed, which is yours to free; or NULL
 /// @return HA_OK; where the store has not answered yet, why: HA_ERR_UNAVAILABLE, HA_ERR_AUTH,
 ///         HA_ERR_PERMISSION, HA_ERR_TLS; HA_ERR_ENDED after ha_observer_request_stop();
 ///         HA_ERR_REGRESSED, HA_ERR_CORRUPT: the store was restored from a backup, or is damaged;
@@ -132,9 +134,10 @@ pub unsafe extern "C" fn ha_observer_current(
 /// The next change of who is active; the first one says who is at all. From any threads; each
 /// event goes to one of them.
 ///
+/// @param observer   the observer
 /// @param timeout_ms how long to wait for one; 0: not at all, HA_FOREVER: until one comes
-/// @param event      set to the event, which is yours until ha_event_free(); to NULL where there
-///                   is none
+/// @param event      set to the event, which is yours until ha_event_free(); to NULL where there is
+///                   none
 /// @return HA_OK; HA_ERR_TIMEOUT; for ever HA_ERR_ENDED after ha_observer_request_stop(), or
 ///         HA_ERR_REGRESSED or HA_ERR_CORRUPT where the store was restored from a backup, or is
 ///         damaged; HA_ERR_INVALID_ARGUMENT; HA_ERR_NULL; HA_ERR_FORKED.
@@ -177,7 +180,7 @@ pub unsafe extern "C" fn ha_observer_event_fd(observer: *mut HaObserver) -> i32 
 /// Ends the observer: whoever waits in ha_observer_next() is woken, and no event is given out any
 /// more. Returns at once; twice is harmless.
 ///
-/// From any thread and from a signal handler.
+/// From any thread and from a signal handler, but not once ha_observer_free() has begun.
 /// @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
 /// @since 0.1
 #[unsafe(no_mangle)]

@@ -54,7 +54,8 @@ pub unsafe extern "C" fn ha_session_is_active(session: *const HaSession) -> bool
 /// May a step of work that was begun in this term still act? True while the role is held in that
 /// very term, also while getting ready and while draining.
 ///
-/// @param token the term, as ha_event_token() or ha_session_fencing_token() gave it
+/// @param session the session
+/// @param token   the term, as ha_event_token() or ha_session_fencing_token() gave it
 /// @return false also for NULL and in a child of `fork`.
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -66,7 +67,8 @@ pub unsafe extern "C" fn ha_session_holds(session: *const HaSession, token: i64)
 /// Should the work of this term wind up? True from a request to stop or resign on, and for every
 /// term that is not the current one.
 ///
-/// @param token the term
+/// @param session the session
+/// @param token   the term
 /// @return true also for NULL and in a child of `fork`: work that cannot ask must end.
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -136,9 +138,11 @@ pub unsafe extern "C" fn ha_session_active_key(session: *const HaSession) -> *co
 
 /// Who is active, as far as this session knows: what a standby tells its clients.
 ///
-/// @param event set to an event of the kind HA_EVENT_HOLDER, which is yours to free; to NULL on
-///              failure. ha_event_server_id() 0: nobody is known; ha_event_address() is where
-///              clients should go.
+/// @param session the session
+/// @param event   set to an event of the kind HA_EVENT_HOLDER, which is yours to free; to NULL on
+///                failure. ha_event_server_id() 0: nobody is known; ha_event_address() is where
+///                clients should go.
+/// @param err     set to why it failed, which is yours to free; or NULL
 /// @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
 /// @since 0.1
 #[unsafe(no_mangle)]

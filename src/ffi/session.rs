@@ -111,9 +111,10 @@ impl Handle for HaSession {
 ///
 /// @param config    which role, which address, which store. Copied; stays yours.
 /// @param callbacks what to call, copied; or NULL: you pull events with ha_session_next_event().
-/// @param session   set to the session, which is yours until ha_session_free(); to NULL on
-///                  failure. Callbacks may run before it is set; where one of them has freed the
-///                  session already, it is NULL.
+/// @param session   set to the session, which is yours until ha_session_free(); to NULL on failure.
+///                  Callbacks may run before it is set; where one of them has freed the session
+///                  already, it is NULL.
+/// @param err       set to why it failed, which is yours to free; or NULL
 /// @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: as ha_config_check() says;
 ///         HA_ERR_CONFIG_VALUE: a file or directory that is named cannot be used;
 ///         HA_ERR_ALREADY_STARTED: this process has a session with this role and address;
@@ -168,7 +169,10 @@ pub unsafe extern "C" fn ha_session_start(
 
 /// Waits until the session is so far.
 ///
-/// @param until HA_UNTIL_REGISTERED, HA_UNTIL_ACTIVE, HA_UNTIL_TERM_ENDING or HA_UNTIL_ENDED
+/// @param session    the session
+/// @param until      HA_UNTIL_REGISTERED, HA_UNTIL_ACTIVE, HA_UNTIL_TERM_ENDING or HA_UNTIL_ENDED
+/// @param timeout_ms how long to wait; 0: not at all, HA_FOREVER: until it is so
+/// @param err        set to why it failed, which is yours to free; or NULL
 /// @return HA_OK; HA_ERR_TIMEOUT; the error that ended the session, such as HA_ERR_ROLE_HELD, or
 ///         HA_ERR_ENDED where it ended in order and something else was waited for;
 ///         HA_ERR_IN_CALLBACK in a callback of this session; HA_ERR_INVALID_ARGUMENT;
@@ -203,11 +207,13 @@ pub unsafe extern "C" fn ha_session_wait(
 /// you pull events, and an on_activate that returned HA_PENDING. It is the session's state that
 /// counts, not whether the event was read.
 ///
-/// @param token  the term, as ha_event_token() of the event gave it
-/// @param status HA_OK: ready, ha_session_is_active() is true when this has returned. Any other
-///               code but HA_PENDING, yours from HA_ERR_APPLICATION up: failed; the term is
-///               given up and, after a pause, contended for again.
-/// @param why    what went wrong, in words, for logs and events; or NULL
+/// @param session the session
+/// @param token   the term, as ha_event_token() of the event gave it
+/// @param status  HA_OK: ready, ha_session_is_active() is true when this has returned. Any other
+///                code but HA_PENDING, yours from HA_ERR_APPLICATION up: failed; the term is given
+///                up and, after a pause, contended for again.
+/// @param why     what went wrong, in words, for logs and events; or NULL
+/// @param err     set to why it failed, which is yours to free; or NULL
 /// @return HA_OK; HA_ERR_FENCED: too late, the term is over or was asked to end, or of another
 ///         term; HA_ERR_STATE: it is active already; HA_ERR_ENDED; HA_ERR_INVALID_ARGUMENT;
 ///         HA_ERR_NULL; HA_ERR_FORKED.
@@ -244,7 +250,9 @@ pub unsafe extern "C" fn ha_session_activation_done(
 /// and an on_deactivate that returned HA_PENDING. Until it is said the session does not contend
 /// again, however long that takes.
 ///
-/// @param token the term, as ha_event_token() of the event gave it
+/// @param session the session
+/// @param token   the term, as ha_event_token() of the event gave it
+/// @param err     set to why it failed, which is yours to free; or NULL
 /// @return HA_OK; HA_ERR_FENCED: it was said already, or of another term; HA_ERR_STATE: the term
 ///         was not asked to end; HA_ERR_ENDED; HA_ERR_NULL; HA_ERR_FORKED.
 /// @since 0.1
@@ -261,7 +269,8 @@ pub unsafe extern "C" fn ha_session_deactivation_done(
 /// Asks the session to leave for ever: drain, release the role, end the lease, HA_EVENT_ENDED.
 /// Returns at once, and ha_session_is_active() is false when it has returned. Twice is harmless.
 ///
-/// From any thread, from any callback, and from a signal handler; errno is kept.
+/// From any thread, from any callback, and from a signal handler, but not once ha_session_free()
+/// has begun: take the handler away before that. errno is kept.
 /// @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -298,9 +307,16 @@ pub unsafe extern "C" fn ha_session_stop(session: *mut HaSession, timeout_ms: i6
 }
 
 /// Steps down and stays standby: drain, release the role, and contend again after a pause.
-/// Returns at once. Where no role is held, only the pause counts.
+/// Returns at once.
 ///
-/// @param standby_ms the pause; 0: activation.backoff_ms
+/// The pause begins when the term is over. It is never shorter than the others need to take their
+/// turns: HA_KEY_ELECTION_HOLD_MS / 4, and HA_KEY_ELECTION_RANK_STEP_MS for each session of the
+/// role and once more. With the defaults and no other session that is 1.45 s. After it the session
+/// takes its turn like every standby. Where no role is held, the pause begins at once, as it is.
+///
+/// @param session    the session
+/// @param standby_ms the pause; 0: activation.backoff_ms. A shorter one than the others need counts
+///                   as just that.
 /// @return HA_OK; HA_ERR_ENDED; HA_ERR_INVALID_ARGUMENT: it is negative; HA_ERR_NULL;
 ///         HA_ERR_FORKED.
 /// @since 0.1
@@ -322,6 +338,7 @@ pub unsafe extern "C" fn ha_session_resign(session: *mut HaSession, standby_ms: 
 /// with the highest is tried first. Its record in the store is written anew, which takes a moment.
 /// Returns at once; a held role is kept. Of no effect in an exclusive session.
 ///
+/// @param session  the session
 /// @param priority -1000 to 1000
 /// @return HA_OK; HA_ERR_INVALID_ARGUMENT: outside that range; HA_ERR_ENDED; HA_ERR_NULL;
 ///         HA_ERR_FORKED.
@@ -354,7 +371,8 @@ pub unsafe extern "C" fn ha_session_resume(session: *mut HaSession) -> i32 {
     unsafe { act(session, std::ptr::null_mut(), |value| value.get()?.resume()) }
 }
 
-/// Ends a session and frees it. NULL is a no-op.
+/// Ends a session and frees it. NULL is a no-op. A signal handler that uses the session is to be
+/// taken away before: `signal(SIGTERM, SIG_IGN)`.
 ///
 /// After HA_EVENT_ENDED, or after a ha_session_stop() that did not time out, it does not wait.
 /// Before, it is a ha_session_stop() of at most deactivation.timeout_ms + release.timeout_ms;

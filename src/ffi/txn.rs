@@ -159,10 +159,12 @@ impl Handle for HaTxn {
 
 /// Begins a transaction of one term.
 ///
-/// @param token the term: ha_event_token() of its ACTIVATE, or ha_session_fencing_token() read
-///              when the work began. One that is not held any more is no error here: the commit
-///              says HA_ERR_FENCED.
-/// @param txn   set to the transaction, which is yours until ha_txn_free(); to NULL on failure
+/// @param session the session
+/// @param token   the term: ha_event_token() of its ACTIVATE, or ha_session_fencing_token() read
+///                when the work began. One that is not held any more is no error here: the commit
+///                says HA_ERR_FENCED.
+/// @param txn     set to the transaction, which is yours until ha_txn_free(); to NULL on failure
+/// @param err     set to why it failed, which is yours to free; or NULL
 /// @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -195,6 +197,9 @@ pub unsafe extern "C" fn ha_txn_new(
 
 /// Only if the key was last written at this revision.
 ///
+/// @param txn      the transaction
+/// @param key      the key
+/// @param key_len  its length
 /// @param revision ha_txn_mod_revision() of an earlier read; 0: only if the key is absent
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -320,7 +325,10 @@ pub unsafe extern "C" fn ha_txn_get(txn: *mut HaTxn, key: *const c_void, key_len
 
 /// Reads all keys that begin with a prefix into the results, in order of the key.
 ///
-/// @param limit at most so many; 0: all
+/// @param txn        the transaction
+/// @param prefix     what the keys begin with
+/// @param prefix_len its length
+/// @param limit      at most so many; 0: all
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_txn_get_prefix(txn: *mut HaTxn, prefix: *const c_void, prefix_len: usize, limit: i64) {
@@ -337,8 +345,10 @@ pub unsafe extern "C" fn ha_txn_get_prefix(txn: *mut HaTxn, prefix: *const c_voi
 
 /// Sends the transaction and waits for the answer.
 ///
-/// @param timeout_ms how long to wait, never longer than store.request_timeout_ms; HA_FOREVER:
-///                   just that
+/// @param txn        the transaction
+/// @param timeout_ms how long to wait, never longer than store.request_timeout_ms; HA_FOREVER: just
+///                   that
+/// @param err        set to why it failed, which is yours to free; or NULL
 /// @return as in the table above, or HA_ERR_TOO_LARGE, HA_ERR_INVALID_ARGUMENT, HA_ERR_NULL: a
 ///         builder call or the limit was wrong, nothing was sent; HA_ERR_TIMEOUT: the limit was
 ///         0, nothing was sent, and the transaction is used up all the same; HA_ERR_STATE: it was
@@ -366,6 +376,7 @@ pub unsafe extern "C" fn ha_txn_commit(txn: *mut HaTxn, timeout_ms: i64, err: *m
 /// @param tag        yours, such as a number or a pointer of a request; not looked at
 /// @param timeout_ms how long the answer may take, never longer than store.request_timeout_ms;
 ///                   HA_FOREVER: just that
+/// @param err        set to why it failed, which is yours to free; or NULL
 /// @return HA_OK; HA_ERR_BUSY: there are txn.inflight that were submitted and whose events were
 ///         not read; read some, and submit the same again; HA_ERR_STATE: the session has
 ///         callbacks, or it was sent before; HA_ERR_FENCED: the term is over already;
@@ -428,6 +439,7 @@ unsafe fn lend(txn: *const HaTxn, index: usize, len: *mut usize, part: impl FnOn
 
 /// A key of the results.
 ///
+/// @param txn   the transaction
 /// @param index from 0 to ha_txn_count() - 1
 /// @param len   set to its length, 0 where there is none; or NULL
 /// @return Lent: valid as long as the transaction. A NUL follows that `len` does not count. NULL
@@ -441,6 +453,7 @@ pub unsafe extern "C" fn ha_txn_key(txn: *const HaTxn, index: usize, len: *mut u
 
 /// A value of the results.
 ///
+/// @param txn   the transaction
 /// @param index from 0 to ha_txn_count() - 1
 /// @param len   set to its length, 0 where there is none; or NULL
 /// @return Lent: valid as long as the transaction. A NUL follows that `len` does not count. NULL
@@ -454,6 +467,7 @@ pub unsafe extern "C" fn ha_txn_value(txn: *const HaTxn, index: usize, len: *mut
 
 /// The revision at which a key of the results was last written: what ha_txn_if_revision() takes.
 ///
+/// @param txn   the transaction
 /// @param index from 0 to ha_txn_count() - 1
 /// @return 0 beyond the last one.
 /// @since 0.1

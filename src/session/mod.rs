@@ -257,7 +257,11 @@ impl Session {
     }
 
     /// Steps down and stays standby: drain, release, and contend again after `standby` (zero: after
-    /// `activation.backoff_ms`). Returns at once. Where no role is held, only the pause counts.
+    /// `activation.backoff_ms`). Returns at once.
+    ///
+    /// The pause begins when the term is over, and is never shorter than the others need to take their turns:
+    /// `election.hold_ms` / 4, and `election.rank_step_ms` for each session of the role and once more. Where no role is
+    /// held, it begins at once, as it is.
     ///
     /// # Errors
     /// [`ErrorKind::Ended`].
