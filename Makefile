@@ -92,7 +92,7 @@ abi: ## Compare the ABI of the shared library with the one that programs were bu
 	@tools/abi.sh
 
 .PHONY: lint
-lint: ## rustfmt, clippy, rustdoc, cargo-deny, gofmt, go vet, shellcheck: warnings are errors
+lint: ## rustfmt, clippy, rustdoc, doxygen, cargo-deny, gofmt, go vet, shellcheck: warnings are errors
 	@tools/lint.sh
 
 .PHONY: sim
@@ -170,8 +170,10 @@ demo-languages: setup build etcd python ## A coordinator in each language, in on
 	@readarray -t actors <$(TARGET)/coordinators; $(TARGET)/static/examples/demo --out $(TARGET)/demo-languages "$${actors[@]}"
 
 .PHONY: docs
-docs: ## The manual of the Rust API, in target/doc
+docs: ## The manual of the Rust API, in target/doc/coordha, and that of the C header, in target/doc/c
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --all-features
+	@tools/doxygen.sh c
+	@echo "docs rust=$(TARGET)/doc/coordha/index.html$$(command -v doxygen >/dev/null && echo ' c=$(TARGET)/doc/c/index.html')"
 
 .PHONY: etcd
 etcd: ## Build the newer etcds that the tests use, into .etcd

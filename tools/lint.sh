@@ -28,6 +28,10 @@ if have clippy cargo clippy --version; then
 fi
 echo "lint: rustdoc"
 RUSTDOCFLAGS='-D warnings' cargo doc --locked --quiet --no-deps --all-features
+# The manual is the header: each comment must be whole.
+if have doxygen doxygen --version; then
+    tools/doxygen.sh c
+fi
 if have "gofmt and go vet" tools/go.sh version; then
     unformatted=$("$(tools/go.sh env GOROOT)/bin/gofmt" -l benches/peer bindings/go examples/go tests/install/go)
     [[ -z $unformatted ]] || { echo "lint: gofmt would change $unformatted" >&2 && exit 1; }

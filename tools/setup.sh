@@ -84,6 +84,7 @@ need test doctest-dev "the framework of the C++ tests" test -e /usr/include/doct
 need test libcpp-httplib-dev "the HTTP server of the C++ example" test -e /usr/include/httplib.h
 need test abigail-tools "abidiff, which guards the ABI of the shared library" command -v abidiff
 need test valgrind "looks for memory errors and leaks behind the C header" command -v valgrind
+need test doxygen "checks the comments of the headers, and makes pages of them" command -v doxygen
 need test shellcheck "lints the shell scripts" command -v shellcheck
 need python python3-venv "builds and tests the Python package, in an environment of its own" python3 -c "import ensurepip, venv"
 need test binutils "nm, which looks into what the Python extension exports" command -v nm
