@@ -16,7 +16,7 @@ enum { WORDS = 64, NAMED = 16, NEVER_MS = 20000 };
 
 /* A session and its application. Freed sessions keep their place: a callback may still run. */
 struct named {
-    char name[32], activate[16], deactivate[16];
+    char name[32], activate[16], deactivate[16], body[16];
     ha_session *session;
     pthread_t reader;
     bool reads;
@@ -50,15 +50,34 @@ static void say_event(const char *name, const ha_event *ev) {
     if (ha_event_server_id(ev)) FIELD(" server_id=%lld", (long long)ha_event_server_id(ev));
     if (ha_event_address(ev)) FIELD(" address=%s", ha_event_address(ev));
     if (ha_event_key(ev)) FIELD(" key=%s", ha_event_key(ev));
-    if (ha_event_error(ev)) FIELD(" error=%s", ha_error_name(ha_event_error(ev)));
+    const ha_error *error = ha_event_error(ev);
+    if (error) FIELD(" error=%s", ha_error_name(error));
+    if (ha_error_detail(error, "code")) FIELD(" code=%s", ha_error_detail(error, "code"));
     if (ha_event_missed(ev)) FIELD(" missed=%llu", (unsigned long long)ha_event_missed(ev));
 #undef FIELD
     puts(line);
 }
 
+/* What a term body of other languages does up to "ready", and after it where it does not wait: C has none, so by calls. */
+static int32_t begin_body(const char *body, ha_session *s, int64_t token) {
+    const char *why = NULL;
+    if (strcmp(body, "early") == 0) why = "the term's body returned before it was ready";
+    if (strcmp(body, "throw") == 0) why = "boom";
+    ha_session_activation_done(s, token, why ? HA_ERR_ACTIVATION_FAILED : HA_OK, why, NULL);
+    if (strcmp(body, "return") == 0 || strcmp(body, "late") == 0) ha_session_resign(s, 0);
+    return HA_PENDING;
+}
+
+/* What it does when its term ends. One that hangs answers when the term is gone: see on_event. */
+static int32_t end_body(const char *body, ha_session *s, int64_t token) {
+    if (strcmp(body, "hang") != 0 || !ha_session_holds(s, token)) ha_session_deactivation_done(s, token, NULL);
+    return HA_PENDING;
+}
+
 static int32_t on_activate(void *app, ha_session *s, const ha_event *ev) {
     struct named *own = app;
     say_event(own->name, ev);
+    if (*own->body) return begin_body(own->body, s, ha_event_token(ev));
     if (strcmp(own->activate, "pending") == 0) return HA_PENDING;
     if (strcmp(own->activate, "fail") == 0) return 10001;
     if (strcmp(own->activate, "throw") == 0) return HA_ERR_ACTIVATION_FAILED;
@@ -76,14 +95,17 @@ static int32_t on_activate(void *app, ha_session *s, const ha_event *ev) {
 
 static int32_t on_deactivate(void *app, ha_session *s, const ha_event *ev) {
     struct named *own = app;
-    (void)s;
     say_event(own->name, ev);
+    if (*own->body) return end_body(own->body, s, ha_event_token(ev));
     return strcmp(own->deactivate, "pending") == 0 ? HA_PENDING : HA_OK;
 }
 
 static void on_event(void *app, ha_session *s, const ha_event *ev) {
-    (void)s;
-    say_event(((struct named *)app)->name, ev);
+    struct named *own = app;
+    say_event(own->name, ev);
+    /* Refused where it was said already. */
+    if (strcmp(own->body, "hang") == 0 && ha_event_kind(ev) == HA_EVENT_TERM_ENDED)
+        ha_session_deactivation_done(s, ha_event_token(ev), NULL);
 }
 
 static void *read_events(void *app) {
@@ -98,7 +120,7 @@ static void *read_events(void *app) {
 
 /* Answers with what came of it, and frees the error. */
 static void answer(int32_t code, ha_error *err) {
-    static const char *const details[] = {"key", "value", "allowed", "holder_address", "holder_server_id"};
+    static const char *const details[] = {"key", "value", "allowed", "holder_address", "holder_server_id", "code"};
     if (code == HA_OK) {
         puts("= ok");
         return;
@@ -144,9 +166,11 @@ static void start(char **words, int count) {
     bool pull = wish(words, count, "pull") != NULL;
     struct named *own = &all[used];
     const char *activate = wish(words, count, "activate"), *deactivate = wish(words, count, "deactivate");
+    const char *body = wish(words, count, "body");
     snprintf(own->name, sizeof own->name, "%s", words[1]);
     snprintf(own->activate, sizeof own->activate, "%s", activate ? activate : "");
     snprintf(own->deactivate, sizeof own->deactivate, "%s", deactivate ? deactivate : "");
+    snprintf(own->body, sizeof own->body, "%s", body ? body : "");
     callbacks.on_activate = on_activate;
     callbacks.on_deactivate = on_deactivate;
     callbacks.on_event = on_event;
