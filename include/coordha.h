@@ -1,5 +1,5 @@
 /**
- * @mainpage coordha: active-standby for coordinators on etcd
+ * @mainpage Active-standby for coordinators on etcd
  *
  * Several processes stand in an election for a role. One of them is active and serves; when it
  * stops, hangs, dies or is cut off, a standby takes over; and nothing that the old one writes
@@ -47,7 +47,6 @@
  *         }
  *         signal(SIGTERM, on_sigterm);
  *         ha_session_wait(session, HA_UNTIL_ENDED, HA_FOREVER, NULL);
- *         signal(SIGTERM, SIG_IGN); // a second one must not meet a session that is being freed
  *         ha_session_free(session);
  *         ha_config_free(config);
  *     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::artifacts::program;
+use crate::artifacts::{compiler, program, root, said};
 use crate::support::ports::Port;
 use crate::support::wait::until;
 
@@ -104,6 +104,52 @@ fn the_smallest_example_becomes_active_and_leaves_in_order() {
     standby.terminate();
 }
 
+/// What the snippets of the page take for granted.
+const AROUND: &str = "#include <coordha.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+extern ha_session *session;
+extern ha_error *err;
+bool load_more(void *app);
+void finish_requests(void *app);
+void answer(uint64_t tag, const ha_error *error, const ha_txn *txn);
+void connect_to(const char *address, int64_t token);
+";
+
+#[test]
+fn the_snippets_of_the_page_compile() {
+    let page = fs::read_to_string(root().join("docs/c.md")).unwrap();
+    let snippets: Vec<&str> =
+        page.split("\n```c\n").skip(1).map(|rest| rest.split_once("\n```\n").unwrap().0).collect();
+    assert!(snippets.len() >= 8, "only {}", snippets.len());
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("page.c");
+    fs::write(&source, format!("{AROUND}{}\n", snippets.join("\n"))).unwrap();
+    let mut compiler = compiler("cc", "c99");
+    said(compiler.args(["-Wno-unused-function", "-fsyntax-only"]).arg(source));
+}
+
+/// A handler that runs while the session is freed would use it: the header forbids that.
+#[test]
+fn the_examples_take_their_handlers_away_before_they_free() {
+    for name in ["minimal", "coordinator"] {
+        let text = fs::read_to_string(root().join(format!("examples/c/{name}.c"))).unwrap();
+        let (before, _) = text.split_once("    ha_session_free(session);").unwrap();
+        let named = before.split(" signal(").skip(1).map(|rest| rest.split(',').next().unwrap());
+        let handled: Vec<&str> = named.filter(|name| name.starts_with("SIG")).collect();
+        for signal in handled {
+            let last = before.rsplit_once(&format!("signal({signal}, ")).unwrap().1;
+            assert!(last.starts_with("SIG_IGN)"), "{name}.c: {signal}");
+        }
+        assert!(before.contains("signal(SIGTERM, SIG_IGN)"), "{name}.c");
+    }
+}
+
 #[test]
 fn the_smallest_example_says_what_is_wrong() {
     let program = program("examples/c/minimal.c", &[]);
@@ -117,18 +163,35 @@ fn the_smallest_example_says_what_is_wrong() {
     assert!(said.contains("store.url") && said.contains("redis://x"), "{said}");
 }
 
+#[test]
+fn the_coordinator_says_what_is_no_setting() {
+    let output = Command::new(coordinator_program()).arg("role").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "coordinator: role: no KEY=VALUE\n");
+}
+
+fn coordinator_program() -> PathBuf {
+    program("examples/c/coordinator.c", &["-lmicrohttpd"])
+}
+
+fn coordinator_arguments(store: &str, address: &str, more: &[&str]) -> Vec<String> {
+    let mut arguments = vec![format!("store.url={store}"), "role=rootcoord".to_owned(), format!("address={address}")];
+    arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+    arguments
+}
+
 fn coordinator(store: &str, address: &str, more: &[&str]) -> Running {
-    let program = program("examples/c/coordinator.c", &["-lmicrohttpd"]);
-    let (store, address) = (format!("store.url={store}"), format!("address={address}"));
-    let mut arguments = vec![store.as_str(), "role=rootcoord", address.as_str()];
-    arguments.extend(more);
-    Running::start(&program, &arguments)
+    let arguments = coordinator_arguments(store, address, more);
+    Running::start(&coordinator_program(), &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn client() -> ureq::Agent {
+    let config = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).build();
+    ureq::Agent::new_with_config(config)
 }
 
 fn get(address: &str, path: &str) -> (u16, String) {
-    let config = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).build();
-    let agent = ureq::Agent::new_with_config(config);
-    let mut response = agent.get(format!("http://{address}{path}")).call().unwrap();
+    let mut response = client().get(format!("http://{address}{path}")).call().unwrap();
     let body = response.body_mut().read_to_string().unwrap();
     (response.status().as_u16(), body)
 }
@@ -153,6 +216,9 @@ fn the_coordinator_hands_out_ids_and_its_standby_goes_on_with_them() {
     let (_, status) = get(&first, "/status");
     assert!(status.contains(" active=true token="), "{status}");
     assert_eq!(get(&first, "/elsewhere").0, 404);
+    let next = format!("http://{first}/next");
+    assert_eq!(client().head(&next).call().unwrap().status().as_u16(), 405);
+    assert_eq!(client().post(&next).send_empty().unwrap().status().as_u16(), 405);
 
     active.terminate();
     standby.says("kind=ACTIVE ");
