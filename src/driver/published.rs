@@ -3,13 +3,14 @@
 //! One writer at a time (under the core's lock), any number of readers. The rule of the order: a reader that
 //! sees a mixture of two states can only answer "no".
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::election::{Role, Status, Time};
 use crate::host::ForkCheck;
 use crate::kv::Revision;
 
+// By way of the parent, so that tests/loom can put its own in their place.
+use super::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
 use super::clock;
 
 /// The status of a session as last published.

@@ -2,7 +2,8 @@
 //! embedded store, and what is said must be the transcript, word for word.
 //!
 //! `--language NAME=COMMAND` adds one; without any it is Rust alone. `--only NAME`: one scenario. `--bless`: writes the transcripts
-//! anew by what the first language says. Whether differences are found at all is tested by a tester with one wrong answer.
+//! anew by what the first language says. `--orderly`: testers end by themselves, and one that does not end well, as a sanitizer
+//! has found something, is counted as a report. Whether differences are found at all is tested by a tester with one wrong answer.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use place::Place;
-use play::{Filter, Play, SEATS};
+use play::{ENDED_BADLY, Filter, Play, SEATS};
 use script::Scenario;
 
 const STORES: [&str; 2] = ["etcd", "local"];
@@ -38,9 +39,9 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn play(&self, filter: Filter) -> String {
+    fn play(&self, filter: Filter, orderly: bool) -> String {
         let place = if self.store == "etcd" { Place::etcd(SEATS) } else { Place::local() };
-        let lines = Play::new(self.scenario, place, &self.language.command, filter).run();
+        let lines = Play::new(self.scenario, place, &self.language.command, filter, orderly).run();
         lines.join("\n") + "\n"
     }
 }
@@ -80,15 +81,17 @@ fn difference(want: &str, got: &str) -> Option<String> {
     None
 }
 
-/// Plays all, some at once, and counts what is not as the transcript has it.
-fn play_all(jobs: &[Job<'_>], filter: Filter) -> usize {
-    let (next, differences) = (AtomicUsize::new(0), AtomicUsize::new(0));
+/// Plays all, some at once, and counts what is not as the transcript has it, and the testers that did not end well.
+fn play_all(jobs: &[Job<'_>], filter: Filter, orderly: bool) -> (usize, usize) {
+    let (next, differences, reports) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     let out = Mutex::new(());
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let said = job.play(filter);
+                    let said = job.play(filter, orderly);
+                    let bad = said.lines().filter(|line| line.starts_with(ENDED_BADLY)).count();
+                    reports.fetch_add(bad, Ordering::Relaxed);
                     let want = std::fs::read_to_string(transcript(job.scenario)).unwrap_or_default();
                     let found = difference(&want, &said);
                     let _one_at_a_time = out.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +105,7 @@ fn play_all(jobs: &[Job<'_>], filter: Filter) -> usize {
             });
         }
     });
-    differences.into_inner()
+    (differences.into_inner(), reports.into_inner())
 }
 
 fn languages(arguments: &[String]) -> Vec<Language> {
@@ -136,18 +139,21 @@ fn main() -> ExitCode {
     if arguments.iter().any(|argument| argument == "--bless") {
         for scenario in &scenarios {
             if let Some(job) = jobs.iter().find(|job| job.scenario.name == scenario.name) {
-                std::fs::write(transcript(scenario), job.play(as_said)).expect("a transcript");
+                std::fs::write(transcript(scenario), job.play(as_said, false)).expect("a transcript");
             }
         }
     }
-    let differences = play_all(&jobs, as_said);
+    let orderly = arguments.iter().any(|argument| argument == "--orderly");
+    let (differences, reports) = play_all(&jobs, as_said, orderly);
     let fenced = |job: &Job<'_>| job.scenario.name == "fenced_writes" && job.store == "local";
-    let blind = only.is_none() && play_all(&jobs.into_iter().filter(fenced).take(1).collect::<Vec<_>>(), wrong) == 0;
+    let fenced: Vec<Job<'_>> = jobs.into_iter().filter(fenced).take(1).collect();
+    let blind = only.is_none() && play_all(&fenced, wrong, false).0 == 0;
     if blind {
         println!("a tester with a wrong answer was not found out");
     }
+    let (name, reports) = if orderly { ("sanitize", format!(" reports={reports}")) } else { ("scenarios", String::new()) };
     println!(
-        "scenarios languages={} stores={} scenarios={} differences={differences}",
+        "{name} languages={} stores={} scenarios={} differences={differences}{reports}",
         languages.len(),
         STORES.len(),
         scenarios.len()

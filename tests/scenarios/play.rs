@@ -12,6 +12,8 @@ use crate::tester::Tester;
 
 /// Seats a, b and c.
 pub(crate) const SEATS: usize = 3;
+/// How a line begins that says that a tester did not end well.
+pub(crate) const ENDED_BADLY: &str = "ended badly: ";
 const ROLE: &str = "scenario";
 const ROOT: &str = "scenarios/meta";
 
@@ -40,6 +42,8 @@ pub(crate) struct Play<'a> {
     /// The command line of a tester.
     command: &'a str,
     filter: Filter,
+    /// Testers end by themselves, and say by their status whether all was well.
+    orderly: bool,
     seats: [Option<Tester>; SEATS],
     names: Names,
     transcript: Vec<String>,
@@ -76,9 +80,15 @@ impl Names {
 }
 
 impl<'a> Play<'a> {
-    pub(crate) fn new(scenario: &'a Scenario, place: Place, command: &'a str, filter: Filter) -> Self {
+    pub(crate) fn new(
+        scenario: &'a Scenario,
+        place: Place,
+        command: &'a str,
+        filter: Filter,
+        orderly: bool,
+    ) -> Self {
         let (seats, names, transcript) = (Default::default(), Names::default(), Vec::new());
-        Self { scenario, place, command, filter, seats, names, transcript }
+        Self { scenario, place, command, filter, orderly, seats, names, transcript }
     }
 
     /// The whole transcript; where it broke off, the last line says why.
@@ -89,6 +99,11 @@ impl<'a> Play<'a> {
                 self.transcript.push(format!("{step}\nbroken off: {why}"));
                 break;
             }
+        }
+        if self.orderly {
+            // While the store is still there.
+            let ends = self.seats.iter_mut().flatten().map(Tester::quit);
+            self.transcript.extend(ends.filter_map(Result::err).map(|why| format!("{ENDED_BADLY}{why}")));
         }
         self.transcript
     }
@@ -171,10 +186,10 @@ impl<'a> Play<'a> {
     }
 
     fn tester(&mut self, seat: usize) -> Result<&mut Tester, String> {
-        let command = self.command;
+        let (command, orderly) = (self.command, self.orderly);
         match &mut self.seats[seat] {
             Some(tester) => Ok(tester),
-            empty => Ok(empty.insert(Tester::start(command)?)),
+            empty => Ok(empty.insert(Tester::start(command, orderly)?)),
         }
     }
 }

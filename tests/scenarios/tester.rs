@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// Longer than anything in a scenario takes.
@@ -17,11 +17,13 @@ pub(crate) struct Tester {
     events: VecDeque<String>,
     /// The token of the last ACTIVATE.
     pub(crate) token: String,
+    killed: bool,
 }
 
 impl Tester {
-    /// Starts one by a command line; what it writes to stderr goes there.
-    pub(crate) fn start(command: &str) -> Result<Self, String> {
+    /// Starts one by a command line. What it writes to stderr is shown only where it is to end in order: then a sanitizer's
+    /// report may be there.
+    pub(crate) fn start(command: &str, orderly: bool) -> Result<Self, String> {
         let mut words = command.split(' ');
         let program = words.next().unwrap_or_default();
         let mut child = Command::new(program)
@@ -29,7 +31,7 @@ impl Tester {
             .env("COORDHA_LOG", "off")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(if orderly { Stdio::inherit() } else { Stdio::null() })
             .spawn()
             .map_err(|error| format!("{command}: {error}"))?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
@@ -42,7 +44,7 @@ impl Tester {
                 }
             }
         });
-        Ok(Self { child, stdin, lines, events: VecDeque::new(), token: "0".into() })
+        Ok(Self { child, stdin, lines, events: VecDeque::new(), token: "0".into(), killed: false })
     }
 
     /// Sends a command, and waits for the answer.
@@ -79,8 +81,26 @@ impl Tester {
         self.lines.recv_timeout(LIMIT).map_err(|error| format!("{what}: {error}"))
     }
 
+    /// Has it free all that it has, and end. Error: it did not, or found something wrong at its end.
+    pub(crate) fn quit(&mut self) -> Result<(), String> {
+        if self.killed {
+            return Ok(());
+        }
+        let _ = writeln!(self.stdin, "quit");
+        loop {
+            match self.lines.recv_timeout(LIMIT) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => return Err("it does not end".into()),
+            }
+        }
+        let status = self.child.wait().map_err(|error| error.to_string())?;
+        if status.success() { Ok(()) } else { Err(status.to_string()) }
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(&mut self) {
+        self.killed = true;
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -46,7 +46,7 @@ const NOT_IN_THE_CORE_OF_STD: &[&str] = &["fs", "io", "net", "thread", "process"
 const MAX_LINES_OF_THE_CORE: usize = 1500;
 
 /// Where symbols are exported or imported.
-const UNSAFE: &[&str] = &["src/ffi/", "tests/ffi/", "tests/install/"];
+const UNSAFE: &[&str] = &["src/ffi/", "tests/ffi/", "tests/fuzz/", "tests/install/"];
 
 /// The one place where a test may wait for what gives no notice.
 const POLLS: &str = "tests/support/";

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Builds the fuzz targets of tests/fuzz and runs each for a while, after a known-bad one, which must be found. `make fuzz` calls
+# it with the targets to run; none: all.
+#
+#   FUZZ_S=<seconds>   how long each runs (10)
+#
+# What is found on the way is kept in <target>/fuzz/corpus, and a crash in <target>/fuzz/crashes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH=$PATH:$PWD/.tools/cargo-fuzz/bin
+
+if ! cargo fuzz --version >/dev/null 2>&1; then
+    echo "fuzz: SKIPPED: cargo-fuzz is not installed"
+    exit 0
+fi
+out=$(realpath -m "${CARGO_TARGET_DIR:-target}")/fuzz
+seconds=${FUZZ_S:-10}
+# What stable lacks is the sanitizer's flag; no nightly is needed.
+export RUSTC_BOOTSTRAP=1
+cargo metadata --locked --format-version 1 --manifest-path tests/fuzz/Cargo.toml >/dev/null
+cargo fuzz build --fuzz-dir tests/fuzz --target-dir "$out" --codegen-units 16
+if (($#)); then targets=("$@"); else readarray -t targets < <(cargo fuzz list --fuzz-dir tests/fuzz); fi
+
+export ASAN_OPTIONS=detect_odr_violation=0:detect_leaks=1
+mkdir -p "$out/crashes"
+log=$out/last.log
+# fuzz <target> <seconds> <corpus>...
+fuzz() {
+    "$out/x86_64-unknown-linux-gnu/release/$1" -max_total_time="$2" -timeout=60 -rss_limit_mb=4096 -print_final_stats=1 \
+        -artifact_prefix="$crashes_in/$1-" "${@:3}" >"$log" 2>&1
+}
+
+planted=$(mktemp -d)
+trap 'rm -rf "$planted"' EXIT
+crashes_in=$planted
+mkdir "$planted/corpus"
+if COORDHA_FUZZ_PLANT=1 fuzz record 60 "$planted/corpus" tests/fuzz/seeds/record || ! grep -q planted "$log"; then
+    tail -n 20 "$log"
+    echo "fuzz: FAILED: the planted crash was not found" >&2
+    exit 1
+fi
+echo "  the planted crash was found after $(grep -oE '^#[0-9]+' "$log" | tail -n 1 | tr -d '#') runs"
+
+crashes_in=$out/crashes
+runs=0 crashes=0
+for target in "${targets[@]}"; do
+    mkdir -p "$out/corpus/$target"
+    verdict=ok
+    fuzz "$target" "$seconds" "$out/corpus/$target" "tests/fuzz/seeds/$target" || verdict=CRASH
+    executed=$(awk '/^stat::number_of_executed_units:/ { print $2 }' "$log")
+    coverage=$(grep -oE 'cov: [0-9]+' "$log" | tail -n 1 || true)
+    echo "  $target runs=${executed:-0} ${coverage/: /=} $verdict"
+    runs=$((runs + ${executed:-0}))
+    if [[ $verdict == CRASH ]]; then
+        crashes=$((crashes + 1))
+        grep -vE '^(#[0-9]+|INFO:|stat::)' "$log" | tail -n 60
+    fi
+done
+echo "fuzz targets=${#targets[@]} runs=$runs crashes=$crashes"
+((crashes == 0))
