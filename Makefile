@@ -30,6 +30,9 @@ SESSIONS ?=
 TESTS ?=
 WRITE ?=
 ONLY  ?=
+# Seconds for each fuzz target.
+FUZZ_S  ?= 10
+LIBRARY ?=
 
 BENCH := $(TARGET)/bench
 SIZES := $(patsubst %,$(BENCH)/sizes/%.so,capi capi+etcd capi+local capi+etcd+tls)
@@ -82,6 +85,18 @@ install-test: build ## Install into fresh folders and build C programs against t
 .PHONY: cpp-test
 cpp-test: setup build ## The C++ header: gcc and clang, and its tests on both stores under ASan, UBSan and LSan
 	@tests/cpp/run.sh
+
+.PHONY: sanitize
+sanitize: setup build etcd ## The scenarios with C and C++ under ASan, UBSan and LSan; LIBRARY=1: the library too; ONLY=<name>
+	@LIBRARY=$(LIBRARY) tools/sanitize.sh $(if $(ONLY),--only $(ONLY))
+
+.PHONY: fuzz
+fuzz: setup ## The fuzz targets, each for a while: FUZZ_S=<seconds each> ONLY=<target>
+	@FUZZ_S=$(FUZZ_S) tools/fuzz.sh $(ONLY)
+
+.PHONY: miri
+miri: ## Miri over the unit tests that do no I/O, where a nightly toolchain has it
+	@tools/miri.sh
 
 .PHONY: go-test
 go-test: setup build etcd ## The Go package: lints, tests with -race on both stores, the archive, a user's project

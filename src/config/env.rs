@@ -24,7 +24,7 @@ pub(super) fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) ->
         match read_one(&name, text) {
             Ok(Some((key, text))) => drop(values.insert(key.name, text)),
             Ok(None) => {}
-            Err(error) => wrong.push(located(&error, &format!("environment variable {name}"))),
+            Err(error) => wrong.push(located(&error, &format!("environment variable {}", value::visible(&name)))),
         }
     }
     problems(wrong)?;

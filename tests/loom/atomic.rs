@@ -21,8 +21,21 @@ pub(crate) enum Flaw {
 static FLAW: AtomicU8 = AtomicU8::new(0);
 
 impl Flaw {
-    pub(crate) fn set(self) {
-        FLAW.store(self as u8, Ordering::SeqCst);
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::RelaxedLoads => "relaxed_loads",
+            Self::RelaxedStores => "relaxed_stores",
+            Self::DeadlineStays => "deadline_stays",
+            Self::NoStop => "no_stop",
+        }
+    }
+
+    /// For this whole process, by its name.
+    pub(crate) fn set(name: &str) {
+        let all = [Self::RelaxedLoads, Self::RelaxedStores, Self::DeadlineStays, Self::NoStop];
+        let flaw = all.into_iter().find(|flaw| flaw.name() == name).unwrap_or(Self::None);
+        FLAW.store(flaw as u8, Ordering::SeqCst);
     }
 
     fn is_on(self) -> bool {

@@ -151,7 +151,8 @@ fn main() -> ExitCode {
     if blind {
         println!("a tester with a wrong answer was not found out");
     }
-    let (name, reports) = if orderly { ("sanitize", format!(" reports={reports}")) } else { ("scenarios", String::new()) };
+    let (name, reports) =
+        if orderly { ("sanitize", format!(" reports={reports}")) } else { ("scenarios", String::new()) };
     println!(
         "{name} languages={} stores={} scenarios={} differences={differences}{reports}",
         languages.len(),

@@ -80,13 +80,7 @@ impl Names {
 }
 
 impl<'a> Play<'a> {
-    pub(crate) fn new(
-        scenario: &'a Scenario,
-        place: Place,
-        command: &'a str,
-        filter: Filter,
-        orderly: bool,
-    ) -> Self {
+    pub(crate) fn new(scenario: &'a Scenario, place: Place, command: &'a str, filter: Filter, orderly: bool) -> Self {
         let (seats, names, transcript) = (Default::default(), Names::default(), Vec::new());
         Self { scenario, place, command, filter, orderly, seats, names, transcript }
     }

@@ -16,9 +16,9 @@ pub fn planted(is_bad: impl FnOnce() -> bool) {
 
 /// Every value of a configuration is in the form in which it is used: to set it again changes nothing.
 pub fn check_values(config: &Config) {
+    let mut again = config.clone();
     for key in KEYS {
         if let Some(value) = config.get(key.name) {
-            let mut again = config.clone();
             again.set(key.name, &value).unwrap_or_else(|e| panic!("{} = {value:?}: {e}", key.name));
             assert_eq!(again.get(key.name).as_ref(), Some(&value), "{}", key.name);
         }
@@ -27,7 +27,6 @@ pub fn check_values(config: &Config) {
         (Ok(()), Ok(resolved)) => {
             assert!(resolved.ttl >= 2 * resolved.hold, "{resolved:?}");
             assert!(!resolved.role.is_empty() && !resolved.root.ends_with('/'), "{resolved:?}");
-            let mut again = config.clone();
             again.set("address", &resolved.address).expect("what is announced is an address");
             again.set("store.url", &resolved.store.url.to_string()).expect("a URL that is used can be written");
             assert_eq!(again.resolve().expect("the same"), resolved);
@@ -44,7 +43,10 @@ pub fn check_values(config: &Config) {
 /// An error of a configuration says what is wrong, with which key, in words that can be shown, and tells no secret.
 pub fn check_error(error: &Error, kinds: &[ErrorKind]) {
     assert!(kinds.contains(&error.kind()), "{error:?}");
-    assert!(!error.message().is_empty() && !error.message().contains(|c: char| c.is_control() && c != '\n'), "{error:?}");
+    assert!(
+        !error.message().is_empty() && !error.message().contains(|c: char| c.is_control() && c != '\n'),
+        "{error:?}"
+    );
     let detail = |name| error.detail(name).unwrap_or_else(|| panic!("no {name}: {error:?}"));
     match error.kind() {
         ErrorKind::ConfigKey => {

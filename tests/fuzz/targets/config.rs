@@ -15,14 +15,14 @@ fuzz_target!(|text: &str| {
     for line in text.split('\n') {
         let (name, value) = line.split_once('=').unwrap_or((line, ""));
         let key = name.strip_prefix('?').unwrap_or(name);
-        let before = format!("{config:?}");
+        let before = config.get(key);
         let result = if key == name { config.set(key, value) } else { config.set_default(key, value) };
         match result {
             Ok(()) if key == name => drop(insisted.insert(key, config.get(key).expect("it was set"))),
             Ok(()) => assert!(config.get(key).is_some()),
             Err(error) => {
                 check_error(&error, &[ErrorKind::ConfigKey, ErrorKind::ConfigValue]);
-                assert_eq!(before, format!("{config:?}"));
+                assert_eq!(before, config.get(key), "{key}");
             }
         }
     }

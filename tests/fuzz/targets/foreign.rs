@@ -19,8 +19,20 @@ const HOLD: Duration = Duration::from_secs(1);
 #[derive(Arbitrary, Debug)]
 enum Value<'a> {
     Bytes(&'a [u8]),
-    Member { server_id: u8, priority: i8, session_id: u8, hold_ms: u32, version: bool },
-    Term { tenure: u8, token: u8, session_id: u8, hold_ms: u32, renewals: u8 },
+    Member {
+        server_id: u8,
+        priority: i8,
+        session_id: u8,
+        hold_ms: u32,
+        version: bool,
+    },
+    Term {
+        tenure: u8,
+        token: u8,
+        session_id: u8,
+        hold_ms: u32,
+        renewals: u8,
+    },
     /// What the core itself has written there, or nothing.
     Own,
 }
@@ -46,14 +58,22 @@ enum How<'a> {
 enum Step<'a> {
     Time(u16),
     Timer,
-    Answer { which: u8, how: How<'a> },
+    Answer {
+        which: u8,
+        how: How<'a>,
+    },
     /// The request is never answered.
     Lose(u8),
     Put(Entry<'a>),
     Delete(u8),
     WatchEnds(u8),
-    Ready { token: u8, fails: bool },
-    Left { token: u8 },
+    Ready {
+        token: u8,
+        fails: bool,
+    },
+    Left {
+        token: u8,
+    },
     Stop,
     Resign(u16),
     Pause,
@@ -183,7 +203,9 @@ impl World {
     fn reply(&mut self, request: &StoreRequest, how: &How<'_>) -> Reply {
         let lease = |lease, ttl_ms| Reply::Lease(Ok(LeaseReply { lease, ttl_ms }));
         match (request, how) {
-            (StoreRequest::Grant { .. } | StoreRequest::KeepAlive { .. }, How::Fails(fault_)) => Reply::Lease(Err(fault(*fault_))),
+            (StoreRequest::Grant { .. } | StoreRequest::KeepAlive { .. }, How::Fails(fault_)) => {
+                Reply::Lease(Err(fault(*fault_)))
+            }
             (StoreRequest::Revoke { .. }, How::Fails(fault_)) => Reply::Revoked(Err(fault(*fault_))),
             (StoreRequest::Txn(_), How::Fails(fault_)) => Reply::Txn(Err(fault(*fault_))),
             (StoreRequest::First { .. }, How::Fails(fault_)) => Reply::First(Err(fault(*fault_))),
@@ -250,7 +272,9 @@ impl World {
                 let gone = WatchEvent::Delete { key: key(*number), revision: self.revision };
                 self.watched(WatchItem::Events(vec![gone]));
             }
-            Step::WatchEnds(fault_) if fault_ % 2 == 0 => self.watched(WatchItem::Compacted { revision: self.revision }),
+            Step::WatchEnds(fault_) if fault_ % 2 == 0 => {
+                self.watched(WatchItem::Compacted { revision: self.revision })
+            }
             Step::WatchEnds(fault_) => self.watched(WatchItem::Failed(fault(fault_ / 2))),
             Step::Ready { token, fails } => {
                 let failed = Error::new(ErrorKind::ActivationFailed, "it fails");
@@ -297,7 +321,9 @@ impl World {
                 assert_eq!(self.activated, (0, 0), "the last term is not over");
                 (self.token, self.activated) = (token, (1, 1));
             }
-            Event::Active { token } | Event::Jeopardy { token } | Event::Safe { token } => assert_eq!(token, self.token),
+            Event::Active { token } | Event::Jeopardy { token } | Event::Safe { token } => {
+                assert_eq!(token, self.token)
+            }
             Event::Deactivate { token, .. } => {
                 assert_eq!(token, self.token);
                 self.activated.0 = self.activated.0.checked_sub(1).expect("one for each ACTIVATE");

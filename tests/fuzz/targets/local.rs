@@ -19,7 +19,8 @@ use tokio::runtime::{Builder, Runtime};
 const LIMIT: Duration = Duration::from_millis(200);
 const FILE: &str = "coordha.db";
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().enable_all().build().expect("a runtime"));
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_current_thread().enable_all().build().expect("a runtime"));
 static GOOD: LazyLock<Vec<u8>> = LazyLock::new(good);
 
 #[derive(Arbitrary, Debug)]
@@ -69,7 +70,11 @@ fn damaged(input: &Input<'_>) -> Vec<u8> {
 }
 
 fn check<T>(result: Result<T, StoreError>) -> Option<T> {
-    result.map_err(|error| assert!(!matches!(error, StoreError::Auth(_) | StoreError::Permission(_) | StoreError::Tls(_)))).ok()
+    result
+        .map_err(|error| {
+            assert!(!matches!(error, StoreError::Auth(_) | StoreError::Permission(_) | StoreError::Tls(_)))
+        })
+        .ok()
 }
 
 fuzz_target!(|input: Input<'_>| {

@@ -44,7 +44,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(record.version.is_empty() || semver::Version::parse(&record.version).is_ok());
         assert!(record.coordha.as_ref().is_none_or(|ours| ours.hold_ms <= LONGEST_HOLD_MS));
         assert!(record.coordha.as_ref().is_none_or(|ours| record.is_of(ours.session_id)));
-        coordha_fuzz::planted(|| record.coordha.is_some() && record.server_id == 7);
+        coordha_fuzz::planted(|| record.coordha.is_some_and(|ours| ours.priority < -3));
     }
     if let Some(record) = check(bytes, TermRecord::decode) {
         assert!(record.hold_ms <= LONGEST_HOLD_MS);

@@ -40,14 +40,16 @@ fuzz_target!(|bytes: &[u8]| {
             for key in KEYS {
                 if let Some(value) = config.get(key.name) {
                     // JSON's strings are YAML's.
-                    writeln!(text, "  {}: {}", key.name, serde_json::to_string(&value).expect("a text")).expect("a text");
+                    writeln!(text, "  {}: {}", key.name, serde_json::to_string(&value).expect("a text"))
+                        .expect("a text");
                 }
             }
             let again = load(text.as_bytes()).unwrap_or_else(|error| panic!("{error}:\n{text}"));
             assert_eq!(values(&again), values(&config));
         }
         Err(error) => {
-            let kinds = [ErrorKind::ConfigFile, ErrorKind::ConfigKey, ErrorKind::ConfigValue, ErrorKind::ConfigConflict];
+            let kinds =
+                [ErrorKind::ConfigFile, ErrorKind::ConfigKey, ErrorKind::ConfigValue, ErrorKind::ConfigConflict];
             check_error(&error, &kinds);
             assert!(error.message().contains("coordha.yaml"), "{error:?}");
         }

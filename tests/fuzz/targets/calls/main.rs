@@ -18,7 +18,6 @@ use coordha::ffi::error::*;
 use coordha::ffi::event::*;
 use coordha::ffi::log::*;
 use coordha::ffi::observer::*;
-use coordha::ffi::role::ha_session_holder;
 use coordha::ffi::txn::*;
 use coordha::ffi::version::ha_has_feature;
 use libfuzzer_sys::fuzz_target;
@@ -71,6 +70,13 @@ enum Call<'a> {
     Log { what: u8, level: i8 },
     Look { who: Who, index: u8, name: Text<'a> },
     Free { who: Who, kind: Kind },
+}
+
+#[derive(Arbitrary, Debug)]
+struct Input<'a> {
+    /// First a session is started, and the role won where that can be.
+    begun: Option<u8>,
+    calls: Vec<Call<'a>>,
 }
 
 /// Keys whose values make no call here wait for long, and name no place in the file system.
@@ -137,7 +143,11 @@ impl World {
                 Call::SetAny { who, key, value } => {
                     let (key, value) = (c_text(*key), c_text(*value));
                     // A name of ours may stand for a place in the file system.
-                    if key.as_ref().and_then(|key| key.to_str().ok()).is_some_and(|key| coordha::config::keys::find(key).is_some()) {
+                    if key
+                        .as_ref()
+                        .and_then(|key| key.to_str().ok())
+                        .is_some_and(|key| coordha::config::keys::find(key).is_some())
+                    {
                         return;
                     }
                     let (config, right) = self.pick(Kind::Config, *who);
@@ -269,9 +279,13 @@ impl World {
 
 fuzz_target!(
     init: world::prepare(),
-    |calls: Vec<Call<'_>>| {
+    |input: Input<'_>| {
         let mut world = World::default();
-        for call in calls.iter().take(64) {
+        let begun = input.begun.map(|flags| {
+            let start = Call::Start { who: 1, callbacks: None, no_place: false };
+            [Call::Config { flags }, start, Call::Ask { who: 1, deed: sessions::Deed::Lead }]
+        });
+        for call in begun.iter().flatten().chain(&input.calls).take(64) {
             // SAFETY: what the world has freed it has forgotten.
             unsafe { world.call(call) };
         }

@@ -26,16 +26,29 @@ pub(crate) struct Answers {
 
 #[derive(Arbitrary, Debug)]
 pub(crate) enum Deed {
-    Wait { until: i8, wait: u8 },
-    Ready { term: i8, status: i32, why: Option<bool> },
-    Left { term: i8 },
+    Wait {
+        until: i8,
+        wait: u8,
+    },
+    Ready {
+        term: i8,
+        status: i32,
+        why: Option<bool>,
+    },
+    Left {
+        term: i8,
+    },
     RequestStop,
-    Stop { wait: u8 },
+    Stop {
+        wait: u8,
+    },
     Resign(i64),
     Priority(i32),
     Pause,
     Resume,
-    Next { wait: u8 },
+    Next {
+        wait: u8,
+    },
     Fd,
     Holder,
     /// Waits until it is active or told to begin, and says ready: the way most programs go.

@@ -143,7 +143,8 @@ impl World {
         let config = ha_config_new();
         let on = |bit: u8| if flags & bit != 0 { "true" } else { "false" };
         self.configs += 1;
-        let (url, address) = (format!("local:{}", FOLDER.path().join("store").display()), format!("a:{}", self.configs));
+        let (url, address) =
+            (format!("local:{}", FOLDER.path().join("store").display()), format!("a:{}", self.configs));
         let values = [
             ("role", if flags & 1 != 0 { "one" } else { "two" }),
             ("address", &address),
@@ -192,7 +193,8 @@ impl World {
             rows(any(Kind::Txn).0.cast(), index);
             let (record, right) = any(Kind::Record);
             let record = record.cast();
-            for told in [ha_log_record_target(record), ha_log_record_message(record), ha_log_record_fields_json(record)] {
+            for told in [ha_log_record_target(record), ha_log_record_message(record), ha_log_record_fields_json(record)]
+            {
                 assert_eq!(text(told).is_some(), right);
             }
             let _ = (ha_log_record_level(record), ha_log_record_unix_ms(record));
