@@ -15,6 +15,8 @@ if ! cargo fuzz --version >/dev/null 2>&1; then
 fi
 out=$(realpath -m "${CARGO_TARGET_DIR:-target}")/fuzz
 seconds=${FUZZ_S:-10}
+# Whole paths: `calls` goes into a folder of its own.
+seeds=$PWD/tests/fuzz/seeds
 # What stable lacks is the sanitizer's flag; no nightly is needed.
 export RUSTC_BOOTSTRAP=1
 cargo metadata --locked --format-version 1 --manifest-path tests/fuzz/Cargo.toml >/dev/null
@@ -22,19 +24,23 @@ cargo fuzz build --fuzz-dir tests/fuzz --target-dir "$out" --codegen-units 16
 if (($#)); then targets=("$@"); else readarray -t targets < <(cargo fuzz list --fuzz-dir tests/fuzz); fi
 
 export ASAN_OPTIONS=detect_odr_violation=0:detect_leaks=1
+# Stores and files of the targets: in memory where that can be, which is faster and spares the disk.
+if [[ -w /dev/shm ]]; then TMPDIR=$(mktemp -d -p /dev/shm); else TMPDIR=$(mktemp -d); fi
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
 mkdir -p "$out/crashes"
 log=$out/last.log
 # fuzz <target> <seconds> <corpus>...
 fuzz() {
     "$out/x86_64-unknown-linux-gnu/release/$1" -max_total_time="$2" -timeout=60 -rss_limit_mb=4096 -print_final_stats=1 \
+        -max_len=1024 -len_control=10 \
         -artifact_prefix="$crashes_in/$1-" "${@:3}" >"$log" 2>&1
 }
 
-planted=$(mktemp -d)
-trap 'rm -rf "$planted"' EXIT
+planted=$TMPDIR/planted
 crashes_in=$planted
-mkdir "$planted/corpus"
-if COORDHA_FUZZ_PLANT=1 fuzz record 60 "$planted/corpus" tests/fuzz/seeds/record || ! grep -q planted "$log"; then
+mkdir -p "$planted/corpus"
+if COORDHA_FUZZ_PLANT=1 fuzz record 60 "$planted/corpus" "$seeds/record" || ! grep -q planted "$log"; then
     tail -n 20 "$log"
     echo "fuzz: FAILED: the planted crash was not found" >&2
     exit 1
@@ -46,7 +52,7 @@ runs=0 crashes=0
 for target in "${targets[@]}"; do
     mkdir -p "$out/corpus/$target"
     verdict=ok
-    fuzz "$target" "$seconds" "$out/corpus/$target" "tests/fuzz/seeds/$target" || verdict=CRASH
+    fuzz "$target" "$seconds" "$out/corpus/$target" "$seeds/$target" || verdict=CRASH
     executed=$(awk '/^stat::number_of_executed_units:/ { print $2 }' "$log")
     coverage=$(grep -oE 'cov: [0-9]+' "$log" | tail -n 1 || true)
     echo "  $target runs=${executed:-0} ${coverage/: /=} $verdict"
