@@ -90,6 +90,11 @@ cpp-test: setup build ## The C++ header: gcc and clang, and its tests on both st
 sanitize: setup build etcd ## The scenarios with C and C++ under ASan, UBSan and LSan; LIBRARY=1: the library too; ONLY=<name>
 	@LIBRARY=$(LIBRARY) tools/sanitize.sh $(if $(ONLY),--only $(ONLY))
 
+.PHONY: valgrind
+valgrind: build ## A session started and stopped a thousand times in C, under valgrind
+	@tools/setup.sh test
+	@tools/valgrind.sh
+
 .PHONY: fuzz
 fuzz: setup ## The fuzz targets, each for a while: FUZZ_S=<seconds each> ONLY=<target>
 	@FUZZ_S=$(FUZZ_S) tools/fuzz.sh $(ONLY)
