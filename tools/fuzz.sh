@@ -23,7 +23,7 @@ cargo metadata --locked --format-version 1 --manifest-path tests/fuzz/Cargo.toml
 cargo fuzz build --fuzz-dir tests/fuzz --target-dir "$out" --codegen-units 16
 if (($#)); then targets=("$@"); else readarray -t targets < <(cargo fuzz list --fuzz-dir tests/fuzz); fi
 
-export ASAN_OPTIONS=detect_odr_violation=0:detect_leaks=1
+export ASAN_OPTIONS=detect_odr_violation=0:detect_leaks=1 LSAN_OPTIONS=suppressions=$PWD/tests/fuzz/leaks.txt:print_suppressions=0
 # Stores and files of the targets: in memory where that can be, which is faster and spares the disk.
 if [[ -w /dev/shm ]]; then TMPDIR=$(mktemp -d -p /dev/shm); else TMPDIR=$(mktemp -d); fi
 export TMPDIR

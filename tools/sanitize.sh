@@ -31,9 +31,14 @@ export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1 UBSAN_OPTIONS
 play() {
     cargo test --locked --quiet --all-features --test scenarios -- --orderly "$@"
 }
-for bad in use leak; do
+bads=(use leak)
+if [[ ${LIBRARY:-} ]]; then
+    gcc -std=c11 -DPLANT_IN_LIBRARY tests/scenarios/c/{tester,planted}.c -o "$out/tester-bad-library" "${flags[@]}" -lcoordha -pthread
+    bads+=(library)
+fi
+for bad in "${bads[@]}"; do
     if play --language "c=$out/tester-bad-$bad" --only start_and_win >"$out/bad-$bad.log" 2>&1 ||
-        ! grep -q 'differences=.* reports=[1-9]' "$out/bad-$bad.log"; then
+        ! grep -qE 'ERROR: (Address|Leak)Sanitizer' "$out/bad-$bad.log" || ! grep -q 'reports=[1-9]' "$out/bad-$bad.log"; then
         cat "$out/bad-$bad.log"
         echo "sanitize: FAILED: a known-bad tester was not found: $bad" >&2
         exit 1

@@ -29,6 +29,8 @@ impl Tester {
         let mut child = Command::new(program)
             .args(words)
             .env("COORDHA_LOG", "off")
+            // Cargo's own: it would put a library that lies about in the build folder before the installed one.
+            .env_remove("LD_LIBRARY_PATH")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(if orderly { Stdio::inherit() } else { Stdio::null() })
