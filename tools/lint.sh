@@ -15,6 +15,7 @@ have() {
 
 if have rustfmt cargo fmt --version; then
     cargo fmt --check
+    cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 fi
 if have clippy cargo clippy --version; then
     cargo clippy --locked --quiet --lib --all-features -- -D warnings

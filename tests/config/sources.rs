@@ -197,6 +197,8 @@ fn what_is_wrong_in_the_environment_is_told_by_its_name() {
     let garbled = OsString::from_vec(b"a\xff".to_vec());
     let error = Config::new().load_env_from([("COORDHA_ROLE".into(), garbled)], Dialect::Native).unwrap_err();
     assert!(error.message().contains("not UTF-8"), "{error}");
+    let error = from_env(&[("COORDHA_ROL\u{1b}[2K", "x")]).unwrap_err();
+    assert!(!error.message().contains('\u{1b}'), "{error}");
 }
 
 #[test]

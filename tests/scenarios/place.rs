@@ -25,7 +25,7 @@ pub(crate) struct Place {
 enum At {
     Local(TempDir),
     /// Each seat reaches it through a proxy of its own.
-    Etcd(Etcd, Vec<Proxy>),
+    Etcd(Box<Etcd>, Vec<Proxy>),
 }
 
 impl Place {
@@ -40,7 +40,7 @@ impl Place {
         let proxies = (0..seats).map(|_| Proxy::start(etcd.endpoint(0))).collect();
         let options = EtcdOptions::new(etcd.endpoints());
         let store = runtime.block_on(async { EtcdStore::new(&options) }).expect("an etcd store");
-        Self { runtime, store: Arc::new(store), at: At::Etcd(etcd, proxies) }
+        Self { runtime, store: Arc::new(store), at: At::Etcd(Box::new(etcd), proxies) }
     }
 
     /// What a session in this seat is told of it.
