@@ -62,7 +62,7 @@ for target in "${targets[@]}"; do
     if [[ $verdict == CRASH ]]; then
         crashes=$((crashes + 1))
         grep -vE '^(#[0-9]+|INFO:|stat::)' "$log" | tail -n 60
-        echo "  again: RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $target <the file that is named above>"
+        echo "  again: $out/x86_64-unknown-linux-gnu/release/$target <the file that is named above>"
     fi
 done
 echo "fuzz targets=${#targets[@]} runs=$runs crashes=$crashes"
