@@ -1,6 +1,8 @@
 //! What the targets share.
 
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use coordha::config::Config;
 use coordha::config::keys::{KEYS, Kind};
@@ -11,6 +13,23 @@ pub fn planted(is_bad: impl FnOnce() -> bool) {
     static PLANTED: OnceLock<bool> = OnceLock::new();
     if *PLANTED.get_or_init(|| std::env::var_os("COORDHA_FUZZ_PLANT").is_some()) && is_bad() {
         panic!("planted");
+    }
+}
+
+/// Waits until the threads of the library are gone, as they are to be once nothing of it is in use. Leaks are looked for after
+/// that: what a thread takes along on its way out looks like one. The log's own may stay for a second.
+pub fn wait_for_threads() {
+    let end = Instant::now() + Duration::from_secs(20);
+    let is_ours = |name: &str| name.starts_with("coordha") && name.trim_end() != "coordha-log";
+    loop {
+        let tasks = fs::read_dir("/proc/self/task").expect("/proc");
+        let names = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+        let ours: Vec<String> = names.filter(|name| is_ours(name)).collect();
+        if ours.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < end, "threads that do not end: {ours:?}");
+        thread::yield_now();
     }
 }
 

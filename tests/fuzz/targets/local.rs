@@ -103,4 +103,6 @@ fuzz_target!(|input: Input<'_>| {
             check(store.revoke(lease.lease, LIMIT).await);
         }
     });
+    drop(store);
+    coordha_fuzz::wait_for_threads();
 });

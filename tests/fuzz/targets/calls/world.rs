@@ -237,6 +237,8 @@ impl World {
         let owed = OWED.lock().expect("whole");
         let (owed, _) = PAID.wait_timeout_while(owed, Duration::from_secs(15), |owed| *owed > 0).expect("whole");
         assert_eq!(*owed, 0, "a `destroy` was not called");
+        drop(owed);
+        coordha_fuzz::wait_for_threads();
     }
 }
 
