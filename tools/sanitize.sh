@@ -29,7 +29,7 @@ gcc -std=c11 -DPLANT_LEAK tests/scenarios/c/{tester,planted}.c -o "$out/tester-b
 
 export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
 play() {
-    cargo test --locked --quiet --all-features --test scenarios -- --orderly "$@"
+    cargo test --locked --quiet --all-features --test scenarios -- --sanitized "$@"
 }
 bads=(use leak)
 if [[ ${LIBRARY:-} ]]; then

@@ -8,10 +8,13 @@ use coordha::session::reason_name;
 
 use crate::place::Place;
 use crate::script::Scenario;
-use crate::tester::Tester;
+use crate::tester::{Kind, Tester};
 
 /// Seats a, b and c.
 pub(crate) const SEATS: usize = 3;
+const SEAT_LETTERS: [&str; SEATS] = ["a", "b", "c"];
+/// So many more threads or descriptors are no leak.
+const SPARE: usize = 10;
 /// How a line begins that says that a tester did not end well.
 pub(crate) const ENDED_BADLY: &str = "ended badly: ";
 const ROLE: &str = "scenario";
@@ -33,18 +36,13 @@ const REASONS: [Reason; 13] = [
     Reason::Backoff,
 ];
 
-/// What may be done to a line that a tester said: how a tester that is wrong is made.
-pub(crate) type Filter = fn(String) -> String;
-
 pub(crate) struct Play<'a> {
     scenario: &'a Scenario,
     place: Place,
-    /// The command line of a tester.
-    command: &'a str,
-    filter: Filter,
-    /// Testers end by themselves, and say by their status whether all was well.
-    orderly: bool,
+    kind: Kind<'a>,
     seats: [Option<Tester>; SEATS],
+    /// Threads and descriptors of a seat when they were first counted.
+    resources: Option<(usize, usize)>,
     names: Names,
     transcript: Vec<String>,
 }
@@ -64,25 +62,21 @@ impl Names {
 
     /// The line without what differs from run to run.
     fn plain(&mut self, line: &str) -> String {
-        let plain = |word: &str| {
-            Some(match word.split_once('=') {
-                Some(("token", number)) => format!("token={}", self.of("T", number)),
-                Some((name @ ("server_id" | "holder_server_id"), number)) => format!("{name}={}", self.of("S", number)),
-                Some(("revision", _)) => "revision=R".into(),
-                // How many were passed over by is a matter of time.
-                Some(("missed", _)) => return None,
-                Some((name @ ("reason" | "role"), number)) => format!("{name}={}", word_for(name, number)),
-                _ => word.to_owned(),
-            })
+        let plain = |word: &str| match word.split_once('=') {
+            Some(("token", number)) => format!("token={}", self.of("T", number)),
+            Some((name @ ("server_id" | "holder_server_id"), number)) => format!("{name}={}", self.of("S", number)),
+            Some(("revision", _)) => "revision=R".into(),
+            Some((name @ ("reason" | "role"), number)) => format!("{name}={}", word_for(name, number)),
+            _ => word.to_owned(),
         };
-        line.split(' ').filter_map(plain).collect::<Vec<_>>().join(" ")
+        line.split(' ').map(plain).collect::<Vec<_>>().join(" ")
     }
 }
 
 impl<'a> Play<'a> {
-    pub(crate) fn new(scenario: &'a Scenario, place: Place, command: &'a str, filter: Filter, orderly: bool) -> Self {
+    pub(crate) fn new(scenario: &'a Scenario, place: Place, kind: Kind<'a>) -> Self {
         let (seats, names, transcript) = (Default::default(), Names::default(), Vec::new());
-        Self { scenario, place, command, filter, orderly, seats, names, transcript }
+        Self { scenario, place, kind, seats, resources: None, names, transcript }
     }
 
     /// The whole transcript; where it broke off, the last line says why.
@@ -94,10 +88,14 @@ impl<'a> Play<'a> {
                 break;
             }
         }
-        if self.orderly {
-            // While the store is still there.
-            let ends = self.seats.iter_mut().flatten().map(Tester::quit);
-            self.transcript.extend(ends.filter_map(Result::err).map(|why| format!("{ENDED_BADLY}{why}")));
+        // While the store is still there.
+        for (seat, tester) in self.seats.iter_mut().enumerate() {
+            let Some(tester) = tester else { continue };
+            if let Err(why) = tester.quit() {
+                self.transcript.push(format!("{ENDED_BADLY}{why}"));
+            }
+            let letter = SEAT_LETTERS[seat];
+            self.transcript.extend(tester.disorder().iter().map(|wrong| format!("out of order: {letter}: {wrong}")));
         }
         self.transcript
     }
@@ -129,16 +127,44 @@ impl<'a> Play<'a> {
                 self.place.server(what)?;
                 self.say(step.into());
             }
-            [seat, "!", kind, with @ ..] => {
-                let line = self.tester(seat_of(seat)?)?.event(kind, with)?;
-                self.hear(seat, line);
+            [seat, mark, kind, with @ ..] if mark.starts_with('!') => {
+                let tester = self.tester(seat_of(seat)?)?;
+                let session = if *mark == "!" { tester.latest.clone() } else { mark[1..].to_owned() };
+                for line in tester.event(&session, kind, with)? {
+                    // What the first one after a gap tells is a matter of time.
+                    let is_after_gap = line.contains(" missed=");
+                    let line = if is_after_gap { format!("! {session} {kind} missed=some") } else { line };
+                    self.hear(seat, &line);
+                }
+            }
+            [seat, "drain", session] => {
+                self.say(step.into());
+                let at = seat_of(seat)?;
+                loop {
+                    let answer = self.tester(at)?.ask(&format!("next {session} 1000"))?;
+                    if answer != "= ok" {
+                        self.hear(seat, &answer);
+                        break;
+                    }
+                }
+            }
+            ["resources", seat] => {
+                let (threads, descriptors) = self.tester(seat_of(seat)?)?.resources();
+                let before = *self.resources.get_or_insert((threads, descriptors));
+                // A garbage collector or a pool may add a few; what leaks here leaks a thousand times.
+                let is_same = threads <= before.0 + SPARE && descriptors <= before.1 + SPARE;
+                let now = format!("{threads} threads and {descriptors} descriptors after {before:?}");
+                self.say(format!("{step}: {}", if is_same { "as before" } else { now.as_str() }));
             }
             [seat, ..] => {
                 let at = seat_of(seat)?;
                 let command = self.command(at, &words[1..])?;
                 self.say(step.into());
+                if let ["start" | "observe", session, ..] = words[1..] {
+                    self.tester(at)?.latest = session.to_owned();
+                }
                 let line = self.tester(at)?.ask(&command)?;
-                self.hear(seat, line);
+                self.hear(seat, &line);
             }
             [] => {}
         }
@@ -149,8 +175,8 @@ impl<'a> Play<'a> {
         self.transcript.push(step);
     }
 
-    fn hear(&mut self, seat: &str, line: String) {
-        let line = self.names.plain(&(self.filter)(line));
+    fn hear(&mut self, seat: &str, line: &str) {
+        let line = self.names.plain(line);
         self.transcript.push(format!("{seat} {line}"));
     }
 
@@ -180,10 +206,10 @@ impl<'a> Play<'a> {
     }
 
     fn tester(&mut self, seat: usize) -> Result<&mut Tester, String> {
-        let (command, orderly) = (self.command, self.orderly);
+        let kind = self.kind;
         match &mut self.seats[seat] {
             Some(tester) => Ok(tester),
-            empty => Ok(empty.insert(Tester::start(command, orderly)?)),
+            empty => Ok(empty.insert(Tester::start(kind)?)),
         }
     }
 }
@@ -201,7 +227,7 @@ fn word_for(what: &str, number: &str) -> String {
 }
 
 fn seat_of(letter: &str) -> Result<usize, String> {
-    ["a", "b", "c"].iter().position(|seat| *seat == letter).ok_or_else(|| format!("{letter}: no such seat"))
+    SEAT_LETTERS.iter().position(|seat| *seat == letter).ok_or_else(|| format!("{letter}: no such seat"))
 }
 
 fn address(seat: usize) -> String {

@@ -1,29 +1,49 @@
 //! A tester: a process that is told commands and says what happens.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use crate::order::Order;
+
 /// Longer than anything in a scenario takes.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// What may be done to a line that a tester said: how a tester that is wrong is made.
+pub(crate) type Filter = fn(String) -> Vec<String>;
+
+/// How a tester is started.
+#[derive(Clone, Copy)]
+pub(crate) struct Kind<'a> {
+    /// Its command line.
+    pub(crate) command: &'a str,
+    pub(crate) filter: Filter,
+    /// What it writes to stderr is shown: a sanitizer's report may be there.
+    pub(crate) is_sanitized: bool,
+}
 
 pub(crate) struct Tester {
     child: Child,
     stdin: ChildStdin,
     lines: Receiver<String>,
-    /// Events that were said and not looked at yet.
-    events: VecDeque<String>,
-    /// The token of the last ACTIVATE.
+    filter: Filter,
+    /// Lines that the filter made and nobody has read.
+    made: VecDeque<String>,
+    /// The events of each session or observer that were said and not looked at yet.
+    events: HashMap<String, VecDeque<String>>,
+    order: Order,
+    /// The token of the last ACTIVATE that was looked at.
     pub(crate) token: String,
+    /// What was started last.
+    pub(crate) latest: String,
     killed: bool,
 }
 
 impl Tester {
-    /// Starts one by a command line. What it writes to stderr is shown only where it is to end in order: then a sanitizer's
-    /// report may be there.
-    pub(crate) fn start(command: &str, orderly: bool) -> Result<Self, String> {
+    pub(crate) fn start(kind: Kind<'_>) -> Result<Self, String> {
+        let command = kind.command;
         let mut words = command.split(' ');
         let program = words.next().unwrap_or_default();
         let mut child = Command::new(program)
@@ -33,7 +53,7 @@ impl Tester {
             .env_remove("LD_LIBRARY_PATH")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(if orderly { Stdio::inherit() } else { Stdio::null() })
+            .stderr(if kind.is_sanitized { Stdio::inherit() } else { Stdio::null() })
             .spawn()
             .map_err(|error| format!("{command}: {error}"))?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
@@ -46,41 +66,76 @@ impl Tester {
                 }
             }
         });
-        Ok(Self { child, stdin, lines, events: VecDeque::new(), token: "0".into(), killed: false })
+        Ok(Self {
+            child,
+            stdin,
+            lines,
+            filter: kind.filter,
+            made: VecDeque::new(),
+            events: HashMap::new(),
+            order: Order::default(),
+            token: "0".into(),
+            latest: String::new(),
+            killed: false,
+        })
     }
 
     /// Sends a command, and waits for the answer.
     pub(crate) fn ask(&mut self, command: &str) -> Result<String, String> {
         writeln!(self.stdin, "{command}").map_err(|error| format!("{command}: the tester is gone: {error}"))?;
         loop {
-            let line = self.line(command)?;
+            let line = self.line().map_err(|error| format!("{command}: {error:?}"))?;
             if line.starts_with("= ") {
                 return Ok(line);
             }
-            self.events.push_back(line);
+            self.keep(line);
         }
     }
 
-    /// Waits for an event of this kind that has these words in it, and passes over those before it.
-    pub(crate) fn event(&mut self, kind: &str, with: &[&str]) -> Result<String, String> {
-        let mut passed = Vec::new();
+    /// Waits for an event of this kind of a session, or an observer, that has these words in it; first those before it that are
+    /// never dropped, then the event.
+    pub(crate) fn event(&mut self, session: &str, kind: &str, with: &[&str]) -> Result<Vec<String>, String> {
+        let (mut said, mut passed) = (Vec::new(), Vec::new());
         loop {
-            let next = self.events.pop_front().map_or_else(|| self.line(kind), Ok);
-            let line = next.map_err(|error| format!("{error}; instead: {passed:?}"))?;
-            let said = line.split(' ').nth(2);
-            if said == Some("ACTIVATE") {
-                let token = line.split(' ').find_map(|word| word.strip_prefix("token="));
+            let Some(line) = self.events.get_mut(session).and_then(VecDeque::pop_front) else {
+                match self.line() {
+                    Ok(line) => self.keep(line),
+                    Err(error) => return Err(format!("{kind}: {error:?}; instead: {said:?}, {passed:?}")),
+                }
+                continue;
+            };
+            let words: Vec<&str> = line.split(' ').collect();
+            if words.get(2) == Some(&"ACTIVATE") {
+                let token = words.iter().find_map(|word| word.strip_prefix("token="));
                 self.token = token.unwrap_or("0").into();
             }
-            if said == Some(kind) && with.iter().all(|wanted| line.split(' ').any(|word| word == *wanted)) {
-                return Ok(line);
+            let has = |wanted: &&str| words.iter().any(|word| word == wanted || word.split('=').next() == Some(wanted));
+            if words.get(2) == Some(&kind) && with.iter().all(has) {
+                said.push(line);
+                return Ok(said);
             }
-            passed.push(line);
+            if words.get(2) == Some(&"ENDED") {
+                return Err(format!("{kind}: the session has ended; instead: {said:?}, {passed:?}"));
+            }
+            let list = if Order::keeps(&line) { &mut said } else { &mut passed };
+            list.push(line);
         }
     }
 
-    fn line(&mut self, what: &str) -> Result<String, String> {
-        self.lines.recv_timeout(LIMIT).map_err(|error| format!("{what}: {error}"))
+    fn keep(&mut self, line: String) {
+        self.order.hear(&line);
+        let session = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        self.events.entry(session).or_default().push_back(line);
+    }
+
+    fn line(&mut self) -> Result<String, RecvTimeoutError> {
+        loop {
+            if let Some(line) = self.made.pop_front() {
+                return Ok(line);
+            }
+            let line = self.lines.recv_timeout(LIMIT)?;
+            self.made.extend((self.filter)(line));
+        }
     }
 
     /// Has it free all that it has, and end. Error: it did not, or found something wrong at its end.
@@ -90,7 +145,8 @@ impl Tester {
         }
         let _ = writeln!(self.stdin, "quit");
         loop {
-            match self.lines.recv_timeout(LIMIT) {
+            match self.line() {
+                Ok(line) if line.starts_with("! ") => self.keep(line),
                 Ok(_) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => return Err("it does not end".into()),
@@ -98,6 +154,20 @@ impl Tester {
         }
         let status = self.child.wait().map_err(|error| error.to_string())?;
         if status.success() { Ok(()) } else { Err(status.to_string()) }
+    }
+
+    /// What was wrong in the order of its events, of all that it has said.
+    pub(crate) fn disorder(&self) -> &[String] {
+        self.order.wrong()
+    }
+
+    /// How many threads and descriptors it has.
+    pub(crate) fn resources(&self) -> (usize, usize) {
+        let count = |what: &str| {
+            let folder = format!("/proc/{}/{what}", self.child.id());
+            std::fs::read_dir(folder).map_or(0, Iterator::count)
+        };
+        (count("task"), count("fd"))
     }
 
     /// SIGKILL.
