@@ -11,7 +11,7 @@ from typing import Callable
 
 import coordha
 
-DETAILS = ("key", "value", "allowed", "holder_address", "holder_server_id")
+DETAILS = ("key", "value", "allowed", "holder_address", "holder_server_id", "code")
 UNTILS = {
     "registered": coordha.Until.REGISTERED,
     "active": coordha.Until.ACTIVE,
@@ -46,6 +46,7 @@ def say_event(name: str, event: coordha.Event) -> None:
         "address": event.address,
         "key": event.key,
         "error": event.error and event.error.name,
+        "code": event.error and event.error.details.get("code"),
         "missed": event.missed or None,
     }
     there = [f" {field}={text(value)}" for field, value in fields.items() if value is not None]
@@ -72,7 +73,8 @@ def on_activate(name: str, what: str) -> Callable[[coordha.Session, coordha.Even
         if what == "pending":
             return coordha.PENDING
         if what == "fail":
-            raise OSError("no disk")
+            session.activation_done(event.token, failed="no disk", code=10001)
+            return coordha.PENDING
         if what == "throw":
             raise RuntimeError("boom")
         if what == "stop":
@@ -92,7 +94,8 @@ def start(name: str, words: list[str]) -> str:
     config = configuration(words)
     # A callback may come before the start has returned.
     with lock:
-        if "@pull" in words:
+        what = wish(words, "body")
+        if what or "@pull" in words:
             session = coordha.Session(config)
         else:
             leaves = wish(words, "deactivate") != "pending"
@@ -108,9 +111,38 @@ def start(name: str, words: list[str]) -> str:
                 on_event=lambda _, event: say_event(name, event),
             )
         sessions[name] = session
-    if "@pull" in words and "@unread" not in words:
+    if what:
+        threading.Thread(target=body, args=(name, session, what), daemon=True).start()
+    elif "@pull" in words and "@unread" not in words:
         threading.Thread(target=read, args=(name, session), daemon=True).start()
     return "ok"
+
+
+def body(name: str, session: coordha.Session, what: str) -> None:
+    """Runs the terms with a body that does this."""
+    try:
+        for term in session.terms(on_event=lambda event: say_event(name, event)):
+            with term:
+                serve(term, what)
+    except coordha.Error:
+        pass  # it was closed
+
+
+def serve(term: coordha.Term, what: str) -> None:
+    if what == "early":
+        return
+    if what == "throw":
+        raise RuntimeError("boom")
+    term.ready()
+    if what == "return":
+        return
+    if what == "late":
+        raise RuntimeError("boom")
+    term.ending()
+    if what == "drain":
+        raise RuntimeError("boom")
+    while what == "hang" and term.held:
+        time.sleep(0.001)
 
 
 def read(name: str, source: coordha.Session | coordha.Observer) -> None:
@@ -165,7 +197,9 @@ def transact(session: coordha.Session, token: int, words: list[str]) -> str:
 
 
 def in_child(session: coordha.Session, token: int) -> str:
-    child = os.fork()
+    # No other thread may be saying something: its lock would stay locked in the child.
+    with out:
+        child = os.fork()
     if child == 0:
         try:
             session.stop(0)
