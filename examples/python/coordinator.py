@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import sys
 import threading
 import time
@@ -61,6 +62,8 @@ class Handler(BaseHTTPRequestHandler):
             at_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
             active, token = str(session.is_active).lower(), session.fencing_token
             return self.answer(200, f"at_ms={at_ms} active={active} token={token} server_id={session.server_id}")
+        if self.path != "/next":
+            return self.answer(404, "")
         try:
             taken = self.allocator.next()
             holder = session.holder
@@ -68,6 +71,12 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(500, str(error))
         address = holder.address if holder and holder.server_id != session.server_id else ""
         self.answer(503 if taken is None else 200, address if taken is None else str(taken))
+
+    def refuse(self) -> None:
+        self.close_connection = True  # what it sent is not read
+        self.answer(405, "")
+
+    do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = refuse
 
     def answer(self, status: int, body: str) -> None:
         self.send_response_only(status)
@@ -84,7 +93,9 @@ def show(event: coordha.Event) -> None:
 def configuration() -> coordha.Config:
     config = coordha.Config(active_standby=True)
     for argument in sys.argv[1:]:
-        key, _, value = argument.partition("=")
+        key, equals, value = argument.partition("=")
+        if not equals:
+            sys.exit(f"coordinator: {argument}: no KEY=VALUE")
         config.set(key, value)
     config.check()
     return config
@@ -94,7 +105,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)  # on stderr
     config = configuration()
     host, port = str(config.get("address")).rsplit(":", 1)
-    with ThreadingHTTPServer((host, int(port)), Handler) as http, coordha.Session(config) as session:
+    ThreadingHTTPServer.address_family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    with ThreadingHTTPServer((host.strip("[]"), int(port)), Handler) as http, coordha.Session(config) as session:
         allocator = Handler.allocator = Allocator(session, f"{config.get('root')}/ids/{config.get('role')}")
 
         def stop(*_: object) -> None:
