@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -55,6 +56,20 @@ impl Running {
         }
     }
 
+    /// Asks it to end again and again, until it has.
+    fn terminate_in_a_storm(mut self) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        let status = until("its end", || {
+            for _ in 0..100 {
+                kill_process(pid, Signal::TERM).unwrap();
+                thread::yield_now();
+            }
+            self.child.try_wait().unwrap()
+        });
+        // Once the program is over, valgrind itself may fall to the signal.
+        assert!(status.success() || status.signal() == Some(Signal::TERM.as_raw()), "{status}");
+    }
+
     /// Asks it to end, once it listens to that, and waits until it has; gives what it said meanwhile.
     fn terminate(&mut self) -> Vec<String> {
         let status = format!("/proc/{}/status", self.child.id());
@@ -85,7 +100,7 @@ impl Drop for Running {
 fn the_smallest_example_becomes_active_and_leaves_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let store = format!("local:{}", folder.path().display());
-    let program = program("examples/c/minimal.c", &[]);
+    let program = minimal_program();
     let mut running = Running::start(&program, &[&store, "127.0.0.1:1"]);
     // Its stdout is a pipe, so its lines come when it ends: a standby tells when it is active. Where that one is first, it
     // leaves again.
@@ -152,7 +167,7 @@ fn the_examples_take_their_handlers_away_before_they_free() {
 
 #[test]
 fn the_smallest_example_says_what_is_wrong() {
-    let program = program("examples/c/minimal.c", &[]);
+    let program = minimal_program();
     let mut command = Command::new(program);
     command.args(["redis://x", "127.0.0.1:1"]).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -168,6 +183,30 @@ fn the_coordinator_says_what_is_no_setting() {
     let output = Command::new(coordinator_program()).arg("role").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "coordinator: role: no KEY=VALUE\n");
+}
+
+/// As a plain `cc` builds it: with the strict standard, `signal` is for one signal only.
+fn minimal_program() -> PathBuf {
+    program("examples/c/minimal.c", &["-std=gnu99"])
+}
+
+#[test]
+fn signals_without_end_meet_no_session_that_is_being_freed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("local:{}", folder.path().display());
+    let log = folder.path().join("valgrind.log");
+    let to_log = format!("--log-file={}", log.display());
+    let program = minimal_program();
+    let arguments = ["--quiet", &to_log, program.to_str().unwrap(), &store, "127.0.0.1:1"];
+    let running = Running::start(Path::new("valgrind"), &arguments);
+    // Who is known as the holder has been listening to the signal for long.
+    let port = Port::take();
+    let mut observing = coordinator(&store, &port.address(), &["election.paused=true"]);
+    observing.says("holder=127.0.0.1:1 ");
+    running.terminate_in_a_storm();
+    observing.terminate();
+    let said = fs::read_to_string(log).unwrap();
+    assert!(!said.contains("Invalid "), "{said}");
 }
 
 fn coordinator_program() -> PathBuf {
