@@ -66,9 +66,9 @@ demo: build ## Three coordinators, a kill -9, a takeover: on the embedded store,
 	@$(TARGET)/static/examples/demo --c $(TARGET)/demo/coordinator --rust $(TARGET)/static/examples/coordinator --out $(TARGET)/demo
 
 .PHONY: test
-test: ## All tests: build, lint, unit, simulation, exploration, conformance, real etcd, install, every language
+test: ## All tests: build, lint, unit, simulation, exploration, conformance, real etcd, install, every language, sanitizers, fuzzing
 	@tools/test.sh setup etcd build install-test abi lint check check-old explore "explore BAD=all" "explore SESSIONS=3" \
-		sim "sim BAD=all" $(LANGUAGES)
+		sim "sim BAD=all" $(LANGUAGES) valgrind sanitize fuzz miri
 
 .PHONY: check
 check: ## The tests of `cargo test` alone; TESTS=<name> narrows them
@@ -193,7 +193,8 @@ demo-languages: setup build etcd python ## A coordinator in each language, in on
 docs: ## The manual of the Rust API, in target/doc/coordha, and that of the C header, in target/doc/c
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --all-features
 	@tools/doxygen.sh c
-	@echo "docs rust=$(TARGET)/doc/coordha/index.html$$(command -v doxygen >/dev/null && echo ' c=$(TARGET)/doc/c/index.html')"
+	@tools/doxygen.sh cpp
+	@echo "docs rust=$(TARGET)/doc/coordha/index.html$$(command -v doxygen >/dev/null && echo ' c=$(TARGET)/doc/c/index.html cpp=$(TARGET)/doc/cpp/index.html')"
 
 .PHONY: etcd
 etcd: ## Build the newer etcds that the tests use, into .etcd

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 case ${1:-} in
     c) options=(INPUT=include/coordha.h OPTIMIZE_OUTPUT_FOR_C=YES) ;;
-    cpp) options=("INPUT=include/coordha.hpp include/coordha" "FILE_PATTERNS=*.hpp") ;;
+    cpp) options=("INPUT=include/coordha.hpp include/coordha" "FILE_PATTERNS=*.hpp" PREDEFINED=__cpp_exceptions=199711) ;;
     *)
         echo "doxygen: c or cpp?" >&2
         exit 2

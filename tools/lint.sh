@@ -32,6 +32,7 @@ RUSTDOCFLAGS='-D warnings' cargo doc --locked --quiet --no-deps --all-features
 # The manual is the header: each comment must be whole.
 if have doxygen doxygen --version; then
     tools/doxygen.sh c
+    tools/doxygen.sh cpp
 fi
 if have "gofmt and go vet" tools/go.sh version; then
     unformatted=$("$(tools/go.sh env GOROOT)/bin/gofmt" -l benches/peer bindings/go examples/go tests/install/go)

@@ -81,7 +81,7 @@ public:
     }
 
     /// Sets a key; where that fails nothing changes. Errors: config_key (no such key), config_value (details "key",
-    /// "value", "allowed"), invalid_argument (no UTF-8, or a NUL inside), null, closed.
+    /// "value", "allowed"), invalid_argument (a key that is no UTF-8, or a NUL inside), null, closed.
     Result<void> try_set(std::string_view key, const Value &value) { return put(ha_config_set, key, value); }
 
     /// Proposes a value, which file and environment may overrule. Errors as of try_set().
