@@ -47,6 +47,7 @@
  *         }
  *         signal(SIGTERM, on_sigterm);
  *         ha_session_wait(session, HA_UNTIL_ENDED, HA_FOREVER, NULL);
+ *         signal(SIGTERM, SIG_IGN); // a second one must not meet a session that is being freed
  *         ha_session_free(session);
  *         ha_config_free(config);
  *     }
