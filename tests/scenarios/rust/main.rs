@@ -7,13 +7,16 @@
 mod wait;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use coordha::config::Config;
 use coordha::error::{Error, ErrorKind, Result};
 use coordha::session::{Answer, BodyResult, Callbacks, Event, EventKind, Observer, Session, Term, TxnBuilder, Until};
+use fork::Fork;
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 
 type Sessions = Arc<Mutex<BTreeMap<String, Session>>>;
 
@@ -185,6 +188,7 @@ impl Tester {
                 let of = |h: &coordha::election::Holder| format!(" address={} server_id={}", h.address, h.server_id);
                 return Ok(format!("ok{}", holder.as_ref().map_or(String::new(), of)));
             }
+            "fork" => return Ok(in_child(&self.session(name)?, number(words, 2))),
             "txn" => return transaction(self.session(name)?.txn(number(words, 2)), &words[3..]),
             other => panic!("{other}: no such command"),
         }
@@ -272,6 +276,22 @@ fn state(session: &Session, token: i64) -> String {
         session.fencing_token(),
         session.server_id()
     )
+}
+
+/// What the session says in a child of its process, which then goes without a trace.
+fn in_child(session: &Session, token: i64) -> String {
+    let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
+    let Fork::Parent(pid) = fork::fork().expect("a child") else {
+        let stop = session.stop(Some(Duration::ZERO)).map_or_else(|error| error.kind().name(), |()| "OK");
+        let _ = write!(writer, "ok is_active={} holds={} stop={stop}", session.is_active(), session.holds(token));
+        let _ = kill_process(getpid(), Signal::KILL);
+        unreachable!("it is dead");
+    };
+    drop(writer);
+    let mut said = String::new();
+    reader.read_to_string(&mut said).expect("what the child says");
+    waitpid(Pid::from_raw(pid), WaitOptions::empty()).expect("the end of the child");
+    said
 }
 
 fn transaction(mut txn: TxnBuilder, words: &[&str]) -> Result<String> {
