@@ -78,7 +78,7 @@ func TestWhatIsMissingUnknownOrContradictsIsNamed(t *testing.T) {
 		{func(c *coordha.Config) { c.Settings = map[string]string{"lease.ttl": "1"} }, coordha.ErrConfigKey, "lease.ttl"},
 		{func(c *coordha.Config) { c.Settings = map[string]string{"": ""} }, coordha.ErrConfigKey, ""},
 		{func(c *coordha.Config) { c.Role = "root\x00coord" }, coordha.ErrInvalidArgument, coordha.KeyRole},
-		{func(c *coordha.Config) { c.Role = "root\xff" }, coordha.ErrInvalidArgument, ""},
+		{func(c *coordha.Config) { c.Role = "root\xff" }, coordha.ErrConfigValue, coordha.KeyRole},
 	} {
 		config := onLocal(t)
 		test.change(&config)
