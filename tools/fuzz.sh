@@ -21,7 +21,7 @@ seeds=$PWD/tests/fuzz/seeds
 export RUSTC_BOOTSTRAP=1
 cargo metadata --locked --format-version 1 --manifest-path tests/fuzz/Cargo.toml >/dev/null
 cargo fuzz build --fuzz-dir tests/fuzz --target-dir "$out" --codegen-units 16
-if (($#)); then targets=("$@"); else readarray -t targets < <(cargo fuzz list --fuzz-dir tests/fuzz); fi
+if (($#)); then targets=("$@"); else readarray -t targets <<<"$(cargo fuzz list --fuzz-dir tests/fuzz)"; fi
 
 export ASAN_OPTIONS=detect_odr_violation=0:detect_leaks=1 LSAN_OPTIONS=suppressions=$PWD/tests/fuzz/leaks.txt:print_suppressions=0
 # Stores and files of the targets: in memory where that can be, which is faster and spares the disk.
@@ -40,7 +40,7 @@ fuzz() {
 planted=$TMPDIR/planted
 crashes_in=$planted
 mkdir -p "$planted/corpus"
-if COORDHA_FUZZ_PLANT=1 fuzz record 60 "$planted/corpus" "$seeds/record" || ! grep -q planted "$log"; then
+if COORDHA_FUZZ_PLANT=1 fuzz record 60 "$planted/corpus" "$seeds/record" || ! grep -q "^planted" "$log"; then
     tail -n 20 "$log"
     echo "fuzz: FAILED: the planted crash was not found" >&2
     exit 1

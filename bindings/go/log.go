@@ -74,6 +74,7 @@ func logTo(handler slog.Handler) (chan struct{}, error) {
 	}
 	// Our end is for the poller; the library's thread waits at its own.
 	if err := syscall.SetNonblock(pipe[0], true); err != nil {
+		_, _ = syscall.Close(pipe[0]), syscall.Close(pipe[1])
 		return nil, own(ErrResources, "the pipe for the log cannot be used", err)
 	}
 	records, drained := os.NewFile(uintptr(pipe[0]), "coordha log"), make(chan struct{})

@@ -115,13 +115,20 @@ func (p *progress) see(s *Session, event Event) {
 	case EventActive:
 		p.activations++
 	case EventDeactivate:
-		p.term.end(TermEnd{Reason: event.Reason, Held: event.Held, Err: event.Err})
+		if p.isOf(event) {
+			p.term.end(TermEnd{Reason: event.Reason, Held: event.Held, Err: event.Err})
+		}
 	case EventTermEnded:
-		p.term.lose(TermEnd{Reason: event.Reason, Err: event.Err})
+		if p.isOf(event) {
+			p.term.lose(TermEnd{Reason: event.Reason, Err: event.Err})
+		}
 	case EventEnded:
 		p.ended, p.end = true, event.Err
 	}
 }
+
+// isOf: with activation.auto the library may drop an ACTIVATE that nobody reads.
+func (p *progress) isOf(event Event) bool { return p.term != nil && p.term.token == event.Token }
 
 // finish is called when nothing more will be read; why says why, where that is not the end of the session.
 func (p *progress) finish(why error) {

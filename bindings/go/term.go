@@ -175,8 +175,11 @@ func (s *Session) serve(term *Term, body func(*Term) error) {
 		if err == nil {
 			err = errors.New("the term's body returned before it was ready")
 		}
-		// Refused where the term was asked to end meanwhile: then that is the reason.
-		_ = s.ActivationDone(term.token, err)
+		// Refused where the term was asked to end meanwhile: then that is the reason. Or somebody else has said ready.
+		if errors.Is(s.ActivationDone(term.token, err), ErrState) {
+			report(term, err)
+			_ = s.Resign(0)
+		}
 	// Which is known before the event has come.
 	case term.asked.Err() != nil || s.IsEnding(term.token):
 		if !saysTheEnd(err) {

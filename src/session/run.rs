@@ -30,8 +30,9 @@ impl Session {
     /// | returns after it was asked | it has left |
     /// | fails or panics after it was asked | it has left; logged once, but for [`ErrorKind::Fenced`] |
     ///
-    /// Once the role is lost the body's future is dropped at its next await, and nothing of it runs on: what it owns is
-    /// dropped with it. Tasks that it has spawned are its own to end, so let it own them (`tokio::task::JoinSet`).
+    /// Once the role is lost the body's future is dropped at its next await, and what it owns is dropped with it. Tasks that
+    /// it has spawned are its own to end: let it own them (`tokio::task::JoinSet`, whose drop aborts each at its next await, a
+    /// moment later maybe: so let them ask [`Term::held`] before they act), and wait for them before it returns.
     ///
     /// The body is polled by the task that polls this future, on any runtime, and need not be `Send`; where it is, so is
     /// this future, and may be spawned. A body that blocks its thread should ask [`Term::is_ending`] now and then.

@@ -87,7 +87,10 @@ class TermBase:
             if not self._is_ready:
                 returned = "the term's body returned before it was ready"
                 why = returned if error is None else f"{type(error).__name__}: {error}"
-                self._session.activation_done(self._token, failed=why)
+                try:
+                    self._session.activation_done(self._token, failed=why)
+                except StateError:  # somebody else has said ready
+                    self._session.resign()
             elif not self.is_ending:
                 self._session.resign()
         except UsageError as refused:

@@ -78,7 +78,8 @@ class Term(TermBase):
         if self._task is not None and hasattr(self._task, "cancelling"):
             self._cancels_before = self._task.cancelling()
         if self._reason is not None and not self.held:
-            self._cancel()
+            # Not at once: the block may leave before it waits, and then nothing would take the cancellation back.
+            self._session._waiter.loop.call_soon(self._cancel)
         return self
 
     async def __aexit__(
