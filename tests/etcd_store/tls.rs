@@ -53,7 +53,9 @@ async fn server_is_known_by_its_authority() {
 
 #[tokio::test]
 async fn server_of_another_authority_is_refused() {
-    let etcd = Etcd::builder().tls(&Authority::new()).start();
+    // The server may read its files after it has said that it is ready.
+    let authority = Authority::new();
+    let etcd = Etcd::builder().tls(&authority).start();
     fails(&options(&etcd, &Authority::new(), None)).await;
 }
 
@@ -116,7 +118,8 @@ async fn server_without_tls_is_refused() {
 
 #[tokio::test]
 async fn client_without_tls_gets_an_error() {
-    let etcd = Etcd::builder().tls(&Authority::new()).start();
+    let authority = Authority::new();
+    let etcd = Etcd::builder().tls(&authority).start();
     let store = crate::store(etcd.endpoints());
     let error = try_put(&store, "k", LIMIT).await.unwrap_err();
     assert!(matches!(error, StoreError::Unknown(_) | StoreError::Unavailable(_)), "{error:?}");
@@ -124,8 +127,8 @@ async fn client_without_tls_gets_an_error() {
 
 #[tokio::test]
 async fn one_endpoint_with_a_wrong_certificate_does_no_harm() {
-    let authority = Authority::new();
-    let wrong = Etcd::builder().tls(&Authority::new()).start();
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let wrong = Etcd::builder().tls(&stranger).start();
     let right = Etcd::builder().tls(&authority).start();
     let mut options = options(&wrong, &authority, None);
     options.endpoints.extend(right.endpoints());
