@@ -257,7 +257,10 @@ string transact(coordha::SessionRef session, const Words &words)
 
 string in_child(coordha::SessionRef session, std::int64_t token)
 {
+    // No other thread may be saying something: its lock would stay locked in the child.
+    std::unique_lock<std::mutex> silence(out);
     const pid_t child = fork();
+    silence.unlock();
     if (child == 0) {
         const auto stop = session.try_stop(0ms);
         say("= ok is_active=" + text(session.is_active()) + " holds=" + text(session.holds(token)) +
