@@ -91,8 +91,7 @@ sanitize: setup build etcd ## The scenarios with C and C++ under ASan, UBSan and
 	@LIBRARY=$(LIBRARY) tools/sanitize.sh $(if $(ONLY),--only $(ONLY))
 
 .PHONY: valgrind
-valgrind: build ## A session started and stopped a thousand times in C, under valgrind
-	@tools/setup.sh test
+valgrind: setup build ## A session started and stopped a thousand times in C, under valgrind
 	@tools/valgrind.sh
 
 .PHONY: fuzz
@@ -190,7 +189,7 @@ demo-languages: setup build etcd python ## A coordinator in each language, in on
 	@readarray -t actors <$(TARGET)/coordinators; $(TARGET)/static/examples/demo --out $(TARGET)/demo-languages "$${actors[@]}"
 
 .PHONY: docs
-docs: ## The manual of the Rust API, in target/doc/coordha, and that of the C header, in target/doc/c
+docs: ## The manual of the Rust API, in target/doc/coordha, and those of the C and C++ headers, in target/doc/c and target/doc/cpp
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --all-features
 	@tools/doxygen.sh c
 	@tools/doxygen.sh cpp

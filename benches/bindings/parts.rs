@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::harness;
 use crate::harness::report::{Row, describe};
 use crate::harness::samples::{Ms, Samples, now_ns};
+use crate::harness::wants;
 use crate::program::{Calls, Language, Program};
 use crate::support::etcd::Etcd;
 
@@ -80,11 +81,7 @@ impl Bench {
     }
 
     fn wants(&self, part: &str) -> bool {
-        let wants = self.wanted.is_empty() || self.wanted.iter().any(|wanted| wanted == part);
-        if wants {
-            eprintln!("bench-bindings: {part}");
-        }
-        wants
+        wants("bench-bindings", &self.wanted, part)
     }
 
     fn url(&self) -> String {

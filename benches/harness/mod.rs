@@ -16,6 +16,15 @@ pub(crate) fn etcd() -> Builder {
     Etcd::builder().version(version)
 }
 
+/// Whether a part is to be measured: it was named, or none was. Says so on the way, after the benchmark's name.
+pub(crate) fn wants(benchmark: &str, wanted: &[String], part: &str) -> bool {
+    let wants = wanted.is_empty() || wanted.iter().any(|wanted| wanted == part);
+    if wants {
+        eprintln!("{benchmark}: {part}");
+    }
+    wants
+}
+
 /// What it says of its version.
 pub(crate) fn version(etcd: &Etcd) -> Result<String> {
     let url = format!("http://{}/version", etcd.endpoint(0));

@@ -11,6 +11,7 @@ use coordha::config::keys;
 use crate::candidate::{Kind, Leaves};
 use crate::harness::report::Row;
 use crate::harness::samples::{Ms, Samples};
+use crate::harness::wants;
 use crate::relay::Relay;
 use crate::support::etcd::Etcd;
 use crate::{crowd, harness, sizes};
@@ -71,11 +72,7 @@ impl Bench {
     }
 
     fn wants(&self, part: &str) -> bool {
-        let wants = self.wanted.is_empty() || self.wanted.iter().any(|wanted| wanted == part);
-        if wants {
-            eprintln!("bench: {part}");
-        }
-        wants
+        wants("bench", &self.wanted, part)
     }
 
     fn times(&self, times: usize) -> usize {
