@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// Everything that is wrong with the configuration, as one error. Of the required keys, some may be missing.
 pub(super) fn check(config: &Config, may_miss: &[&str]) -> Result<()> {
     let mut found = missing(config, may_miss);
+    found.extend(KEYS.iter().filter_map(|key| config.given(key).err()));
     let checks = [ttl_and_hold, user_and_password, cert_and_key, tls_switch, tls_ca, mixcoord_version];
     found.extend(checks.iter().filter_map(|check| check(config).err()));
     problems(found)

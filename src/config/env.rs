@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 
 use super::keys::{self, Key};
-use super::{Values, located, not_a_key, problems, value};
-use crate::error::Result;
+use super::milvus::{self, Name};
+use super::{Dialect, Given, Loaded, located, not_a_key, problems, value};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Before each name.
 const PREFIX: &str = "COORDHA_";
@@ -14,21 +15,46 @@ const OTHERS: &[&str] = &["LOG"];
 
 /// The values of all variables that are keys. Others with the prefix are errors, but for what Kubernetes sets for a service
 /// whose name begins with `coordha`.
-pub(super) fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Values> {
+pub(super) fn read(variables: impl IntoIterator<Item = (OsString, OsString)>, dialect: Dialect) -> Result<Loaded> {
     let named = |(name, text): (OsString, OsString)| Some((name.into_string().ok()?, text));
-    let mut ours: Vec<(String, OsString)> =
-        variables.into_iter().filter_map(named).filter(|(name, _)| name.starts_with(PREFIX)).collect();
-    ours.sort();
-    let (mut values, mut wrong) = (Values::new(), Vec::new());
-    for (name, text) in ours {
-        match read_one(&name, text) {
-            Ok(Some((key, text))) => drop(values.insert(key.name, text)),
-            Ok(None) => {}
-            Err(error) => wrong.push(located(&error, &format!("environment variable {}", value::visible(&name)))),
+    let mut variables: Vec<(String, OsString)> = variables.into_iter().filter_map(named).collect();
+    variables.sort();
+    let (mut loaded, mut wrong) = (Loaded::default(), Vec::new());
+    for (name, text) in variables {
+        let place = format!("environment variable {}", value::visible(&name));
+        let taken = if name.starts_with(PREFIX) {
+            read_one(&name, text).map(|read| {
+                let Some((key, text)) = read else { return };
+                loaded.own.insert(key.name, Given { text, place: place.clone() });
+            })
+        } else if let (Dialect::Milvus, Some(key)) = (dialect, milvus::by_variable(&name)) {
+            of_milvus(key, text).and_then(|text| match text {
+                Some(text) => milvus::take(&mut loaded.milvus, key, &text, &place),
+                None => Ok(()),
+            })
+        } else {
+            Ok(())
+        };
+        if let Err(error) = taken {
+            wrong.push(located(&error, &place));
         }
     }
     problems(wrong)?;
-    Ok(values)
+    Ok(loaded)
+}
+
+/// The text of a variable that is a key of Milvus's; none where Kubernetes sets it for a service: `ROOTCOORD_PORT=tcp://…`.
+fn of_milvus(key: &Name, text: OsString) -> Result<Option<String>> {
+    let text = text.into_string().map_err(|_| {
+        let message = format!("{}: not UTF-8 (allowed: {})", key.name, key.allowed());
+        Error::new(ErrorKind::ConfigValue, message).with("key", key.name).with("allowed", key.allowed())
+    })?;
+    let is_link = key.name.ends_with(".port") && is_service_url(&text);
+    Ok((!is_link).then_some(text))
+}
+
+fn is_service_url(text: &str) -> bool {
+    ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme))
 }
 
 fn read_one(name: &str, text: OsString) -> Result<Option<(&'static Key, String)>> {
@@ -45,7 +71,7 @@ fn read_one(name: &str, text: OsString) -> Result<Option<(&'static Key, String)>
 /// `COORDHA_STORE_SERVICE_HOST=10.0.0.1`.
 fn is_service_link(name: &str, text: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let is_url = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme));
+    let is_url = is_service_url(text);
     let ends = |end: &str| name == end || name.strip_suffix(end).is_some_and(|rest| rest.ends_with('_'));
     if ends("SERVICE_HOST") {
         return text.parse::<std::net::IpAddr>().is_ok();

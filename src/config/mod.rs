@@ -24,9 +24,11 @@
 //! ```
 
 pub mod keys;
+pub mod milvus;
 
 mod address;
 mod check;
+mod dump;
 mod env;
 #[cfg(not(feature = "yaml"))]
 mod no_yaml;
@@ -36,11 +38,12 @@ mod value;
 #[cfg(feature = "yaml")]
 mod yaml;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 
+pub use self::dump::Format;
 pub use self::resolved::{
     EtcdOptions, Login, ObserverOptions, Resolved, Secret, StoreOptions, TlsIdentity, TlsOptions,
 };
@@ -60,18 +63,32 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Config {
     /// By [`Source`].
     sources: [Values; 4],
+    /// By Milvus's names, as far as they mean something here; of file and environment.
+    milvus: [Values; 2],
 }
 
 /// Values by key, each in the form in which it is used.
-type Values = BTreeMap<&'static str, String>;
+type Values = BTreeMap<&'static str, Given>;
+
+/// A value that was given.
+#[derive(Clone, Default)]
+struct Given {
+    text: String,
+    /// The variable, or the file and line.
+    place: String,
+}
 
 /// Where values come from, the one that counts most first.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Source {
     Program,
     Environment,
     File,
     Proposal,
+}
+
+impl Source {
+    const ALL: [Self; 4] = [Self::Program, Self::Environment, Self::File, Self::Proposal];
 }
 
 /// Whose names a file or the environment uses. The numbers are those of the C header.
@@ -83,6 +100,11 @@ pub enum Dialect {
     /// (`lease: {ttl_ms: 60000}`, `lease.ttl_ms: 60000`). The environment: `COORDHA_` and the key in capitals, dots as `_`
     /// (`COORDHA_LEASE_TTL_MS`).
     Native = 0,
+    /// Milvus's names too ([`milvus::NAMES`]), spelled and found as Milvus does it: capitals and the signs `/`, `_` and `.` do
+    /// not count. A file: Milvus's own, in which the map `coordha:` may stand too. The environment: variables with any
+    /// name that comes to a key, also after `MILVUS_CONF_` or `milvus.` (`ROOT_COORD_ENABLE_ACTIVE_STANDBY`). What means
+    /// nothing here is left alone. Milvus's configuration centre in etcd is not read.
+    Milvus = 1,
 }
 
 impl Config {
@@ -97,10 +119,7 @@ impl Config {
     /// [`ErrorKind::ConfigKey`]: there is no such key; the error names the nearest one, and hides the value, which might
     /// be a secret. [`ErrorKind::ConfigValue`]: the value is not allowed; the error names key, value and what is allowed.
     pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
-        let row = keys::find(key).ok_or_else(|| not_a_key(key))?;
-        let checked = value::check(row, value)?;
-        self.values(Source::Program).insert(row.name, checked);
-        Ok(())
+        self.put(Source::Program, key, value)
     }
 
     /// Proposes a value, which file and environment may overrule. Else as [`Config::set`].
@@ -108,25 +127,49 @@ impl Config {
     /// # Errors
     /// As [`Config::set`].
     pub fn set_default(&mut self, key: &str, value: &str) -> Result<()> {
+        self.put(Source::Proposal, key, value)
+    }
+
+    fn put(&mut self, source: Source, key: &str, value: &str) -> Result<()> {
         let row = keys::find(key).ok_or_else(|| not_a_key(key))?;
-        let checked = value::check(row, value)?;
-        self.values(Source::Proposal).insert(row.name, checked);
+        let text = value::check(row, value)?;
+        self.values(source).insert(row.name, Given { text, place: String::new() });
         Ok(())
     }
 
-    /// Loads a YAML file of at most 1 MiB. What stands beside the map `coordha:` is left to others; an empty value, `~` or
-    /// `null` means off. Of several files, the one loaded last counts, key by key.
+    /// Loads a YAML file of at most 1 MiB. What stands beside the map `coordha:` is left to others, unless the dialect knows it;
+    /// an empty value, `~` or `null` means off. Of several files, the one loaded last counts, key by key.
     ///
     /// # Errors
     /// Each names the file and the line. [`ErrorKind::ConfigFile`]: it cannot be read, is no YAML of one document, or has
-    /// no map `coordha:`; [`ErrorKind::ConfigKey`], [`ErrorKind::ConfigValue`] as for [`Config::set`];
-    /// [`ErrorKind::ConfigConflict`]: a key stands in it twice. Several problems are told in one error, whose kind and
-    /// details are those of the first. [`ErrorKind::Unsupported`] in a build without the feature `yaml`.
+    /// no map `coordha:` (which only Milvus's dialect can do without); [`ErrorKind::ConfigKey`], [`ErrorKind::ConfigValue`]
+    /// as for [`Config::set`]; [`ErrorKind::ConfigConflict`]: a key stands in it twice. Several problems are told in one
+    /// error, whose kind and details are those of the first. [`ErrorKind::Unsupported`] in a build without the feature `yaml`.
     pub fn load_yaml(&mut self, path: impl AsRef<Path>, dialect: Dialect) -> Result<()> {
-        let Dialect::Native = dialect;
-        let values = yaml::load(path.as_ref())?;
-        self.values(Source::File).extend(values);
+        let loaded = yaml::load(path.as_ref(), dialect)?;
+        self.add_file(loaded);
         Ok(())
+    }
+
+    /// Loads the files that Milvus would read, in its dialect: `milvus.yaml`, and where they are there `default.yaml` and
+    /// `user.yaml`, the later ones counting more. They are in this folder; `None`: where Milvus looks, in the folder that the
+    /// variable `MILVUSCONF` names, else in `configs`.
+    ///
+    /// # Errors
+    /// As [`Config::load_yaml`]; then nothing was loaded.
+    pub fn load_milvus(&mut self, folder: Option<&Path>) -> Result<()> {
+        let [first, others @ ..] = milvus::files(folder);
+        let mut all = vec![yaml::load(&first, Dialect::Milvus)?];
+        for path in others.iter().filter(|path| path.exists()) {
+            all.push(yaml::load(path, Dialect::Milvus)?);
+        }
+        all.into_iter().for_each(|loaded| self.add_file(loaded));
+        Ok(())
+    }
+
+    fn add_file(&mut self, loaded: Loaded) {
+        self.values(Source::File).extend(loaded.own);
+        self.milvus[Source::File as usize - 1].extend(loaded.milvus);
     }
 
     /// Loads the environment of the process as it is now, in place of what was loaded from it before.
@@ -135,8 +178,9 @@ impl Config {
     /// sets for a service whose name begins with `coordha` (`COORDHA_PORT=tcp://…`, `COORDHA_SERVICE_HOST`, …).
     ///
     /// # Errors
-    /// Each names the variable: [`ErrorKind::ConfigKey`], [`ErrorKind::ConfigValue`]. Several problems are told in one
-    /// error, whose kind and details are those of the first.
+    /// Each names the variable: [`ErrorKind::ConfigKey`], [`ErrorKind::ConfigValue`]; [`ErrorKind::ConfigConflict`]: two
+    /// variables are one key of Milvus, and differ. Several problems are told in one error, whose kind and details are
+    /// those of the first.
     pub fn load_env(&mut self, dialect: Dialect) -> Result<()> {
         self.load_env_from(std::env::vars_os(), dialect)
     }
@@ -150,8 +194,9 @@ impl Config {
         variables: impl IntoIterator<Item = (OsString, OsString)>,
         dialect: Dialect,
     ) -> Result<()> {
-        let Dialect::Native = dialect;
-        *self.values(Source::Environment) = env::read(variables)?;
+        let Loaded { own, milvus } = env::read(variables, dialect)?;
+        *self.values(Source::Environment) = own;
+        self.milvus[Source::Environment as usize - 1] = milvus;
         Ok(())
     }
 
@@ -159,8 +204,13 @@ impl Config {
         &mut self.sources[source as usize]
     }
 
+    /// Those under Milvus's names; of file and environment alone.
+    fn milvus_values(&self, source: Source) -> &Values {
+        &self.milvus[source as usize - 1]
+    }
+
     /// The value that a key has now, from the highest of its sources or by default, in the form in which it is used; empty: off. `None` where there is
-    /// no such key, or it is required and not set.
+    /// no such key, it is required and not set, or its sources contradict each other.
     ///
     /// Secrets are given in plain text.
     pub fn get(&self, key: &str) -> Option<String> {
@@ -199,8 +249,8 @@ impl Config {
 
     fn effective(&self, key: &str) -> Result<String> {
         let row = keys::find(key).ok_or_else(|| not_a_key(key))?;
-        if let Some(value) = self.sources.iter().find_map(|values| values.get(row.name)) {
-            return Ok(value.clone());
+        if let Some((_, given)) = self.given(row)? {
+            return Ok(given.text);
         }
         match row.default {
             DefaultValue::Required => Err(missing(row)),
@@ -212,8 +262,23 @@ impl Config {
         }
     }
 
+    /// The value of the highest source that has one. In one source, our own key and Milvus's must say the same.
+    fn given(&self, row: &Key) -> Result<Option<(Source, Given)>> {
+        let milvus = milvus::say(self, row)?;
+        for source in Source::ALL {
+            let own = self.sources[source as usize].get(row.name);
+            let theirs = milvus.as_ref().filter(|(found, _)| *found == source).map(|(_, given)| given);
+            match (own, theirs) {
+                (None, None) => {}
+                (Some(own), Some(theirs)) if own.text != theirs.text => return Err(two_values(row, own, theirs)),
+                (Some(given), _) | (None, Some(given)) => return Ok(Some((source, given.clone()))),
+            }
+        }
+        Ok(None)
+    }
+
     fn is_set(&self, key: &str) -> bool {
-        self.sources.iter().any(|values| values.contains_key(key))
+        keys::find(key).is_some_and(|row| self.given(row).is_ok_and(|given| given.is_some()))
     }
 
     /// The value as an error shows it.
@@ -248,8 +313,8 @@ impl Config {
 /// Shows what is set, without secrets.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let set: BTreeSet<&str> = self.sources.iter().flat_map(BTreeMap::keys).copied().collect();
-        f.debug_map().entries(set.into_iter().map(|key| (key, self.shown(key)))).finish()
+        let set = keys::KEYS.iter().filter(|row| self.is_set(row.name));
+        f.debug_map().entries(set.map(|row| (row.name, self.shown(row.name)))).finish()
     }
 }
 
@@ -277,6 +342,22 @@ fn told_as(error: &Error, kind: ErrorKind, message: impl Into<String>) -> Error 
 /// The error, with the place where the wrong thing stands before its words.
 fn located(error: &Error, place: &str) -> Error {
     told_as(error, error.kind(), format!("{place}: {}", error.message()))
+}
+
+/// What was read from a file or the environment.
+#[derive(Default)]
+struct Loaded {
+    own: Values,
+    /// By Milvus's names.
+    milvus: Values,
+}
+
+fn two_values(row: &Key, own: &Given, theirs: &Given) -> Error {
+    let [ours, milvus] = [own, theirs].map(|given| value::shown(row, &given.text));
+    let rule = "the same value under both names";
+    let message = format!("{} = \"{ours}\" ({}), \"{milvus}\" ({}): {rule}", row.name, own.place, theirs.place);
+    let error = Error::new(ErrorKind::ConfigConflict, message).with("key", row.name).with("value", ours);
+    error.with("allowed", rule)
 }
 
 fn missing(row: &Key) -> Error {

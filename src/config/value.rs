@@ -73,7 +73,8 @@ pub(super) fn visible(text: &str) -> String {
     out
 }
 
-fn canonical(kind: Kind, text: &str) -> std::result::Result<String, Why> {
+/// The form in which a value of this kind is used.
+pub(super) fn canonical(kind: Kind, text: &str) -> std::result::Result<String, Why> {
     if let Some(c) = text.chars().find(|c| c.is_control()) {
         return Err(format!("it contains the control character U+{:04X}", u32::from(c)));
     }

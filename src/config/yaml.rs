@@ -1,4 +1,4 @@
-//! A YAML file as a source of values: what stands in its map `coordha:`.
+//! A YAML file as a source of values: what stands in its map `coordha:`, or in all of a file of Milvus's.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,7 +8,7 @@ use std::path::Path;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use super::keys::{self, Key};
-use super::{Values, located, not_a_key, problems, value};
+use super::{Dialect, Given, Loaded, located, milvus, not_a_key, problems, value};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The map that is ours; what stands beside it belongs to others.
@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 1 << 20;
 const MAX_DEPTH: usize = 16;
 
 /// Reads a file.
-pub(super) fn load(path: &Path) -> Result<Values> {
+pub(super) fn load(path: &Path, dialect: Dialect) -> Result<Loaded> {
     let shown = path.display().to_string();
     let wrong = |why: &str| Error::new(ErrorKind::ConfigFile, format!("{shown}: {why}")).with("value", &shown);
     let mut bytes = Vec::new();
@@ -31,29 +31,52 @@ pub(super) fn load(path: &Path) -> Result<Values> {
         return Err(wrong("longer than 1 MiB"));
     }
     let text = String::from_utf8(bytes).map_err(|_| wrong("not UTF-8"))?;
-    read(&text, &shown)
+    read(&text, &shown, dialect)
 }
 
 /// The values of a file's text.
-fn read(text: &str, path: &str) -> Result<Values> {
-    let entries = match Reader::new(text).document() {
-        Ok(entries) => entries,
-        Err(Stop { line, why }) => {
-            let message = format!("{path}:{line}: {why}");
-            return Err(Error::new(ErrorKind::ConfigFile, message).with("value", path));
-        }
+fn read(text: &str, path: &str, dialect: Dialect) -> Result<Loaded> {
+    let reader = Reader::new(text);
+    let entries = match dialect {
+        Dialect::Native => reader.document(),
+        Dialect::Milvus => reader.everything(),
     };
-    let (mut values, mut lines, mut wrong) = (Values::new(), BTreeMap::new(), Vec::new());
-    for Entry { name, text, line } in entries {
-        let checked = check(&name, &text, lines.get(name.as_str()));
-        lines.entry(name).or_insert(line);
-        match checked {
-            Ok((key, text)) => drop(values.insert(key.name, text)),
-            Err(error) => wrong.push(located(&error, &format!("{path}:{line}"))),
+    let entries = entries.map_err(|Stop { line, why }| {
+        let message = format!("{path}:{line}: {why}");
+        Error::new(ErrorKind::ConfigFile, message).with("value", path)
+    })?;
+    let (mut loaded, mut lines, mut wrong) = (Loaded::default(), BTreeMap::new(), Vec::new());
+    for entry in entries {
+        let place = format!("{path}:{}", entry.line);
+        if let Err(error) = take(&mut loaded, &mut lines, entry, &place, dialect) {
+            wrong.push(located(&error, &place));
         }
     }
     problems(wrong)?;
-    Ok(values)
+    Ok(loaded)
+}
+
+/// Takes in one value, if it means something here.
+fn take(
+    loaded: &mut Loaded,
+    lines: &mut BTreeMap<String, usize>,
+    entry: Entry,
+    place: &str,
+    dialect: Dialect,
+) -> Result<()> {
+    let Entry { name, text, line } = entry;
+    let own = match dialect {
+        Dialect::Native => Some(name.as_str()),
+        Dialect::Milvus => name.strip_prefix(OURS).and_then(|rest| rest.strip_prefix('.')),
+    };
+    if let Some(name) = own {
+        let (key, text) = check(name, &text?, lines.get(name))?;
+        lines.entry(name.to_owned()).or_insert(line);
+        loaded.own.insert(key.name, Given { text, place: place.to_owned() });
+    } else if let Some(key) = milvus::by_key(&name) {
+        milvus::take(&mut loaded.milvus, key, &text?, place)?;
+    }
+    Ok(())
 }
 
 fn check(name: &str, text: &str, before: Option<&usize>) -> Result<(&'static Key, String)> {
@@ -65,10 +88,10 @@ fn check(name: &str, text: &str, before: Option<&usize>) -> Result<(&'static Key
     Ok((key, value::check(key, text)?))
 }
 
-/// One value: its key with dots, its text as it is written, its line.
+/// One value: its key with dots, its text as it is written or why it is no text, its line.
 struct Entry {
     name: String,
-    text: String,
+    text: Result<String>,
     line: usize,
 }
 
@@ -140,6 +163,28 @@ impl<'a> Reader<'a> {
         if !found {
             return self.stop(format!("no map `{OURS}:` in it"));
         }
+        self.end()
+    }
+
+    /// The whole of a file of Milvus's, which may be empty.
+    fn everything(mut self) -> Read<Vec<Entry>> {
+        loop {
+            match self.next()? {
+                Event::StreamStart | Event::DocumentStart(_) => {}
+                Event::StreamEnd => return Ok(self.entries),
+                Event::Scalar(text, style, ..) if is_null(&text, style) => break,
+                Event::MappingStart(..) => {
+                    self.every("", 0)?;
+                    break;
+                }
+                _ => return self.stop("not a map of keys and values"),
+            }
+        }
+        self.end()
+    }
+
+    /// After the one document nothing may come.
+    fn end(mut self) -> Read<Vec<Entry>> {
         loop {
             match self.next()? {
                 Event::StreamEnd => return Ok(self.entries),
@@ -147,6 +192,49 @@ impl<'a> Reader<'a> {
                 _ => return self.stop("a second document"),
             }
         }
+    }
+
+    /// The rest of any map, whose keys begin with `path`. What can be no key of ours or Milvus's is passed over.
+    fn every(&mut self, path: &str, depth: usize) -> Read<()> {
+        loop {
+            let name = match self.next()? {
+                Event::MappingEnd => return Ok(()),
+                Event::Scalar(name, ..) if depth < MAX_DEPTH => below(path, &name),
+                key => {
+                    self.skip(&key)?;
+                    let value = self.next()?;
+                    self.skip(&value)?;
+                    continue;
+                }
+            };
+            let (value, line) = (self.next()?, self.line);
+            let text = match value {
+                Event::MappingStart(..) => {
+                    self.every(&name, depth + 1)?;
+                    continue;
+                }
+                Event::Scalar(text, style, ..) => Ok(plain(&text, style)),
+                Event::SequenceStart(..) => self.list(&name)?,
+                _ => Err(no_text(&name, "an alias, which is not followed")),
+            };
+            self.entries.push(Entry { name, text, line });
+        }
+    }
+
+    /// The rest of a list, as one text with commas.
+    fn list(&mut self, name: &str) -> Read<Result<String>> {
+        let (mut items, mut has_others) = (Vec::new(), false);
+        loop {
+            match self.next()? {
+                Event::SequenceEnd => break,
+                Event::Scalar(text, ..) => items.push(text.into_owned()),
+                other => {
+                    has_others = true;
+                    self.skip(&other)?;
+                }
+            }
+        }
+        Ok(if has_others { Err(no_text(name, "a list of more than texts")) } else { Ok(items.join(",")) })
     }
 
     /// The value of `coordha:`.
@@ -166,13 +254,12 @@ impl<'a> Reader<'a> {
         loop {
             let name = match self.next()? {
                 Event::MappingEnd => return Ok(()),
-                Event::Scalar(name, ..) if path.is_empty() => name.into_owned(),
-                Event::Scalar(name, ..) => format!("{path}.{name}"),
+                Event::Scalar(name, ..) => below(path, &name),
                 _ => return self.stop("a key that is no text"),
             };
             match self.next()? {
                 Event::Scalar(text, style, ..) => {
-                    let text = if is_null(&text, style) { String::new() } else { text.into_owned() };
+                    let text = Ok(plain(&text, style));
                     self.entries.push(Entry { name, text, line: self.line });
                 }
                 Event::MappingStart(..) => self.map(&name, depth + 1)?,
@@ -204,6 +291,20 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
+}
+
+/// The name of a key in a map.
+fn below(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+fn no_text(name: &str, what: &str) -> Error {
+    let name = value::visible(name);
+    Error::new(ErrorKind::ConfigValue, format!("{name} is {what}")).with("key", name)
+}
+
+fn plain(text: &str, style: ScalarStyle) -> String {
+    if is_null(text, style) { String::new() } else { text.to_owned() }
 }
 
 /// Nothing, or a word for it; it stands for the empty value.

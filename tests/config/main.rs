@@ -1,5 +1,6 @@
 //! The configuration as its users meet it: every key with good and bad values, the rules that join keys, the typed result.
 
+mod milvus;
 mod properties;
 mod rules;
 mod sources;

@@ -1,0 +1,72 @@
+//! All values at a glance, each with where it comes from.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::keys::{self, DefaultValue, Key};
+use super::{Config, Source};
+
+/// How [`Config::dump`] writes. The numbers are those of the C header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+#[non_exhaustive]
+pub enum Format {
+    /// A line a key: `lease.ttl_ms = 60000    # file, coordha.yaml:3`.
+    Text = 0,
+    /// A JSON array of objects with the texts `key`, `value`, `source` and `place`.
+    Json = 1,
+}
+
+/// One key, as it is shown.
+#[derive(Serialize)]
+struct Line {
+    key: &'static str,
+    value: String,
+    source: &'static str,
+    place: String,
+}
+
+impl Config {
+    /// Every key with the value that counts, and where that comes from: the source (`program`, `environment`, `file`,
+    /// `proposal`, `default`; `missing`: it is required and not set; `conflict`: its sources contradict each other) and the place
+    /// (the variable, or file and line; of a conflict what is wrong). Secrets are shown as `***`, an empty value is off.
+    pub fn dump(&self, format: Format) -> String {
+        let lines: Vec<Line> = keys::KEYS.iter().map(|key| self.line(key)).collect();
+        match format {
+            Format::Text => text(&lines),
+            Format::Json => serde_json::to_string_pretty(&lines).unwrap_or_default() + "\n",
+        }
+    }
+
+    fn line(&self, key: &Key) -> Line {
+        let (source, place) = match self.given(key) {
+            Ok(Some((source, given))) => (source_name(source), given.place),
+            Ok(None) if key.default == DefaultValue::Required => ("missing", String::new()),
+            Ok(None) => ("default", String::new()),
+            Err(error) => ("conflict", error.message().to_owned()),
+        };
+        Line { key: key.name, value: self.shown(key.name), source, place }
+    }
+}
+
+fn source_name(source: Source) -> &'static str {
+    match source {
+        Source::Program => "program",
+        Source::Environment => "environment",
+        Source::File => "file",
+        Source::Proposal => "proposal",
+    }
+}
+
+fn text(lines: &[Line]) -> String {
+    let setting = |line: &Line| format!("{} = {}", line.key, line.value);
+    let width = lines.iter().map(|line| setting(line).chars().count()).filter(|width| *width < 60).max().unwrap_or(0);
+    let mut out = String::new();
+    for line in lines {
+        let comma = if line.place.is_empty() { "" } else { ", " };
+        // Writing into a string does not fail.
+        let _ = writeln!(out, "{:width$}  # {}{comma}{}", setting(line), line.source, line.place);
+    }
+    out
+}

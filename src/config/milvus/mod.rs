@@ -1,0 +1,191 @@
+//! Milvus's configuration as a source of values: its own names, in its own files and in the environment.
+//!
+//! Several of its keys can make one of ours, and each of them may stand in another place. So they are kept as they are, and
+//! a key of ours is made from them when it is asked for.
+
+mod names;
+
+use std::path::{Path, PathBuf};
+
+pub use self::names::{Form, NAMES, Name};
+
+use super::keys::{self, Key};
+use super::{Config, Given, Source, Values, value};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The row of a variable of the environment, which Milvus finds by its name without prefix, capitals and signs.
+pub(super) fn by_variable(name: &str) -> Option<&'static Name> {
+    let bare = name.strip_prefix("MILVUS_CONF_").unwrap_or(name);
+    let lower = bare.to_lowercase();
+    names::find(lower.strip_prefix("milvus.").unwrap_or(&lower))
+}
+
+/// The row of a key of a file.
+pub(super) fn by_key(name: &str) -> Option<&'static Name> {
+    names::find(name)
+}
+
+/// Takes in a value that stands at a place. A second one in the same source must be the same.
+pub(super) fn take(values: &mut Values, name: &'static Name, text: &str, place: &str) -> Result<()> {
+    let shown = if name.is_secret() { "***".to_owned() } else { value::visible(text) };
+    let details = |error: Error| error.with("key", name.name).with("value", &shown).with("allowed", name.allowed());
+    let text = name.read(text).map_err(|why| {
+        let message = format!("{} = \"{shown}\": {why} (allowed: {})", name.name, name.allowed());
+        details(Error::new(ErrorKind::ConfigValue, message))
+    })?;
+    if let Some(before) = values.get(name.name).filter(|before| before.text != text) {
+        let message = format!("{} = \"{shown}\": {} says something else", name.name, before.place);
+        return Err(details(Error::new(ErrorKind::ConfigConflict, message)));
+    }
+    if name.name.ends_with(".activeStandby.enabled") {
+        tracing::warn!(place, "{} is read by no release of Milvus; its key is enableActiveStandby", name.name);
+    }
+    values.insert(name.name, Given { text, place: place.to_owned() });
+    Ok(())
+}
+
+/// Milvus's files, the ones that count less first; all but the first may be missing. Without a folder: where Milvus looks.
+pub(super) fn files(folder: Option<&Path>) -> [PathBuf; 3] {
+    let named = || std::env::var_os("MILVUSCONF").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let folder = folder.map(Path::to_owned).or_else(named).unwrap_or_else(|| PathBuf::from("configs"));
+    ["milvus.yaml", "default.yaml", "user.yaml"].map(|file| folder.join(file))
+}
+
+/// A value of Milvus's with the source that counts for it.
+#[derive(Clone)]
+struct Found {
+    source: Source,
+    given: Given,
+}
+
+impl Found {
+    fn is_on(&self) -> bool {
+        self.given.text == "true"
+    }
+
+    /// The same place with another text.
+    fn saying(mut self, text: String) -> Self {
+        self.given.text = text;
+        self
+    }
+}
+
+/// What Milvus's keys say of a key of ours, and in which source.
+///
+/// # Errors
+/// Two of Milvus's keys contradict each other, or one is missing.
+pub(super) fn say(config: &Config, key: &Key) -> Result<Option<(Source, Given)>> {
+    let found = match key.name {
+        keys::ACTIVE_STANDBY_ENABLED => standby(config)?,
+        keys::ADDRESS => address(config)?,
+        keys::ROOT => root(config),
+        keys::STORE_URL => find(config, "etcd.endpoints").map(|found| {
+            let url = format!("etcd://{}", found.given.text);
+            found.saying(url)
+        }),
+        keys::STORE_ETCD_USER => of_login(config, "etcd.auth.userName"),
+        keys::STORE_ETCD_PASSWORD => of_login(config, "etcd.auth.password"),
+        keys::LEASE_TTL_MS => find(config, "common.session.ttl").map(|found| number(found, |seconds| seconds * 1000)),
+        keys::EXCLUSIVE_WAIT_MS => find(config, "common.session.retryTimes").map(|found| number(found, pauses_ms)),
+        name => NAMES.iter().find(|row| row.sets == name).and_then(|row| find(config, row.name)),
+    };
+    // In the form in which our own values are kept.
+    let Some(Found { source, given }) = found else { return Ok(None) };
+    let text = value::check(key, &given.text)?;
+    Ok(Some((source, Given { text, ..given })))
+}
+
+fn find(config: &Config, name: &str) -> Option<Found> {
+    [Source::Environment, Source::File].into_iter().find_map(|source| {
+        let given = config.milvus_values(source).get(name)?.clone();
+        Some(Found { source, given })
+    })
+}
+
+/// Two that make one value: it stands in the higher of their sources.
+fn joined(one: Option<Found>, other: Option<Found>, text: impl FnOnce(&str, &str) -> String, or: [&str; 2]) -> Option<Found> {
+    let said = |found: &Option<Found>, or: &str| found.as_ref().map_or(or.to_owned(), |found| found.given.text.clone());
+    let text = text(&said(&one, or[0]), &said(&other, or[1]));
+    let found = match (one, other) {
+        (Some(one), Some(other)) => {
+            let place = format!("{}, {}", one.given.place, other.given.place);
+            Found { source: one.source.min(other.source), given: Given { text: String::new(), place } }
+        }
+        (one, other) => one.or(other)?,
+    };
+    Some(found.saying(text))
+}
+
+/// As Go's `path.Join` of the two.
+fn root(config: &Config) -> Option<Found> {
+    let parts = (find(config, "etcd.rootPath"), find(config, "etcd.metaSubPath"));
+    joined(parts.0, parts.1, |one, other| format!("{one}/{other}"), ["by-dev", "meta"])
+}
+
+/// User or password, where Milvus uses them.
+fn of_login(config: &Config, name: &str) -> Option<Found> {
+    find(config, "etcd.auth.enabled").filter(Found::is_on)?;
+    find(config, name)
+}
+
+fn number(found: Found, convert: impl FnOnce(i64) -> i64) -> Found {
+    let number = found.given.text.parse().map(convert).unwrap_or_default();
+    found.saying(number.to_string())
+}
+
+/// How long so many tries of Milvus's take: its pauses are 200 ms and double up to 3 s.
+fn pauses_ms(tries: i64) -> i64 {
+    (0..tries).map(|nth| if nth < 4 { 200 << nth } else { 3000 }).sum()
+}
+
+/// How Milvus spells the coordinator whose role is configured.
+fn coordinator(config: &Config) -> Option<&'static str> {
+    let role = config.effective(keys::ROLE).ok()?;
+    names::COORDINATORS.iter().find(|(name, _)| *name == role).map(|(_, spelled)| *spelled)
+}
+
+fn address(config: &Config) -> Result<Option<Found>> {
+    let Some(coordinator) = coordinator(config) else { return Ok(None) };
+    let (ip, port) = (format!("{coordinator}.ip"), format!("{coordinator}.port"));
+    let (ip_found, port_found) = (find(config, &ip), find(config, &port));
+    if port_found.is_none() && ip_found.as_ref().is_some_and(|ip| !ip.given.text.is_empty()) {
+        let message = format!("{port} is required where {ip} is set (allowed: a whole number from 1 to 65535)");
+        let error = Error::new(ErrorKind::ConfigMissing, message).with("key", port);
+        return Err(error.with("allowed", "a whole number from 1 to 65535"));
+    }
+    let text = |ip: &str, port: &str| match ip.contains(':') {
+        true => format!("[{ip}]:{port}"),
+        false => format!("{ip}:{port}"),
+    };
+    Ok(if port_found.is_some() { joined(ip_found, port_found, text, ["", ""]) } else { None })
+}
+
+/// The switch of the coordinator whose role is configured. An index coordinator has one of its own in Milvus 2.2 alone, and a
+/// mixed one that is off asks the root coordinator's.
+fn standby(config: &Config) -> Result<Option<Found>> {
+    let Some(coordinator) = coordinator(config) else { return Ok(None) };
+    let own = switch(config, coordinator)?;
+    match coordinator {
+        "indexCoord" if own.is_none() => switch(config, "dataCoord"),
+        "mixCoord" if !own.as_ref().is_some_and(Found::is_on) => Ok(switch(config, "rootCoord")?.or(own)),
+        _ => Ok(own),
+    }
+}
+
+/// Both spellings of a coordinator's switch, which must not differ.
+fn switch(config: &Config, coordinator: &str) -> Result<Option<Found>> {
+    let names = [format!("{coordinator}.enableActiveStandby"), format!("{coordinator}.activeStandby.enabled")];
+    let [real, other] = [&names[0], &names[1]].map(|name| find(config, name));
+    if let (Some(real), Some(other)) = (&real, &other)
+        && real.given.text != other.given.text
+    {
+        let [real, other] = [&real.given, &other.given];
+        let message = format!(
+            "{} = {} ({}), {} = {} ({}): Milvus reads the first alone; make them equal, or remove the second",
+            names[0], real.text, real.place, names[1], other.text, other.place
+        );
+        let error = Error::new(ErrorKind::ConfigConflict, message).with("key", &names[0]).with("value", &real.text);
+        return Err(error.with("allowed", "the same value in both spellings"));
+    }
+    Ok(real.or(other))
+}

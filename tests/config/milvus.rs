@@ -1,0 +1,329 @@
+//! Milvus's configuration: its own names, files and variables, and how they meet ours. Names are spelled here as its users do.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use coordha::config::milvus::{Form, NAMES, Name};
+use coordha::config::{Config, Dialect, Format, Resolved, StoreUrl, keys};
+use coordha::error::{Error, ErrorKind, Result};
+use tempfile::TempDir;
+
+/// The parts of a milvus.yaml that a coordinator of it reads, and some that it does not.
+const FILE: &str = "
+# Related configuration of etcd.
+etcd:
+  endpoints: etcd-0:2379,etcd-1:2379
+  rootPath: by-dev # The root path where data is stored in etcd
+  metaSubPath: meta
+  kvSubPath: kv
+  log:
+    level: info
+    path: stdout
+  ssl:
+    enabled: true
+    tlsCert: /path/to/client.pem
+    tlsKey: /path/to/client.key
+    tlsCACert: /path/to/ca.pem
+    tlsMinVersion: 1.3
+  requestTimeout: 10000
+  use:
+    embed: false
+  auth:
+    enabled: true
+    userName: milvus
+    password: geheim
+metastore:
+  type: etcd
+rootCoord:
+  dmlChannelNum: 16
+  enableActiveStandby: true
+  port: 53100
+  grpc: {serverMaxSendSize: 536870912, list: [{a: 1}, b]}
+dataCoord:
+  enableActiveStandby: false
+  ip: 10.0.0.7
+  port: 13333
+proxy:
+  port: 19530
+common:
+  session:
+    ttl: 30
+    retryTimes: 30
+  anchors: &anchor {x: 1}
+  more: *anchor
+";
+
+fn from_file(role: &str, text: &str) -> Result<Config> {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("milvus.yaml");
+    std::fs::write(&path, text).unwrap();
+    let mut config = Config::new();
+    config.set(keys::ROLE, role)?;
+    config.load_yaml(path, Dialect::Milvus).map(|()| config)
+}
+
+fn add_env(config: &mut Config, variables: &[(&str, &str)]) -> Result<()> {
+    let variables = variables.iter().map(|(name, text)| (OsString::from(name), OsString::from(text)));
+    config.load_env_from(variables, Dialect::Milvus)
+}
+
+fn from_env(role: &str, variables: &[(&str, &str)]) -> Result<Config> {
+    let mut config = Config::new();
+    config.set(keys::ROLE, role)?;
+    add_env(&mut config, variables).map(|()| config)
+}
+
+fn resolved(config: &Config) -> Resolved {
+    config.resolve().unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn says(error: &Error, kind: ErrorKind, words: &[&str]) {
+    assert_eq!(error.kind(), kind, "{error}");
+    for word in words {
+        assert!(error.message().contains(word), "{word}: {error}");
+    }
+}
+
+#[test]
+fn a_file_of_milvus_configures_a_coordinator() {
+    let config = resolved(&from_file("datacoord", FILE).unwrap());
+    let endpoints = vec!["etcd-0:2379".into(), "etcd-1:2379".into()];
+    assert_eq!(config.store.url, StoreUrl::Etcd { endpoints });
+    assert_eq!((config.root.as_str(), config.address.as_str()), ("by-dev/meta", "10.0.0.7:13333"));
+    assert!(!config.active_standby);
+    assert_eq!((config.ttl, config.exclusive_wait), (Duration::from_secs(30), Some(Duration::from_secs(81))));
+    assert_eq!(config.store.request_timeout, Duration::from_secs(10));
+    let login = config.store.etcd.login.unwrap();
+    assert_eq!((login.user.as_str(), login.password.reveal()), ("milvus", "geheim"));
+    let tls = config.store.etcd.tls.unwrap();
+    assert_eq!((tls.ca.to_str(), tls.only_1_3), (Some("/path/to/ca.pem"), true));
+    assert!(tls.identity.is_some());
+}
+
+#[test]
+fn each_coordinator_has_its_own_switch_and_port() {
+    let config = from_file("rootcoord", FILE).unwrap();
+    assert!(resolved(&config).active_standby);
+    assert_eq!(config.get(keys::ADDRESS).unwrap(), ":53100");
+    // A role of one's own has neither.
+    let mut own = from_file("scheduler", FILE).unwrap();
+    assert_eq!(own.get(keys::ADDRESS), None);
+    own.set(keys::ADDRESS, "10.0.0.9:1").unwrap();
+    assert!(!resolved(&own).active_standby);
+}
+
+#[test]
+fn a_variable_may_be_spelled_in_each_way_that_milvus_takes() {
+    for name in [
+        "ROOT_COORD_ENABLE_ACTIVE_STANDBY",
+        "ROOTCOORD_ENABLEACTIVESTANDBY",
+        "rootCoord.enableActiveStandby",
+        "rootCoord/enableActiveStandby",
+        "milvus.rootCoord.enableActiveStandby",
+        "MILVUS_CONF_ROOTCOORD_ENABLEACTIVESTANDBY",
+    ] {
+        let config = from_env("rootcoord", &[(name, "true")]).unwrap();
+        assert_eq!(config.get(keys::ACTIVE_STANDBY_ENABLED).as_deref(), Some("true"), "{name}");
+    }
+    // Milvus reads none of these as that key.
+    for name in ["ROOT_COORD_ACTIVE_STANDBY", "MILVUS_ROOT_COORD_ENABLE_ACTIVE_STANDBY", "ENABLE_ACTIVE_STANDBY"] {
+        let config = from_env("rootcoord", &[(name, "true")]).unwrap();
+        assert_eq!(config.get(keys::ACTIVE_STANDBY_ENABLED).as_deref(), Some("false"), "{name}");
+    }
+}
+
+#[test]
+fn switches_have_the_spellings_of_go_and_no_other() {
+    let of = |text| from_env("rootcoord", &[("ROOT_COORD_ENABLE_ACTIVE_STANDBY", text)]);
+    for text in ["1", "t", "T", "true", "TRUE", "True"] {
+        assert_eq!(of(text).unwrap().get(keys::ACTIVE_STANDBY_ENABLED).as_deref(), Some("true"), "{text}");
+    }
+    for text in ["0", "f", "F", "false", "FALSE", "False"] {
+        assert_eq!(of(text).unwrap().get(keys::ACTIVE_STANDBY_ENABLED).as_deref(), Some("false"), "{text}");
+    }
+    for text in ["", "yes", "on", "tRUE", "2", " true"] {
+        let error = of(text).unwrap_err();
+        says(&error, ErrorKind::ConfigValue, &["ROOT_COORD_ENABLE_ACTIVE_STANDBY", "rootCoord.enableActiveStandby"]);
+        assert_eq!(error.detail("value"), Some(text));
+    }
+}
+
+#[test]
+fn the_environment_counts_more_than_the_file_key_by_key() {
+    let mut config = from_file("rootcoord", FILE).unwrap();
+    add_env(&mut config, &[("ETCD_ROOT_PATH", "prod"), ("ROOT_COORD_IP", "10.1.1.1"), ("ETCD_ENDPOINTS", "e:1")]).unwrap();
+    assert_eq!(config.get(keys::ROOT).unwrap(), "prod/meta");
+    assert_eq!(config.get(keys::ADDRESS).unwrap(), "10.1.1.1:53100");
+    assert_eq!(config.get(keys::STORE_URL).unwrap(), "etcd://e:1");
+    // Our own key in the environment counts more than Milvus's in the file, and the program more than both.
+    add_env(&mut config, &[("COORDHA_ROOT", "ours")]).unwrap();
+    assert_eq!(config.get(keys::ROOT).unwrap(), "ours");
+    config.set(keys::ROOT, "the/program").unwrap();
+    assert_eq!(config.get(keys::ROOT).unwrap(), "the/program");
+}
+
+#[test]
+fn one_source_says_one_thing_under_both_names() {
+    let text = format!("{FILE}\ncoordha: {{root: by-dev/meta}}\n");
+    assert_eq!(from_file("rootcoord", &text).unwrap().get(keys::ROOT).unwrap(), "by-dev/meta");
+    let text = format!("{FILE}\ncoordha: {{root: other, lease.ttl_ms: 60000}}\n");
+    let config = from_file("rootcoord", &text).unwrap();
+    let error = config.check().unwrap_err();
+    says(&error, ErrorKind::ConfigConflict, &["root = \"other\"", "\"by-dev/meta\"", "lease.ttl_ms", "milvus.yaml:5"]);
+    assert_eq!(config.get(keys::ROOT), None);
+}
+
+#[test]
+fn both_spellings_of_the_switch_must_agree() {
+    let of = |real: &str, other: &str| {
+        let text = format!("rootCoord: {{enableActiveStandby: {real}, activeStandby: {{enabled: {other}}}, port: 1}}");
+        from_file("rootcoord", &text).unwrap()
+    };
+    assert!(resolved(&of("true", "true")).active_standby);
+    let error = of("false", "true").check().unwrap_err();
+    says(&error, ErrorKind::ConfigConflict, &["rootCoord.enableActiveStandby", "rootCoord.activeStandby.enabled"]);
+    let alone = from_file("rootcoord", "rootCoord: {activeStandby: {enabled: true}, port: 1}").unwrap();
+    assert!(resolved(&alone).active_standby);
+}
+
+#[test]
+fn a_mixed_coordinator_falls_back_on_the_root_coordinators_switch() {
+    for (mixed, root, on) in [("", "true", true), ("false", "true", true), ("true", "false", true), ("false", "false", false)] {
+        let own = if mixed.is_empty() { String::new() } else { format!(", enableActiveStandby: {mixed}") };
+        let text = format!("mixCoord: {{port: 53100{own}}}\nrootCoord: {{enableActiveStandby: {root}}}");
+        assert_eq!(resolved(&from_file("mixcoord", &text).unwrap()).active_standby, on, "{text}");
+    }
+}
+
+#[test]
+fn an_index_coordinator_without_a_switch_has_the_data_coordinators() {
+    let text = "indexCoord: {port: 31000}\ndataCoord: {enableActiveStandby: true}";
+    assert!(resolved(&from_file("indexcoord", text).unwrap()).active_standby);
+    let text = "indexCoord: {port: 31000, enableActiveStandby: false}\ndataCoord: {enableActiveStandby: true}";
+    assert!(!resolved(&from_file("indexcoord", text).unwrap()).active_standby);
+}
+
+#[test]
+fn what_kubernetes_sets_for_a_service_is_no_port() {
+    let links = [("ROOTCOORD_PORT", "tcp://10.3.240.7:53100"), ("ROOTCOORD_SERVICE_HOST", "10.3.240.7")];
+    let config = from_env("rootcoord", &links).unwrap();
+    assert_eq!(config.get(keys::ADDRESS), None);
+    let error = from_env("rootcoord", &[("ROOTCOORD_PORT", "x")]).unwrap_err();
+    says(&error, ErrorKind::ConfigValue, &["environment variable ROOTCOORD_PORT", "rootCoord.port", "1 to 65535"]);
+}
+
+#[test]
+fn two_variables_that_are_one_key_must_agree() {
+    let same = [("ETCD_ROOT_PATH", "a"), ("ETCD_ROOTPATH", "a")];
+    assert_eq!(from_env("rootcoord", &same).unwrap().get(keys::ROOT).unwrap(), "a/meta");
+    let error = from_env("rootcoord", &[("ETCD_ROOT_PATH", "a"), ("ETCD_ROOTPATH", "b")]).unwrap_err();
+    says(&error, ErrorKind::ConfigConflict, &["ETCD_ROOT_PATH", "ETCD_ROOTPATH", "etcd.rootPath"]);
+}
+
+#[test]
+fn endpoints_may_be_a_list_and_have_a_scheme() {
+    for text in ["etcd: {endpoints: [a:1, b:2]}", "etcd: {endpoints: 'a:1,b:2'}", "etcd: {endpoints: 'http://a:1,http://b:2'}"] {
+        assert_eq!(from_file("rootcoord", text).unwrap().get(keys::STORE_URL).unwrap(), "etcd://a:1,b:2", "{text}");
+    }
+    for text in ["etcd: {endpoints: [{a: 1}]}", "etcd: {endpoints: ''}", "x: &x a\netcd: {endpoints: *x}"] {
+        says(&from_file("rootcoord", text).unwrap_err(), ErrorKind::ConfigValue, &["etcd.endpoints", "milvus.yaml:"]);
+    }
+}
+
+#[test]
+fn a_login_counts_only_where_it_is_on() {
+    let text = "etcd: {auth: {enabled: false, userName: u, password: p}}\nrootCoord: {port: 1}";
+    assert!(resolved(&from_file("rootcoord", text).unwrap()).store.etcd.login.is_none());
+    let text = "etcd: {auth: {enabled: true, userName: u}}\nrootCoord: {port: 1}";
+    says(&from_file("rootcoord", text).unwrap().check().unwrap_err(), ErrorKind::ConfigConflict, &["store.etcd.password"]);
+}
+
+#[test]
+fn a_host_without_a_port_is_not_enough() {
+    let config = from_file("rootcoord", "rootCoord: {ip: 10.0.0.1}").unwrap();
+    let error = config.check().unwrap_err();
+    says(&error, ErrorKind::ConfigMissing, &["rootCoord.port", "rootCoord.ip"]);
+    assert_eq!(error.detail("key"), Some("rootCoord.port"));
+}
+
+/// A value that each form refuses.
+fn bad(name: &Name) -> Option<&'static str> {
+    match name.form {
+        Form::Switch => Some("maybe"),
+        Form::Endpoints => Some("a:b:c"),
+        Form::Number { .. } => Some("-5"),
+        Form::Same(keys::Kind::TlsVersion) => Some("1.1"),
+        Form::Same(keys::Kind::Host) => Some("a b"),
+        // A control character is in no text.
+        _ => Some("a\u{7}b"),
+    }
+}
+
+#[test]
+fn a_wrong_value_of_each_name_is_named_with_what_is_allowed() {
+    for name in &NAMES {
+        let variable = name.name.replace('.', "_").to_uppercase();
+        let value = bad(name).unwrap();
+        let error = from_env("rootcoord", &[(&variable, value)]).unwrap_err();
+        says(&error, ErrorKind::ConfigValue, &[name.name, &variable]);
+        assert_eq!((error.detail("key"), error.detail("allowed")), (Some(name.name), Some(name.allowed().as_str())));
+        assert_eq!(error.detail("value") == Some("***"), name.is_secret());
+    }
+}
+
+#[test]
+fn what_is_no_map_or_no_yaml_is_refused_and_an_empty_file_is_not() {
+    for text in ["- a", "text", "a: [", "a: 1\n---\nb: 2"] {
+        says(&from_file("rootcoord", text).unwrap_err(), ErrorKind::ConfigFile, &["milvus.yaml:"]);
+    }
+    for text in ["", "# nothing", "~", "a: 1"] {
+        from_file("rootcoord", text).unwrap();
+    }
+}
+
+#[test]
+fn the_files_of_a_folder_are_read_in_milvus_order() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let load = || {
+        let mut config = Config::new();
+        config.load_milvus(Some(folder.path())).map(|()| config)
+    };
+    says(&load().unwrap_err(), ErrorKind::ConfigFile, &["milvus.yaml"]);
+    write("milvus.yaml", "etcd: {rootPath: a, metaSubPath: b}");
+    assert_eq!(load().unwrap().get(keys::ROOT).unwrap(), "a/b");
+    write("user.yaml", "etcd: {rootPath: user}");
+    write("default.yaml", "etcd: {rootPath: default, metaSubPath: c}");
+    assert_eq!(load().unwrap().get(keys::ROOT).unwrap(), "user/c");
+    write("user.yaml", "etcd: {endpoints: ''}");
+    says(&load().unwrap_err(), ErrorKind::ConfigValue, &["user.yaml:1"]);
+}
+
+#[test]
+fn a_dump_tells_where_each_value_comes_from_and_no_secret() {
+    let mut config = from_file("rootcoord", FILE).unwrap();
+    add_env(&mut config, &[("COMMON_SESSION_TTL", "20"), ("COORDHA_PRIORITY", "3")]).unwrap();
+    config.set_default(keys::EVENTS_QUEUE, "512").unwrap();
+    let text = config.dump(Format::Text);
+    let line = |key: &str| {
+        let begin = format!("{key} = ");
+        text.lines().find(|line| line.starts_with(&begin)).unwrap_or_else(|| panic!("{key}: {text}")).to_owned()
+    };
+    for (key, words) in [
+        ("role", ["rootcoord", "# program"]),
+        ("lease.ttl_ms", ["20000", "# environment, environment variable COMMON_SESSION_TTL"]),
+        ("priority", ["3", "COORDHA_PRIORITY"]),
+        ("root", ["by-dev/meta", "milvus.yaml:5"]),
+        ("store.etcd.password", ["***", "# file"]),
+        ("events.queue", ["512", "# proposal"]),
+        ("record.version", ["2.5.0", "# default"]),
+    ] {
+        assert!(words.iter().all(|word| line(key).contains(word)), "{}", line(key));
+    }
+    assert!(!text.contains("geheim") && !config.dump(Format::Json).contains("geheim"));
+    let json: serde_json::Value = serde_json::from_str(&config.dump(Format::Json)).unwrap();
+    let all = json.as_array().unwrap();
+    assert_eq!(all.len(), keys::KEYS.len());
+    let ttl = all.iter().find(|line| line["key"] == "lease.ttl_ms").unwrap();
+    assert_eq!((ttl["value"].as_str(), ttl["source"].as_str()), (Some("20000"), Some("environment")));
+}
