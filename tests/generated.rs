@@ -4,6 +4,7 @@
 mod bless;
 
 use coordha::config::keys::{self, DefaultValue, Importance, KEYS, Key};
+use coordha::config::milvus;
 
 #[test]
 fn configuration_md_is_made_from_the_keys() {
@@ -60,12 +61,36 @@ Every key has a text value. In C, `ha_config_set(config, HA_KEY_LEASE_TTL_MS, \"
 
 ";
 
+const MILVUS: &str = "
+## Milvus's names
+
+In Milvus's dialect (`HA_DIALECT_MILVUS`, `Dialect::Milvus`) the file is Milvus's `milvus.yaml`, of any release, in which the map
+`coordha:` may stand too, and the environment is read as Milvus reads it: capitals and the signs `/`, `_` and `.` do not count, and
+`MILVUS_CONF_` or `milvus.` may stand before (`ROOT_COORD_ENABLE_ACTIVE_STANDBY`, `ETCD_ENDPOINTS`). What means nothing here is left
+alone. Without a path `milvus.yaml` is read, and `default.yaml` and `user.yaml` where they are there, in the folder that the variable
+`MILVUSCONF` names, else in `configs`.
+
+- The keys of a coordinator count for the session whose role has its name: `rootCoord.port` for `rootcoord`. A mixed coordinator
+  whose switch is off or not there has the root coordinator's, an index coordinator without one the data coordinator's.
+- In one source a key of Milvus's and ours must say the same; so must two variables that are one key.
+- A switch has the spellings below alone. Milvus takes another word for off in most releases, and stops in some.
+- What Milvus keeps in its configuration centre (`config/` in etcd) is not read. Its defaults are not ours: where nothing is said,
+  the defaults above hold.
+
+| Name | Sets | Allowed | How |
+|---|---|---|---|
+";
+
 fn configuration_md() -> String {
     let mut text = String::from(HEAD);
     text.push_str("## Keys\n\n");
     text.push_str("| Key | Type | Allowed | Default | Importance | Meaning |\n|---|---|---|---|---|---|\n");
     for key in KEYS {
         text.push_str(&row(key));
+    }
+    text.push_str(MILVUS);
+    for name in &milvus::NAMES {
+        text.push_str(&format!("| `{}` | `{}` | {} | {} |\n", name.name, name.sets, markdown(&name.allowed()), name.text));
     }
     text.push_str("\n## Checked together\n\n");
     for rule in keys::rules::ALL {

@@ -80,6 +80,12 @@ type Config struct {
 	Environment bool
 	// Files are YAML files, with the settings below a map "coordha:". The last one has the word.
 	Files []string
+	// Milvus: Files and the environment are read as Milvus reads them too, with its names for settings: milvus.yaml,
+	// ROOT_COORD_PORT. What means nothing here is left alone.
+	Milvus bool
+	// MilvusFiles: before Files, those that Milvus would read are read: milvus.yaml, default.yaml and user.yaml in the folder
+	// that the variable MILVUSCONF names, else in configs.
+	MilvusFiles bool
 	// Defaults are settings that the program only proposes.
 	Defaults map[string]string
 }
@@ -219,9 +225,19 @@ func (c Config) fill(config *C.ha_config) error {
 			return err
 		}
 	}
+	dialect := C.int32_t(C.HA_DIALECT_NATIVE)
+	if c.Milvus {
+		dialect = C.HA_DIALECT_MILVUS
+	}
+	if c.MilvusFiles {
+		var given *C.ha_error
+		if err := failure(C.ha_config_load_yaml(config, nil, C.HA_DIALECT_MILVUS, &given), given); err != nil {
+			return err
+		}
+	}
 	for _, file := range c.Files {
 		err := inC(file, "", func(path, _ *C.char, err **C.ha_error) C.int32_t {
-			return C.ha_config_load_yaml(config, path, C.HA_DIALECT_NATIVE, err)
+			return C.ha_config_load_yaml(config, path, dialect, err)
 		})
 		if err != nil {
 			return err
@@ -229,7 +245,7 @@ func (c Config) fill(config *C.ha_config) error {
 	}
 	if c.Environment {
 		var given *C.ha_error
-		return failure(C.ha_config_load_env(config, C.HA_DIALECT_NATIVE, &given), given)
+		return failure(C.ha_config_load_env(config, dialect, &given), given)
 	}
 	return nil
 }
@@ -270,6 +286,26 @@ func (c Config) Value(key string) (string, error) {
 		return "", ownKey(ErrConfigKey, strconv.Quote(key)+" is no configuration key", key)
 	}
 	return value, nil
+}
+
+// Dump is all settings, each with the value that counts and where it comes from: a line a setting. Secrets are hidden.
+func (c Config) Dump() (string, error) { return c.dump(C.HA_DUMP_TEXT) }
+
+// DumpJSON is the same as a JSON array of objects with "key", "value", "source" and "place".
+func (c Config) DumpJSON() ([]byte, error) {
+	text, err := c.dump(C.HA_DUMP_JSON)
+	return []byte(text), err
+}
+
+func (c Config) dump(format C.int32_t) (string, error) {
+	config, err := c.build()
+	if err != nil {
+		return "", err
+	}
+	defer C.ha_config_free(config)
+	text := C.ha_config_dump(config, format)
+	defer C.ha_string_free(text)
+	return C.GoString(text), nil
 }
 
 func get(config *C.ha_config, key string) (string, bool) {

@@ -4,6 +4,7 @@ package coordha_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -217,5 +218,43 @@ func TestAConfigurationIsShownWithoutItsPassword(t *testing.T) {
 	value, err := config.Value(coordha.KeyStoreEtcdPassword)
 	if err != nil || value != secret {
 		t.Error(value, err)
+	}
+}
+
+func TestMilvusNamesCountTooAndADumpTellsWhereEachValueComesFrom(t *testing.T) {
+	folder := t.TempDir()
+	text := "rootCoord: {port: 53100, enableActiveStandby: true}\netcd: {rootPath: mine, auth: {enabled: true, userName: u, password: geheim}}\n"
+	ok(t, os.WriteFile(filepath.Join(folder, "milvus.yaml"), []byte(text), 0o600))
+	t.Setenv("MILVUSCONF", folder)
+	t.Setenv("ETCD_META_SUB_PATH", "there")
+	config := coordha.Config{Role: "rootcoord", Milvus: true, MilvusFiles: true, Environment: true}
+	ok(t, config.Check())
+	for key, want := range map[string]string{
+		coordha.KeyAddress: ":53100", coordha.KeyRoot: "mine/there", coordha.KeyActiveStandbyEnabled: "true",
+	} {
+		if got, err := config.Value(key); err != nil || got != want {
+			t.Errorf("%s is %q (%v), not %q", key, got, err, want)
+		}
+	}
+	dump, err := config.Dump()
+	ok(t, err)
+	data, err := config.DumpJSON()
+	ok(t, err)
+	var lines []struct{ Key, Value, Source, Place string }
+	ok(t, json.Unmarshal(data, &lines))
+	for _, line := range lines {
+		if line.Key == coordha.KeyRoot && (line.Source != "environment" || !strings.Contains(line.Place, "ETCD_META_SUB_PATH")) {
+			t.Errorf("%+v", line)
+		}
+	}
+	if !strings.Contains(dump, "ETCD_META_SUB_PATH") || strings.Contains(dump+string(data), "geheim") {
+		t.Error(dump)
+	}
+	config.Files = []string{filepath.Join(folder, "milvus.yaml")}
+	config.MilvusFiles = false
+	ok(t, config.Check())
+	t.Setenv("ROOT_COORD_ENABLE_ACTIVE_STANDBY", "yes")
+	if err := config.Check(); !errors.Is(err, coordha.ErrConfigValue) {
+		t.Error(err)
 	}
 }

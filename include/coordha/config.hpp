@@ -56,6 +56,13 @@ struct Setting {
 /// Whose names a file and the environment are read by; HA_DIALECT_* of coordha.h.
 enum class Dialect : std::int32_t {
     native = HA_DIALECT_NATIVE, ///< ours: the map `coordha:`, variables COORDHA_*
+    milvus = HA_DIALECT_MILVUS, ///< Milvus's too: milvus.yaml, variables such as ROOT_COORD_PORT
+};
+
+/// How Config::dump() writes; HA_DUMP_* of coordha.h.
+enum class DumpFormat : std::int32_t {
+    text = HA_DUMP_TEXT, ///< a line a key
+    json = HA_DUMP_JSON, ///< an array of objects with `key`, `value`, `source` and `place`
 };
 
 /// The settings of a session, by key: docs/CONFIGURATION.md lists them. Every key has a default but HA_KEY_ROLE and
@@ -105,6 +112,15 @@ public:
         });
     }
 
+    /// Loads milvus.yaml, and default.yaml and user.yaml where they are there, from where Milvus looks: the folder that the
+    /// variable MILVUSCONF names, else `configs`. Errors as of try_load_yaml().
+    Result<void> try_load_milvus()
+    {
+        return detail::call(raw_.get(), [&](ha_error **err) {
+            return ha_config_load_yaml(raw_.get(), nullptr, HA_DIALECT_MILVUS, err);
+        });
+    }
+
     /// Loads the environment as it is now, in place of what was loaded from it before; no other thread may change it
     /// meanwhile. Errors, which name the variable: config_key, config_value, closed.
     Result<void> try_load_env(Dialect dialect = Dialect::native)
@@ -130,6 +146,14 @@ public:
         return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
     }
 
+    /// All keys, each with the value that counts and where that comes from, as ha_config_dump() has it: a line a key, or a
+    /// JSON array. Secrets are hidden. Empty after it was moved away.
+    std::string dump(DumpFormat format = DumpFormat::text) const
+    {
+        const detail::Owned<char, ha_string_free> text(ha_config_dump(raw_.get(), static_cast<std::int32_t>(format)));
+        return text ? std::string(text.get()) : std::string();
+    }
+
     /// The handle of the C header, lent; NULL where it was moved away.
     const ha_config *raw() const noexcept { return raw_.get(); }
 
@@ -152,6 +176,12 @@ public:
     Config &load_yaml(std::string_view path, Dialect dialect = Dialect::native)
     {
         try_load_yaml(path, dialect).value();
+        return *this;
+    }
+    /// try_load_milvus(), throwing.
+    Config &load_milvus()
+    {
+        try_load_milvus().value();
         return *this;
     }
     /// try_load_env(), throwing.

@@ -37,6 +37,10 @@
 //! that is none, but for COORDHA_LOG and for what Kubernetes sets for a service whose name begins
 //! with "coordha" (COORDHA_PORT=tcp://..., COORDHA_SERVICE_HOST and so on).
 //!
+//! With HA_DIALECT_MILVUS instead of HA_DIALECT_NATIVE both read Milvus's names too, so that a program can
+//! be configured by the files and variables of a Milvus beside it. ha_config_dump() says what counts,
+//! and where it comes from.
+//!
 //! ha_session_start() copies it, so it may be changed, used for another session, or freed. One
 //! thread at a time; the functions that take it as `const` may be called from many at once.
 
@@ -44,19 +48,29 @@ use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::boundary::{Handle, act, ask_about, give, guard, plain, string, take};
+use super::boundary::{Handle, act, ask, ask_about, give, guard, plain, string, take};
 use super::callbacks::Caller;
 use super::text::c_string;
 use super::types::{HaConfig, HaError};
-use crate::config::{Config, Dialect, keys, not_utf8};
+use crate::config::{Config, Dialect, Format, keys, not_utf8};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Callbacks, Observer, Session};
 
 /// This library's own names. A file: the keys below the map `coordha:`. The environment: COORDHA_
-/// and the key in capitals, dots as `_`. (1 is kept for the names of Milvus.)
+/// and the key in capitals, dots as `_`.
 pub const HA_DIALECT_NATIVE: i32 = 0;
 
-const DIALECT_MILVUS: i32 = 1;
+/// Milvus's names too, for its coordinators and what stands beside them: docs/CONFIGURATION.md has
+/// the list. Capitals and the signs `/`, `_` and `.` do not count. A file: milvus.yaml, in which the
+/// map `coordha:` may stand too. The environment: any variable whose name comes to such a key, also
+/// after MILVUS_CONF_ (ROOT_COORD_ENABLE_ACTIVE_STANDBY). What means nothing here is left alone;
+/// Milvus's configuration centre in etcd is not read.
+pub const HA_DIALECT_MILVUS: i32 = 1;
+
+/// ha_config_dump(): a line a key, `lease.ttl_ms = 60000    # file, coordha.yaml:3`.
+pub const HA_DUMP_TEXT: i32 = 0;
+/// ha_config_dump(): a JSON array of objects with the texts `key`, `value`, `source` and `place`.
+pub const HA_DUMP_JSON: i32 = 1;
 
 /// What is behind a `ha_config`.
 #[derive(Default)]
@@ -176,8 +190,10 @@ pub unsafe extern "C" fn ha_config_set_default(
 /// Loads a YAML file of at most 1 MiB; of several, the one loaded last counts, key by key.
 ///
 /// @param config  the configuration
-/// @param path    the file
-/// @param dialect HA_DIALECT_NATIVE
+/// @param path    the file; NULL, with HA_DIALECT_MILVUS alone: milvus.yaml, and default.yaml and
+///                user.yaml where they are there, in the folder that the variable MILVUSCONF names,
+///                else in `configs`
+/// @param dialect HA_DIALECT_NATIVE or HA_DIALECT_MILVUS
 /// @param err     set to why it failed, which is yours to free; or NULL
 /// @return HA_OK; HA_ERR_CONFIG_FILE: it cannot be read, is no YAML of one document, or has no map
 ///         `coordha:`; HA_ERR_CONFIG_KEY, HA_ERR_CONFIG_VALUE: something in it is wrong;
@@ -196,7 +212,11 @@ pub unsafe extern "C" fn ha_config_load_yaml(
     // SAFETY: the arguments are the caller's, as the header asks.
     unsafe {
         act(config, err, |config| {
-            let (path, dialect) = (string(path, "path")?, read_dialect(dialect)?);
+            let dialect = read_dialect(dialect)?;
+            if path.is_null() && dialect == Dialect::Milvus {
+                return config.lock().change(|config| config.load_milvus(None));
+            }
+            let path = string(path, "path")?;
             config.lock().change(|config| config.load_yaml(path, dialect))
         })
     }
@@ -206,7 +226,7 @@ pub unsafe extern "C" fn ha_config_load_yaml(
 /// No other thread may change it meanwhile (setenv).
 ///
 /// @param config  the configuration
-/// @param dialect HA_DIALECT_NATIVE
+/// @param dialect HA_DIALECT_NATIVE or HA_DIALECT_MILVUS
 /// @param err     set to why it failed, which is yours to free; or NULL
 /// @return HA_OK; HA_ERR_CONFIG_KEY, HA_ERR_CONFIG_VALUE: a variable is wrong, and is named;
 ///         several problems come in one error, whose code and details are those of the first;
@@ -242,10 +262,7 @@ unsafe fn key_and_value<'a>(key: *const c_char, value: *const c_char) -> Result<
 fn read_dialect(number: i32) -> Result<Dialect> {
     match number {
         HA_DIALECT_NATIVE => Ok(Dialect::Native),
-        DIALECT_MILVUS => {
-            let words = "the dialect of Milvus is not in this version";
-            Err(Error::new(ErrorKind::Unsupported, words))
-        }
+        HA_DIALECT_MILVUS => Ok(Dialect::Milvus),
         other => {
             let words = format!("dialect is {other}, which is none of HA_DIALECT_*");
             Err(Error::new(ErrorKind::InvalidArgument, words))
@@ -286,6 +303,44 @@ pub unsafe extern "C" fn ha_config_get(config: *const HaConfig, key: *const c_ch
 pub unsafe extern "C" fn ha_config_check(config: *const HaConfig, err: *mut *mut HaError) -> i32 {
     // SAFETY: the arguments are the caller's, as the header asks.
     unsafe { act(config, err, |config| config.lock().config.check()) }
+}
+
+/// All keys, each with the value that counts and where it comes from: the source (`program`,
+/// `environment`, `file`, `proposal`, `default`; `missing`: it is required and not set; `conflict`:
+/// its sources contradict each other) and the place. Secrets are shown as `***`; an empty value is
+/// off.
+///
+/// @param config the configuration
+/// @param format HA_DUMP_TEXT or HA_DUMP_JSON
+/// @return Yours until ha_string_free(). NULL where the format is neither, or the handle is not one.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_config_dump(config: *const HaConfig, format: i32) -> *mut c_char {
+    // SAFETY: the arguments are the caller's, as the header asks.
+    unsafe {
+        ask(config, |config| {
+            let format = match format {
+                HA_DUMP_TEXT => Format::Text,
+                HA_DUMP_JSON => Format::Json,
+                _ => return std::ptr::null_mut(),
+            };
+            c_string(config.lock().config.dump(format)).into_raw()
+        })
+    }
+}
+
+/// Frees a string that a function has given away as `char *`. NULL is a no-op.
+///
+/// @param text the string
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_string_free(text: *mut c_char) {
+    guard(|| {
+        if !text.is_null() {
+            // SAFETY: it is one of `CString::into_raw`, and the caller gives it up.
+            drop(unsafe { CString::from_raw(text) });
+        }
+    });
 }
 
 /// Frees a configuration. NULL is a no-op.

@@ -253,8 +253,10 @@ fn try_plain_data(h: &Handles, tried: &Tried) {
             ha_log_record_message(h.record)
             ha_log_record_fields_json(h.record);
         null_mut() => ha_config_new();
+        null_mut() => ha_config_dump(h.config, HA_DUMP_TEXT);
         () =>
             ha_config_free(h.config)
+            ha_string_free(null_mut())
             ha_error_free(h.error)
             ha_event_free(h.event)
             ha_log_record_free(h.record)

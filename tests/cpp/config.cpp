@@ -98,7 +98,7 @@ TEST_CASE("a wrong file or variable is named")
     CHECK(loaded.error().message().find("coordha.yaml") != std::string_view::npos);
     CHECK(config.try_load_yaml(folder.path().string() + "/none.yaml").code() == Errc::config_file);
     CHECK(config.try_load_yaml(std::string("a\0b", 3)).code() == Errc::invalid_argument);
-    CHECK(config.try_load_yaml(file, coordha::Dialect(1)).code() == Errc::unsupported);
+    CHECK(config.try_load_yaml(file, coordha::Dialect(7)).code() == Errc::invalid_argument);
     setenv("COORDHA_PRIORITY", "high", 1);
     CHECK_THROWS_WITH_AS(config.load_env(), doctest::Contains("COORDHA_PRIORITY"), coordha::Error);
     unsetenv("COORDHA_PRIORITY");
@@ -107,6 +107,26 @@ TEST_CASE("a wrong file or variable is named")
     CHECK(config.try_load_yaml(file).code() == Errc::closed);
     CHECK(config.try_load_env().code() == Errc::closed);
     CHECK(config.try_set_default(HA_KEY_PRIORITY, 1).code() == Errc::closed);
+}
+
+TEST_CASE("Milvus's names count too, and a dump tells where each value comes from")
+{
+    const Folder folder;
+    std::ofstream(folder.path() / "milvus.yaml") << "rootCoord: {port: 53100, enableActiveStandby: true}\netcd: {rootPath: mine}\n";
+    setenv("MILVUSCONF", folder.path().c_str(), 1);
+    setenv("ETCD_META_SUB_PATH", "there", 1);
+    Config config({{HA_KEY_ROLE, "rootcoord"}});
+    config.load_milvus().load_env(coordha::Dialect::milvus);
+    unsetenv("MILVUSCONF");
+    unsetenv("ETCD_META_SUB_PATH");
+    CHECK(config.get(HA_KEY_ADDRESS) == ":53100");
+    CHECK(config.get(HA_KEY_ROOT) == "mine/there");
+    CHECK(config.dump().find("ETCD_META_SUB_PATH") != std::string::npos);
+    CHECK(config.dump(coordha::DumpFormat::json).front() == '[');
+    CHECK_THROWS_WITH_AS(Config().load_milvus(), doctest::Contains("configs/milvus.yaml"), coordha::Error);
+    const Config moved = std::move(config);
+    CHECK(config.dump().empty());
+    CHECK(!moved.dump().empty());
 }
 
 TEST_CASE("a configuration that was moved away is closed")

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use coordha::config::keys::{self, Key};
-use coordha::config::{Config as CoreConfig, Dialect};
-use coordha::error::Result;
+use coordha::config::{Config as CoreConfig, Dialect, Format};
+use coordha::error::{Error, ErrorKind, Result};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyString};
@@ -18,6 +18,10 @@ use crate::error::to_python;
 #[pyclass(frozen, module = "coordha")]
 pub(crate) struct Config {
     inner: Mutex<CoreConfig>,
+}
+
+fn dialect(milvus: bool) -> Dialect {
+    if milvus { Dialect::Milvus } else { Dialect::Native }
 }
 
 /// The keyword argument of a key: dots become underscores, `.enabled` goes.
@@ -118,15 +122,32 @@ impl Config {
         self.change(py, |config| config.set_default(key, &text))
     }
 
-    /// Loads a YAML file: the keys below its map `coordha:`. An error names file and line.
-    fn load_yaml(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        let result = py.detach(|| self.lock().load_yaml(path, Dialect::Native));
+    /// Loads a YAML file: the keys below its map `coordha:`; with `milvus`, Milvus's keys too, and the path None stands for the
+    /// files that Milvus would read. An error names file and line.
+    #[pyo3(signature = (path, *, milvus = false))]
+    fn load_yaml(&self, py: Python<'_>, path: Option<PathBuf>, milvus: bool) -> PyResult<()> {
+        let result = py.detach(|| match (path, milvus) {
+            (Some(path), _) => self.lock().load_yaml(path, dialect(milvus)),
+            (None, true) => self.lock().load_milvus(None),
+            (None, false) => {
+                Err(Error::new(ErrorKind::InvalidArgument, "path is None, which needs milvus=True").with("key", "path"))
+            }
+        });
         result.map_err(|error| to_python(py, &error))
     }
 
-    /// Loads the environment: `COORDHA_` and the key in capitals, dots as underscores. An error names the variable.
-    fn load_env(&self, py: Python<'_>) -> PyResult<()> {
-        self.change(py, |config| config.load_env(Dialect::Native))
+    /// Loads the environment: `COORDHA_` and the key in capitals, dots as underscores; with `milvus`, Milvus's variables
+    /// too. An error names the variable.
+    #[pyo3(signature = (*, milvus = false))]
+    fn load_env(&self, py: Python<'_>, milvus: bool) -> PyResult<()> {
+        self.change(py, |config| config.load_env(dialect(milvus)))
+    }
+
+    /// All keys, each with the value that counts and where that comes from: a line a key, or with `json` an array of
+    /// objects with `key`, `value`, `source` and `place`. Secrets are hidden.
+    #[pyo3(signature = (*, json = false))]
+    fn dump(&self, json: bool) -> String {
+        self.lock().dump(if json { Format::Json } else { Format::Text })
     }
 
     /// The value that a key has now, set or by default, as text; None: no such key, or required and not set.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,26 @@ def sources_have_an_order_and_errors_name_their_place(monkeypatch: pytest.Monkey
         config.load_env()
     with pytest.raises(TypeError):
         config.load_yaml(7)  # type: ignore[arg-type]
+    with pytest.raises(coordha.InvalidArgumentError):
+        config.load_yaml(None)
+
+
+def milvus_names_count_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "milvus.yaml").write_text(
+        "rootCoord: {port: 53100, enableActiveStandby: true}\n"
+        "etcd: {rootPath: mine, auth: {enabled: true, userName: u, password: geheim}}\n"
+    )
+    monkeypatch.setenv("MILVUSCONF", str(tmp_path))
+    monkeypatch.setenv("ETCD_META_SUB_PATH", "there")
+    config = coordha.Config(role="rootcoord")
+    config.load_yaml(None, milvus=True)
+    config.load_env(milvus=True)
+    assert (config.get("address"), config.get("root")) == (":53100", "mine/there")
+    lines = {line["key"]: line for line in json.loads(config.dump(json=True))}
+    assert lines["active_standby.enabled"]["value"] == "true" and lines["active_standby.enabled"]["source"] == "file"
+    assert lines["root"]["place"].endswith("ETCD_META_SUB_PATH")
+    assert "geheim" not in config.dump() and lines["store.etcd.password"]["value"] == "***"
+    monkeypatch.setenv("ROOT_COORD_ENABLE_ACTIVE_STANDBY", "yes")
+    with pytest.raises(coordha.ConfigValueError) as caught:
+        config.load_env(milvus=True)
+    assert (caught.value.key, caught.value.value) == ("rootCoord.enableActiveStandby", "yes")

@@ -227,6 +227,36 @@ static void of_four_sources_the_highest_counts(void)
     ha_config_free(config);
 }
 
+static void milvus_names_count_too(void)
+{
+    ha_config *config = ha_config_new();
+    ha_error *err;
+    const char *path = a_file("rootCoord: {port: 53100}\netcd: {rootPath: mine, auth: {enabled: true, userName: u, password: geheim}}\n");
+    set(config, HA_KEY_ROLE, "rootcoord");
+    CHECK(setenv("ROOT_COORD_ENABLE_ACTIVE_STANDBY", "true", 1) == 0 && setenv("MILVUSCONF", check_folder, 1) == 0);
+    CHECK_STATUS(ha_config_load_yaml(config, path, HA_DIALECT_MILVUS, NULL), HA_OK);
+    CHECK_STATUS(ha_config_load_env(config, HA_DIALECT_MILVUS, NULL), HA_OK);
+    CHECK_TEXT(ha_config_get(config, HA_KEY_ROOT), "mine/meta");
+    CHECK_TEXT(ha_config_get(config, HA_KEY_ADDRESS), ":53100");
+    CHECK_TEXT(ha_config_get(config, HA_KEY_ACTIVE_STANDBY_ENABLED), "true");
+    CHECK_STATUS(ha_config_load_yaml(config, NULL, HA_DIALECT_MILVUS, &err), HA_ERR_CONFIG_FILE);
+    CHECK(strstr(ha_error_message(err), "milvus.yaml") != NULL);
+    ha_error_free(err);
+    char *text = ha_config_dump(config, HA_DUMP_TEXT), *json = ha_config_dump(config, HA_DUMP_JSON);
+    CHECK(strstr(text, "ROOT_COORD_ENABLE_ACTIVE_STANDBY") != NULL && strstr(text, "geheim") == NULL);
+    CHECK(strstr(json, "\"source\": \"environment\"") != NULL && strstr(json, "geheim") == NULL);
+    CHECK(ha_config_dump(config, 2) == NULL && ha_config_dump(NULL, HA_DUMP_TEXT) == NULL);
+    ha_string_free(text);
+    ha_string_free(json);
+    ha_string_free(NULL);
+    CHECK(setenv("ROOT_COORD_ENABLE_ACTIVE_STANDBY", "yes", 1) == 0);
+    CHECK_STATUS(ha_config_load_env(config, HA_DIALECT_MILVUS, &err), HA_ERR_CONFIG_VALUE);
+    CHECK_TEXT(ha_error_detail(err, "key"), "rootCoord.enableActiveStandby");
+    ha_error_free(err);
+    CHECK(unsetenv("ROOT_COORD_ENABLE_ACTIVE_STANDBY") == 0);
+    ha_config_free(config);
+}
+
 static void what_is_wrong_in_a_source_is_told_with_its_place(void)
 {
     ha_config *config = ha_config_new();
@@ -244,8 +274,8 @@ static void what_is_wrong_in_a_source_is_told_with_its_place(void)
     CHECK_STATUS(ha_config_load_env(config, HA_DIALECT_NATIVE, &err), HA_ERR_CONFIG_KEY);
     CHECK_TEXT(ha_error_detail(err, "key"), "COORDHA_ROLLE");
     ha_error_free(err);
-    CHECK_STATUS(ha_config_load_env(config, 1, NULL), HA_ERR_UNSUPPORTED);
-    CHECK_STATUS(ha_config_load_yaml(config, path, 1, NULL), HA_ERR_UNSUPPORTED);
+    CHECK(unsetenv("COORDHA_ROLLE") == 0);
+    CHECK_STATUS(ha_config_load_yaml(config, NULL, HA_DIALECT_NATIVE, NULL), HA_ERR_NULL);
     CHECK_STATUS(ha_config_load_env(config, -3, NULL), HA_ERR_INVALID_ARGUMENT);
     CHECK_STATUS(ha_config_set_default(config, "rolle", "a", NULL), HA_ERR_CONFIG_KEY);
     CHECK_STATUS(ha_config_set_default(config, HA_KEY_ROLE, "A", NULL), HA_ERR_CONFIG_VALUE);
@@ -267,6 +297,7 @@ int main(int argc, char **argv)
         CASE(versions_and_names_are_told),
         CASE(constants_may_stand_in_a_switch),
         CASE(of_four_sources_the_highest_counts),
+        CASE(milvus_names_count_too),
         CASE(what_is_wrong_in_a_source_is_told_with_its_place),
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
