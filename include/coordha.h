@@ -586,6 +586,10 @@ void ha_error_free(ha_error *error);
  * that is none, but for COORDHA_LOG and for what Kubernetes sets for a service whose name begins
  * with "coordha" (COORDHA_PORT=tcp://..., COORDHA_SERVICE_HOST and so on).
  *
+ * With HA_DIALECT_MILVUS instead of HA_DIALECT_NATIVE both read Milvus's names too, so that a
+ * program can be configured by the files and variables of a Milvus beside it. ha_config_dump() says
+ * what counts, and where it comes from.
+ *
  * ha_session_start() copies it, so it may be changed, used for another session, or freed. One
  * thread at a time; the functions that take it as `const` may be called from many at once.
  * @{
@@ -825,9 +829,28 @@ void ha_error_free(ha_error *error);
 
 /**
  * This library's own names. A file: the keys below the map `coordha:`. The environment: COORDHA_
- * and the key in capitals, dots as `_`. (1 is kept for the names of Milvus.)
+ * and the key in capitals, dots as `_`.
  */
 #define HA_DIALECT_NATIVE 0
+
+/**
+ * Milvus's names too, for its coordinators and what stands beside them: docs/CONFIGURATION.md has
+ * the list. Capitals and the signs `/`, `_` and `.` do not count. A file: milvus.yaml, in which the
+ * map `coordha:` may stand too. The environment: any variable whose name comes to such a key, also
+ * after MILVUS_CONF_ (ROOT_COORD_ENABLE_ACTIVE_STANDBY). What means nothing here is left alone;
+ * Milvus's configuration centre in etcd is not read.
+ */
+#define HA_DIALECT_MILVUS 1
+
+/**
+ * ha_config_dump(): a line a key, `lease.ttl_ms = 60000    # file, coordha.yaml:3`.
+ */
+#define HA_DUMP_TEXT 0
+
+/**
+ * ha_config_dump(): a JSON array of objects with the texts `key`, `value`, `source` and `place`.
+ */
+#define HA_DUMP_JSON 1
 
 /**
  * Makes a configuration in which every key has its default.
@@ -871,8 +894,10 @@ int32_t ha_config_set_default(ha_config *config,
  * Loads a YAML file of at most 1 MiB; of several, the one loaded last counts, key by key.
  *
  * @param config  the configuration
- * @param path    the file
- * @param dialect HA_DIALECT_NATIVE
+ * @param path    the file; NULL, with HA_DIALECT_MILVUS alone: milvus.yaml, and default.yaml and
+ *                user.yaml where they are there, in the folder that the variable MILVUSCONF names,
+ *                else in `configs`
+ * @param dialect HA_DIALECT_NATIVE or HA_DIALECT_MILVUS
  * @param err     set to why it failed, which is yours to free; or NULL
  * @return HA_OK; HA_ERR_CONFIG_FILE: it cannot be read, is no YAML of one document, or has no map
  *         `coordha:`; HA_ERR_CONFIG_KEY, HA_ERR_CONFIG_VALUE: something in it is wrong;
@@ -889,7 +914,7 @@ int32_t ha_config_load_yaml(ha_config *config, const char *path, int32_t dialect
  * No other thread may change it meanwhile (setenv).
  *
  * @param config  the configuration
- * @param dialect HA_DIALECT_NATIVE
+ * @param dialect HA_DIALECT_NATIVE or HA_DIALECT_MILVUS
  * @param err     set to why it failed, which is yours to free; or NULL
  * @return HA_OK; HA_ERR_CONFIG_KEY, HA_ERR_CONFIG_VALUE: a variable is wrong, and is named;
  *         several problems come in one error, whose code and details are those of the first;
@@ -919,6 +944,19 @@ const char *ha_config_get(const ha_config *config, const char *key);
  * @since 0.1
  */
 int32_t ha_config_check(const ha_config *config, ha_error **err);
+
+/**
+ * All keys, each with the value that counts and where it comes from: the source (`program`,
+ * `environment`, `file`, `proposal`, `default`; `missing`: it is required and not set; `conflict`:
+ * its sources contradict each other) and the place. Secrets are shown as `***`; an empty value is
+ * off.
+ *
+ * @param config the configuration
+ * @param format HA_DUMP_TEXT or HA_DUMP_JSON
+ * @return Yours until ha_string_free(). NULL where the format is neither, or the handle is not one.
+ * @since 0.1
+ */
+char *ha_config_dump(const ha_config *config, int32_t format);
 
 /**
  * Frees a configuration. NULL is a no-op.
@@ -2235,8 +2273,8 @@ const char *ha_log_record_fields_json(const ha_log_record *record);
 void ha_log_record_free(ha_log_record *record);
 
 /**
- * Frees a `char *` that a function returned as yours. NULL is a no-op. No function of this
- * version returns one: all its strings are lent (`const char *`).
+ * Frees a `char *` that a function returned as yours (ha_config_dump()). NULL is a no-op. Strings
+ * that are `const char *` are lent.
  * @since 0.1
  */
 void ha_string_free(char *string);

@@ -37,9 +37,9 @@
 //! that is none, but for COORDHA_LOG and for what Kubernetes sets for a service whose name begins
 //! with "coordha" (COORDHA_PORT=tcp://..., COORDHA_SERVICE_HOST and so on).
 //!
-//! With HA_DIALECT_MILVUS instead of HA_DIALECT_NATIVE both read Milvus's names too, so that a program can
-//! be configured by the files and variables of a Milvus beside it. ha_config_dump() says what counts,
-//! and where it comes from.
+//! With HA_DIALECT_MILVUS instead of HA_DIALECT_NATIVE both read Milvus's names too, so that a
+//! program can be configured by the files and variables of a Milvus beside it. ha_config_dump() says
+//! what counts, and where it comes from.
 //!
 //! ha_session_start() copies it, so it may be changed, used for another session, or freed. One
 //! thread at a time; the functions that take it as `const` may be called from many at once.
@@ -327,20 +327,6 @@ pub unsafe extern "C" fn ha_config_dump(config: *const HaConfig, format: i32) ->
             c_string(config.lock().config.dump(format)).into_raw()
         })
     }
-}
-
-/// Frees a string that a function has given away as `char *`. NULL is a no-op.
-///
-/// @param text the string
-/// @since 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ha_string_free(text: *mut c_char) {
-    guard(|| {
-        if !text.is_null() {
-            // SAFETY: it is one of `CString::into_raw`, and the caller gives it up.
-            drop(unsafe { CString::from_raw(text) });
-        }
-    });
 }
 
 /// Frees a configuration. NULL is a no-op.

@@ -205,8 +205,8 @@ pub unsafe extern "C" fn ha_log_record_free(record: *mut HaLogRecord) {
     guard(|| drop(unsafe { take(record) }));
 }
 
-/// Frees a `char *` that a function returned as yours. NULL is a no-op. No function of this
-/// version returns one: all its strings are lent (`const char *`).
+/// Frees a `char *` that a function returned as yours (ha_config_dump()). NULL is a no-op. Strings
+/// that are `const char *` are lent.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ha_string_free(string: *mut c_char) {

@@ -256,7 +256,6 @@ fn try_plain_data(h: &Handles, tried: &Tried) {
         null_mut() => ha_config_dump(h.config, HA_DUMP_TEXT);
         () =>
             ha_config_free(h.config)
-            ha_string_free(null_mut())
             ha_error_free(h.error)
             ha_event_free(h.event)
             ha_log_record_free(h.record)

@@ -100,6 +100,9 @@ void ha_error_free(ha_error *error);
 #define HA_KEY_STORE_ETCD_TLS_MIN_VERSION "store.etcd.tls.min_version"
 #define HA_KEY_LOG_STANDBY_MS "log.standby_ms"
 #define HA_DIALECT_NATIVE 0
+#define HA_DIALECT_MILVUS 1
+#define HA_DUMP_TEXT 0
+#define HA_DUMP_JSON 1
 ha_config *ha_config_new(void);
 int32_t ha_config_set(ha_config *config, const char *key, const char *value, ha_error **err);
 int32_t ha_config_set_default(ha_config *config,
@@ -110,6 +113,7 @@ int32_t ha_config_load_yaml(ha_config *config, const char *path, int32_t dialect
 int32_t ha_config_load_env(ha_config *config, int32_t dialect, ha_error **err);
 const char *ha_config_get(const ha_config *config, const char *key);
 int32_t ha_config_check(const ha_config *config, ha_error **err);
+char *ha_config_dump(const ha_config *config, int32_t format);
 void ha_config_free(ha_config *config);
 typedef struct {
     size_t struct_size;

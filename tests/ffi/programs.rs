@@ -75,6 +75,7 @@ cases! {
         versions_and_names_are_told
         constants_may_stand_in_a_switch
         of_four_sources_the_highest_counts
+        milvus_names_count_too
         what_is_wrong_in_a_source_is_told_with_its_place;
     callbacks:
         ready_is_said_by_the_callbacks_return
