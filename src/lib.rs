@@ -52,8 +52,10 @@
 //! | `etcd` | yes | the store on etcd |
 //! | `local` | yes | the store in a directory, for the processes of one host |
 //! | `tls` | yes | TLS to etcd |
+//! | `metrics` | yes | metrics as Prometheus text |
 //! | `yaml` | yes | configuration from YAML files |
 //! | `capi` | no | the C functions of `coordha.h`, in `ffi` |
+//! | `cli` | no | the command `coordha` |
 //! | `testkit` | no | the simulated store and the conformance suite, for tests of this crate |
 //!
 //! [`session`], [`config`] and [`error`] are the API, with [`kv::Revision`] and [`kv::KeyValue`]. The rest of [`kv`],

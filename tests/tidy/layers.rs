@@ -59,7 +59,8 @@ fn breaches(source: &Source, rows: &Rows) -> Vec<String> {
 fn a_module_uses_only_the_rows_below_its_own() {
     let rows = rows(&tree::read("ARCHITECTURE.md"));
     let sources = Source::all(&["src"]);
-    let inner = sources.iter().filter(|source| source.name != "src/lib.rs");
+    // The command is a user of the library, as an example is.
+    let inner = sources.iter().filter(|source| source.name != "src/lib.rs" && !source.name.starts_with("src/bin/"));
     let found: Vec<String> = inner.flat_map(|source| breaches(source, &rows)).collect();
     assert_none(&found);
 }

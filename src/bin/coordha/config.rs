@@ -1,0 +1,30 @@
+//! `coordha config`: the configuration that counts, and where each value comes from.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use coordha::config::Format;
+
+use crate::exit::Failure;
+use crate::options::Options;
+use crate::output;
+
+/// Show the configuration that counts: each key, its value, and where that comes from
+///
+/// Secrets are shown as `***`. Values that are wrong or contradict each other end in exit code 2, with the key, the value and
+/// what is allowed.
+#[derive(Parser)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    options: Options,
+    /// As a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let config = args.options.load()?;
+    output::write(&config.dump(if args.json { Format::Json } else { Format::Text }))?;
+    config.resolve_observer()?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,81 @@
+//! How the command ends: exit codes, and the one message of a failure.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use coordha::error::{Error, ErrorKind};
+
+/// A failure that none of the others is.
+pub(crate) const FAILED: u8 = 1;
+/// The command line, a configuration key, value or file.
+pub(crate) const USAGE: u8 = 2;
+/// The store cannot be reached, or refuses: credentials, certificates, permissions.
+pub(crate) const STORE: u8 = 3;
+/// The role is held by another one (`run`, exclusive), or nobody is active (`status`).
+pub(crate) const ROLE: u8 = 4;
+/// Problems were found (`doctor`).
+pub(crate) const FOUND: u8 = 5;
+
+/// What `--help` and the manual page say of them.
+pub(crate) const TABLE: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  wrong command line, configuration key, value or file; nothing was started
+  3  the store cannot be reached, or refuses: credentials, certificates, permissions
+  4  the role is held by another one (run without active-standby), or nobody is active (status)
+  5  problems were found (doctor)";
+
+/// Why the command failed: its exit code, and one message.
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// Writes the message to stderr.
+    pub(crate) fn tell(self) -> ExitCode {
+        // Nobody is left to be told where that fails.
+        let _ = writeln!(std::io::stderr(), "coordha: {}", self.message);
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::new(code(error.kind()), error.to_string())
+    }
+}
+
+/// The exit code for an error of the library.
+pub(crate) fn code(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::InvalidArgument
+        | ErrorKind::ConfigKey
+        | ErrorKind::ConfigValue
+        | ErrorKind::ConfigMissing
+        | ErrorKind::ConfigConflict
+        | ErrorKind::ConfigFile => USAGE,
+        ErrorKind::Unavailable
+        | ErrorKind::Auth
+        | ErrorKind::Permission
+        | ErrorKind::Tls
+        | ErrorKind::NoSpace
+        | ErrorKind::Regressed
+        | ErrorKind::Corrupt
+        | ErrorKind::StoreVersion => STORE,
+        ErrorKind::RoleHeld => ROLE,
+        _ => FAILED,
+    }
+}
+
+/// A command line that was not understood, or that asked for help.
+pub(crate) fn refused(refusal: &clap::Error) -> ExitCode {
+    let help = !refusal.use_stderr();
+    let _ = refusal.print();
+    if help { ExitCode::SUCCESS } else { ExitCode::from(USAGE) }
+}

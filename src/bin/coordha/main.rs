@@ -1,0 +1,49 @@
+//! The command `coordha`: high availability for programs that cannot link the library, and what an operator looks with.
+//! It uses the library as any program would.
+
+mod config;
+mod exit;
+mod manual;
+mod options;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::exit::Failure;
+
+/// Active-standby for coordinators: runs a program under an election, and looks into elections.
+#[derive(Parser)]
+#[command(name = "coordha", version, arg_required_else_help = true, after_long_help = exit::TABLE)]
+#[command(infer_long_args = false, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Config(config::Args),
+    Completions(manual::CompletionsArgs),
+    Man(manual::ManArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refusal) => return exit::refused(&refusal),
+    };
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(failure) => failure.tell(),
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Config(args) => config::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
+    }
+}

@@ -1,0 +1,91 @@
+//! The options that all subcommands have in common, and the configuration that they make.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use coordha::config::{Config, Dialect, keys};
+
+use crate::exit::{Failure, USAGE};
+
+/// The roles of Milvus's coordinators, for which its own files and variables count.
+const MILVUS_ROLES: &[&str] = &["rootcoord", "datacoord", "querycoord", "indexcoord", "mixcoord"];
+
+/// What counts, highest first: --set and the options that name a key; environment; file; default. All keys:
+/// docs/CONFIGURATION.md.
+#[derive(Args)]
+#[command(next_help_heading = "Configuration")]
+pub(crate) struct Options {
+    /// YAML file: keys below the map `coordha:`, or a milvus.yaml. Of several, the last counts
+    #[arg(long, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// Whose names file and environment use
+    #[arg(long, value_enum, default_value_t = Names::Auto)]
+    dialect: Names,
+    /// Name of the role (key `role`)
+    #[arg(long)]
+    role: Option<String>,
+    /// Store (key `store.url`): etcd://host:port[,...] or local:<directory>
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+    /// Root of all keys in the store (key `root`)
+    #[arg(long)]
+    root: Option<String>,
+    /// Any key: --set lease.ttl_ms=20000. May be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Names {
+    /// Milvus's where the role is one of its coordinators, else native
+    Auto,
+    /// coordha's own: the map `coordha:`, variables COORDHA_...
+    Native,
+    /// Milvus's too: milvus.yaml, variables such as ROOT_COORD_ENABLE_ACTIVE_STANDBY
+    Milvus,
+}
+
+impl Options {
+    /// Reads files and environment, then what the command line says.
+    pub(crate) fn load(&self) -> Result<Config, Failure> {
+        let mut config = Config::new();
+        let dialect = self.dialect();
+        if self.config.is_empty() && dialect == Dialect::Milvus && milvus_folder_is_there() {
+            config.load_milvus(None)?;
+        }
+        for file in &self.config {
+            config.load_yaml(file, dialect)?;
+        }
+        config.load_env(dialect)?;
+        let named = [(keys::ROLE, &self.role), (keys::STORE_URL, &self.store), (keys::ROOT, &self.root)];
+        for (key, value) in named {
+            if let Some(value) = value {
+                config.set(key, value)?;
+            }
+        }
+        for pair in &self.set {
+            let Some((key, value)) = pair.split_once('=') else {
+                return Err(Failure::new(USAGE, format!("--set {pair:?}: no `=` (allowed: KEY=VALUE)")));
+            };
+            config.set(key, value)?;
+        }
+        Ok(config)
+    }
+
+    fn dialect(&self) -> Dialect {
+        match self.dialect {
+            Names::Native => Dialect::Native,
+            Names::Milvus => Dialect::Milvus,
+            Names::Auto => {
+                let role = self.role.clone().or_else(|| std::env::var("COORDHA_ROLE").ok());
+                let milvus = role.is_some_and(|role| MILVUS_ROLES.contains(&role.as_str()));
+                if milvus { Dialect::Milvus } else { Dialect::Native }
+            }
+        }
+    }
+}
+
+/// Whether there is a file that Milvus would read, or a folder that it was told of.
+fn milvus_folder_is_there() -> bool {
+    std::env::var_os("MILVUSCONF").is_some() || Path::new("configs/milvus.yaml").exists()
+}

@@ -1,0 +1,14 @@
+//! What the command says on stdout.
+
+use std::io::{self, ErrorKind, Write};
+
+use crate::exit::{FAILED, Failure};
+
+/// Writes `text` to stdout. A reader that has gone, as `head` does, is no failure.
+pub(crate) fn write(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(FAILED, format!("stdout: {error}"))),
+        _ => Ok(()),
+    }
+}
