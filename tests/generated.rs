@@ -90,7 +90,13 @@ fn configuration_md() -> String {
     }
     text.push_str(MILVUS);
     for name in &milvus::NAMES {
-        text.push_str(&format!("| `{}` | `{}` | {} | {} |\n", name.name, name.sets, markdown(&name.allowed()), name.text));
+        text.push_str(&format!(
+            "| `{}` | `{}` | {} | {} |\n",
+            name.name,
+            name.sets,
+            markdown(&name.allowed()),
+            name.text
+        ));
     }
     text.push_str("\n## Checked together\n\n");
     for rule in keys::rules::ALL {

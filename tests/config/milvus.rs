@@ -151,7 +151,8 @@ fn switches_have_the_spellings_of_go_and_no_other() {
 #[test]
 fn the_environment_counts_more_than_the_file_key_by_key() {
     let mut config = from_file("rootcoord", FILE).unwrap();
-    add_env(&mut config, &[("ETCD_ROOT_PATH", "prod"), ("ROOT_COORD_IP", "10.1.1.1"), ("ETCD_ENDPOINTS", "e:1")]).unwrap();
+    add_env(&mut config, &[("ETCD_ROOT_PATH", "prod"), ("ROOT_COORD_IP", "10.1.1.1"), ("ETCD_ENDPOINTS", "e:1")])
+        .unwrap();
     assert_eq!(config.get(keys::ROOT).unwrap(), "prod/meta");
     assert_eq!(config.get(keys::ADDRESS).unwrap(), "10.1.1.1:53100");
     assert_eq!(config.get(keys::STORE_URL).unwrap(), "etcd://e:1");
@@ -188,7 +189,9 @@ fn both_spellings_of_the_switch_must_agree() {
 
 #[test]
 fn a_mixed_coordinator_falls_back_on_the_root_coordinators_switch() {
-    for (mixed, root, on) in [("", "true", true), ("false", "true", true), ("true", "false", true), ("false", "false", false)] {
+    for (mixed, root, on) in
+        [("", "true", true), ("false", "true", true), ("true", "false", true), ("false", "false", false)]
+    {
         let own = if mixed.is_empty() { String::new() } else { format!(", enableActiveStandby: {mixed}") };
         let text = format!("mixCoord: {{port: 53100{own}}}\nrootCoord: {{enableActiveStandby: {root}}}");
         assert_eq!(resolved(&from_file("mixcoord", &text).unwrap()).active_standby, on, "{text}");
@@ -222,7 +225,9 @@ fn two_variables_that_are_one_key_must_agree() {
 
 #[test]
 fn endpoints_may_be_a_list_and_have_a_scheme() {
-    for text in ["etcd: {endpoints: [a:1, b:2]}", "etcd: {endpoints: 'a:1,b:2'}", "etcd: {endpoints: 'http://a:1,http://b:2'}"] {
+    for text in
+        ["etcd: {endpoints: [a:1, b:2]}", "etcd: {endpoints: 'a:1,b:2'}", "etcd: {endpoints: 'http://a:1,http://b:2'}"]
+    {
         assert_eq!(from_file("rootcoord", text).unwrap().get(keys::STORE_URL).unwrap(), "etcd://a:1,b:2", "{text}");
     }
     for text in ["etcd: {endpoints: [{a: 1}]}", "etcd: {endpoints: ''}", "x: &x a\netcd: {endpoints: *x}"] {
@@ -235,7 +240,11 @@ fn a_login_counts_only_where_it_is_on() {
     let text = "etcd: {auth: {enabled: false, userName: u, password: p}}\nrootCoord: {port: 1}";
     assert!(resolved(&from_file("rootcoord", text).unwrap()).store.etcd.login.is_none());
     let text = "etcd: {auth: {enabled: true, userName: u}}\nrootCoord: {port: 1}";
-    says(&from_file("rootcoord", text).unwrap().check().unwrap_err(), ErrorKind::ConfigConflict, &["store.etcd.password"]);
+    says(
+        &from_file("rootcoord", text).unwrap().check().unwrap_err(),
+        ErrorKind::ConfigConflict,
+        &["store.etcd.password"],
+    );
 }
 
 #[test]

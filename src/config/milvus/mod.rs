@@ -103,7 +103,12 @@ fn find(config: &Config, name: &str) -> Option<Found> {
 }
 
 /// Two that make one value: it stands in the higher of their sources.
-fn joined(one: Option<Found>, other: Option<Found>, text: impl FnOnce(&str, &str) -> String, or: [&str; 2]) -> Option<Found> {
+fn joined(
+    one: Option<Found>,
+    other: Option<Found>,
+    text: impl FnOnce(&str, &str) -> String,
+    or: [&str; 2],
+) -> Option<Found> {
     let said = |found: &Option<Found>, or: &str| found.as_ref().map_or(or.to_owned(), |found| found.given.text.clone());
     let text = text(&said(&one, or[0]), &said(&other, or[1]));
     let found = match (one, other) {

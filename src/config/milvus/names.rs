@@ -114,7 +114,12 @@ macro_rules! coordinator {
                 "the spelling of Milvus's documentation, which Milvus itself ignores: accepted with a warning, refused \
                  where it differs from enableActiveStandby",
             ),
-            row(concat!($c, ".ip"), keys::ADDRESS, Form::Same(Kind::Host), "the host; empty: the first unicast IP address"),
+            row(
+                concat!($c, ".ip"),
+                keys::ADDRESS,
+                Form::Same(Kind::Host),
+                "the host; empty: the first unicast IP address",
+            ),
             row(concat!($c, ".port"), keys::ADDRESS, Form::Number { min: 1, max: 65_535, of: "" }, "the port"),
         ]
     };
