@@ -3,6 +3,7 @@
 
 mod config;
 mod exit;
+mod log;
 mod manual;
 mod options;
 mod output;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(refusal) => return exit::refused(&refusal),
     };
-    match run(cli.command) {
+    match log::begin().and_then(|()| run(cli.command)) {
         Ok(code) => code,
         Err(failure) => failure.tell(),
     }

@@ -1,0 +1,55 @@
+//! What the command logs: to stderr, from the level on that `COORDHA_LOG` names.
+
+use std::io;
+use std::sync::OnceLock;
+
+use coordha::config::Config;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::reload::Handle;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, fmt, reload};
+
+use crate::exit::{Failure, USAGE};
+
+/// The variable with the level.
+const LEVEL: &str = "COORDHA_LOG";
+
+/// The levels that it may name.
+const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
+
+/// Where the level is changed.
+static FILTER: OnceLock<Handle<Targets, Registry>> = OnceLock::new();
+
+/// Once, before anything else: warnings and errors are shown, as what is wrong in a configuration file comes before
+/// [`init`].
+pub(crate) fn begin() -> Result<(), Failure> {
+    let (filter, handle) = reload::Layer::new(targets(level(LevelFilter::WARN)?));
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(false);
+    tracing_subscriber::registry().with(filter).with(lines).init();
+    // Once a process, so there was none.
+    let _ = FILTER.set(handle);
+    Ok(())
+}
+
+/// For subcommands whose log is the course of things, once the configuration is known: from `info` on, in its format.
+pub(crate) fn init(_config: &Config) -> Result<(), Failure> {
+    let targets = targets(level(LevelFilter::INFO)?);
+    // Refused only where the subscriber is gone.
+    let _ = FILTER.get().map(|filter| filter.reload(targets));
+    Ok(())
+}
+
+/// Of the libraries below, warnings are enough.
+fn targets(level: LevelFilter) -> Targets {
+    Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("coordha", level)
+}
+
+/// The level that `COORDHA_LOG` names, or the usual one.
+fn level(usual: LevelFilter) -> Result<LevelFilter, Failure> {
+    let Some(text) = std::env::var_os(LEVEL).filter(|text| !text.is_empty()) else { return Ok(usual) };
+    let text = text.to_string_lossy().to_lowercase();
+    let why = || Failure::new(USAGE, format!("{LEVEL} = {text:?}: no level (allowed: {})", LEVELS.join(", ")));
+    LEVELS.contains(&text.as_str()).then(|| text.parse().ok()).flatten().ok_or_else(why)
+}

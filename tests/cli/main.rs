@@ -1,0 +1,6 @@
+//! The command `coordha`, as its users run it: what it says, where, and how it ends.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod command;
+mod config;
