@@ -822,6 +822,14 @@ void ha_error_free(ha_error *error);
 #define HA_KEY_STORE_ETCD_TLS_MIN_VERSION "store.etcd.tls.min_version"
 
 /**
+ * How the session's states are worded in the log. plain: each with what it means and the numbers
+ * that belong to it. milvus: those that Milvus has too in the words and the order of its release
+ * 2.2.3, at INFO, the others as in plain.
+ * Default: plain. Allowed: plain or milvus.
+ */
+#define HA_KEY_LOG_FORMAT "log.format"
+
+/**
  * Pause between two log lines that say that the session stands by; 0: none.
  * Default: 10000. Allowed: a whole number of ms from 0 to 3600000.
  */

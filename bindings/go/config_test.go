@@ -30,7 +30,7 @@ var wrong = map[string]string{
 	coordha.KeyStoreEtcdKeepaliveTimeoutMS: "99", coordha.KeyStoreEtcdUser: " x", coordha.KeyStoreEtcdPassword: "a\nb",
 	coordha.KeyStoreEtcdTLSEnabled: "yes", coordha.KeyStoreEtcdTLSCA: "a\nb", coordha.KeyStoreEtcdTLSCert: "a\nb",
 	coordha.KeyStoreEtcdTLSKey: "a\nb", coordha.KeyStoreEtcdTLSServerName: "a b", coordha.KeyStoreEtcdTLSMinVersion: "1.1",
-	coordha.KeyLogStandbyMS: "-1", coordha.KeyTxnInflight: "0",
+	coordha.KeyLogFormat: "json", coordha.KeyLogStandbyMS: "-1", coordha.KeyTxnInflight: "0",
 }
 
 func TestAWrongValueOfAnyKeyIsNamedWithWhatIsAllowed(t *testing.T) {

@@ -39,5 +39,6 @@ const (
 	KeyStoreEtcdTLSKey             = "store.etcd.tls.key"
 	KeyStoreEtcdTLSServerName      = "store.etcd.tls.server_name"
 	KeyStoreEtcdTLSMinVersion      = "store.etcd.tls.min_version"
+	KeyLogFormat                   = "log.format"
 	KeyLogStandbyMS                = "log.standby_ms"
 )

@@ -27,6 +27,14 @@ struct Line {
     place: String,
 }
 
+impl Line {
+    /// The source, and the place where there is one.
+    fn origin(&self) -> String {
+        let comma = if self.place.is_empty() { "" } else { ", " };
+        format!("{}{comma}{}", self.source, self.place)
+    }
+}
+
 impl Config {
     /// Every key with the value that counts, and where that comes from: the source (`program`, `environment`, `file`,
     /// `proposal`, `default`; `missing`: it is required and not set; `conflict`: its sources contradict each other) and the place
@@ -37,6 +45,11 @@ impl Config {
             Format::Text => text(&lines),
             Format::Json => serde_json::to_string_pretty(&lines).unwrap_or_default() + "\n",
         }
+    }
+
+    /// Where the value of a key comes from, in the words of [`Config::dump`].
+    pub(crate) fn origin(&self, key: &str) -> String {
+        keys::find(key).map_or_else(String::new, |key| self.line(key).origin())
     }
 
     fn line(&self, key: &Key) -> Line {
@@ -64,9 +77,8 @@ fn text(lines: &[Line]) -> String {
     let width = lines.iter().map(|line| setting(line).chars().count()).filter(|width| *width < 60).max().unwrap_or(0);
     let mut out = String::new();
     for line in lines {
-        let comma = if line.place.is_empty() { "" } else { ", " };
         // Writing into a string does not fail.
-        let _ = writeln!(out, "{:width$}  # {}{comma}{}", setting(line), line.source, line.place);
+        let _ = writeln!(out, "{:width$}  # {}", setting(line), line.origin());
     }
     out
 }

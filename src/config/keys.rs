@@ -35,6 +35,8 @@ pub enum Kind {
     Version,
     /// A version of TLS.
     TlsVersion,
+    /// How the log words a session's states.
+    LogFormat,
 }
 
 impl Kind {
@@ -47,7 +49,7 @@ impl Kind {
             Self::StoreUrl => "URL",
             Self::Version | Self::TlsVersion => "version",
             Self::Secret => "secret text",
-            Self::Text | Self::Host | Self::RoleName | Self::Address | Self::Root => "text",
+            Self::Text | Self::Host | Self::RoleName | Self::Address | Self::Root | Self::LogFormat => "text",
         }
     }
 }
@@ -124,6 +126,7 @@ impl Key {
             Kind::StoreUrl => "etcd://host:port[,host:port...] or local:<directory>".into(),
             Kind::Version => "a strict semantic version such as 2.5.0".into(),
             Kind::TlsVersion => "1.2 or 1.3".into(),
+            Kind::LogFormat => "plain or milvus".into(),
         }
     }
 
@@ -256,6 +259,9 @@ keys! {
         "Name that etcd's certificate must be for; off: the endpoint's host.";
     STORE_ETCD_TLS_MIN_VERSION = "store.etcd.tls.min_version", Kind::TlsVersion, value("1.2"), Low,
         "Oldest TLS version that is accepted.";
+    LOG_FORMAT = "log.format", Kind::LogFormat, value("plain"), Low,
+        "How the session's states are worded in the log. plain: each with what it means and the numbers that belong to it. \
+         milvus: those that Milvus has too in the words and the order of its release 2.2.3, at INFO, the others as in plain.";
     LOG_STANDBY_MS = "log.standby_ms", number(0, 3_600_000), value("10000"), Low,
         "Pause between two log lines that say that the session stands by; 0: none.";
 }

@@ -45,7 +45,7 @@ use std::path::Path;
 
 pub use self::dump::Format;
 pub use self::resolved::{
-    EtcdOptions, Login, ObserverOptions, Resolved, Secret, StoreOptions, TlsIdentity, TlsOptions,
+    EtcdOptions, LogFormat, Login, ObserverOptions, Resolved, Secret, StoreOptions, TlsIdentity, TlsOptions,
 };
 pub use self::url::StoreUrl;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::url::StoreUrl;
+use super::value::parse_log_format;
 use super::{Config, keys};
 use crate::election::{Process, Settings};
 use crate::error::{Error, ErrorKind, Result};
@@ -56,6 +57,8 @@ pub struct Resolved {
     pub events_queue: usize,
     /// How many transactions may be submitted whose end was not read.
     pub txn_inflight: usize,
+    /// How the session's states are worded in the log.
+    pub log_format: LogFormat,
     /// Pause between two log lines of a standby; `None`: none.
     pub standby_log: Option<Duration>,
     /// How to reach the store.
@@ -90,6 +93,17 @@ impl Resolved {
             process: process.filter(|_| self.same_host_proof),
         }
     }
+}
+
+/// How a session's states are worded in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LogFormat {
+    /// What each means, with the numbers that belong to it.
+    #[default]
+    Plain,
+    /// As Milvus 2.2.3 words them, as far as it has them too.
+    Milvus,
 }
 
 /// What an observer needs of a configuration that was checked.
@@ -214,6 +228,7 @@ pub(super) fn resolve(config: &Config) -> Result<Resolved> {
         },
         events_queue: int(config, keys::EVENTS_QUEUE)?,
         txn_inflight: int(config, keys::TXN_INFLIGHT)?,
+        log_format: config.parsed(keys::LOG_FORMAT, parse_log_format)?,
         standby_log: Some(ms(config, keys::LOG_STANDBY_MS)?).filter(|pause| !pause.is_zero()),
         store: store(config)?,
     })

@@ -4,6 +4,7 @@ use semver::Version;
 
 use super::address::{Address, parse_host};
 use super::keys::{Key, Kind};
+use super::resolved::LogFormat;
 use super::url::StoreUrl;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -93,6 +94,7 @@ pub(super) fn canonical(kind: Kind, text: &str) -> std::result::Result<String, W
         Kind::StoreUrl => StoreUrl::parse(text).map(|url| url.to_string()),
         Kind::Version => parse_version(text).map(|version| version.to_string()),
         Kind::TlsVersion => parse_tls_version(text),
+        Kind::LogFormat => parse_log_format(text).map(|_| text.to_owned()),
     }
 }
 
@@ -129,6 +131,14 @@ fn parse_tls_version(text: &str) -> std::result::Result<String, Why> {
         "1.2" | "1.3" => Ok(text.to_owned()),
         "1.0" | "1.1" => Err(format!("TLS {text} is no longer safe and is not supported")),
         _ => Err("no version of TLS".into()),
+    }
+}
+
+pub(super) fn parse_log_format(text: &str) -> std::result::Result<LogFormat, Why> {
+    match text {
+        "plain" => Ok(LogFormat::Plain),
+        "milvus" => Ok(LogFormat::Milvus),
+        _ => Err("no form of the log".into()),
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::bell::Bell;
 use super::callbacks::{self, Callbacks};
 use super::event::{Event, EventKind};
-use super::log;
+use super::log::Log;
 use crate::config::Resolved;
 use crate::driver::{self, Driver, Sink};
 use crate::election::{self, Holder, Reason, Status, Time};
@@ -22,6 +22,7 @@ use crate::kv::Revision;
 /// One session's side of the application.
 pub(super) struct Outbox {
     pub(super) role_name: Arc<str>,
+    log: Log,
     /// Most droppable events waiting.
     capacity: usize,
     /// Most transactions submitted whose events were not read.
@@ -89,6 +90,7 @@ impl Outbox {
     pub(super) fn new(resolved: &Resolved, callbacks: Option<Box<dyn Callbacks>>) -> Self {
         Self {
             role_name: resolved.role.as_str().into(),
+            log: Log::new(resolved),
             capacity: resolved.events_queue,
             inflight: resolved.txn_inflight,
             auto: resolved.auto,
@@ -267,7 +269,7 @@ impl Outbox {
 impl Sink for Outbox {
     fn event(self: Arc<Self>, driver: &Arc<Driver>, at: Time, status: &Status, event: election::Event) {
         let event = Event::new(Arc::clone(&self.role_name), at, status.deadline, event);
-        log::event(driver, status.server_id, &event);
+        self.log.event(driver, status.server_id, &event);
         let mut state = self.state();
         state.version += 1;
         match event.detail() {
@@ -300,7 +302,7 @@ impl Sink for Outbox {
     }
 
     fn still_standby(&self, driver: &Arc<Driver>, holder: Option<Holder>) {
-        log::still_standby(driver, &self.role_name, holder);
+        self.log.still_standby(driver, &self.role_name, holder);
     }
 }
 

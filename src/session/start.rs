@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::outbox::Outbox;
-use super::{Callbacks, Session, stores};
+use super::{Callbacks, Session, log, stores};
 use crate::config::{Config, Resolved};
 use crate::driver::{Driver, Setup, Shared, current_process};
 use crate::error::{Error, ErrorKind, Result};
@@ -40,6 +40,7 @@ impl Session {
         let resolved = config.resolve()?;
         let shared = Shared::of_process()?;
         let store = shared.store(resolved.store.clone(), stores::open)?;
+        log::mode(config, &resolved);
         start(&resolved, shared, store, callbacks)
     }
 

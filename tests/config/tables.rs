@@ -35,6 +35,7 @@ pub(crate) fn bad_values(kind: Kind) -> Vec<String> {
              |local:///a|local: /a|file:/a|etcd://ä:1|etcd://u:p@a:1"
         }
         Kind::Version => "|2|2.5|v2.5.0|V2.5.0|2.5.0.1|02.5.0|2.5.x|2.5.0-|２.5.0|latest|99999999999999999999.0.0",
+        Kind::LogFormat => "|Plain|MILVUS|json|zap|plain milvus",
         Kind::TlsVersion => "|1.0|1.1|1.4|1|TLS1.2|tlsv1.3|1.2 or 1.3",
         _ => panic!("no bad values for {kind:?}: add some"),
     };
@@ -68,6 +69,7 @@ pub(crate) fn good_values(kind: Kind) -> Vec<(String, String)> {
         }
         Kind::Version => "2.5.0|2.2.3-pre+dev|0.0.0",
         Kind::TlsVersion => "1.2|1.3",
+        Kind::LogFormat => "plain|milvus",
         _ => panic!("no good values for {kind:?}: add some"),
     };
     list.split('|')

@@ -98,6 +98,7 @@ void ha_error_free(ha_error *error);
 #define HA_KEY_STORE_ETCD_TLS_KEY "store.etcd.tls.key"
 #define HA_KEY_STORE_ETCD_TLS_SERVER_NAME "store.etcd.tls.server_name"
 #define HA_KEY_STORE_ETCD_TLS_MIN_VERSION "store.etcd.tls.min_version"
+#define HA_KEY_LOG_FORMAT "log.format"
 #define HA_KEY_LOG_STANDBY_MS "log.standby_ms"
 #define HA_DIALECT_NATIVE 0
 #define HA_DIALECT_MILVUS 1

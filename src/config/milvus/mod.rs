@@ -38,7 +38,11 @@ pub(super) fn take(values: &mut Values, name: &'static Name, text: &str, place: 
         return Err(details(Error::new(ErrorKind::ConfigConflict, message)));
     }
     if name.name.ends_with(".activeStandby.enabled") {
-        tracing::warn!(place, "{} is read by no release of Milvus; its key is enableActiveStandby", name.name);
+        let real = name.name.replace(".activeStandby.enabled", ".enableActiveStandby");
+        tracing::warn!(
+            "{place}: {} = {text} counts here, but no release of Milvus reads it: its key is {real}",
+            name.name
+        );
     }
     values.insert(name.name, Given { text, place: place.to_owned() });
     Ok(())
@@ -152,7 +156,12 @@ fn coordinator(config: &Config) -> Option<&'static str> {
 fn address(config: &Config) -> Result<Option<Found>> {
     let Some(coordinator) = coordinator(config) else { return Ok(None) };
     let (ip, port) = (format!("{coordinator}.ip"), format!("{coordinator}.port"));
-    let (ip_found, port_found) = (find(config, &ip), find(config, &port));
+    // A mixed coordinator listens where the root coordinator would.
+    let or_root = |name: &str, found: Option<Found>| {
+        found.or_else(|| (coordinator == "mixCoord").then(|| find(config, name)).flatten())
+    };
+    let ip_found = or_root("rootCoord.ip", find(config, &ip));
+    let port_found = or_root("rootCoord.port", find(config, &port));
     if port_found.is_none() && ip_found.as_ref().is_some_and(|ip| !ip.given.text.is_empty()) {
         let message = format!("{port} is required where {ip} is set (allowed: a whole number from 1 to 65535)");
         let error = Error::new(ErrorKind::ConfigMissing, message).with("key", port);
@@ -177,12 +186,13 @@ fn standby(config: &Config) -> Result<Option<Found>> {
     }
 }
 
-/// Both spellings of a coordinator's switch, which must not differ.
+/// Both spellings of a coordinator's switch. They must not differ, unless Milvus's own stands in the higher source.
 fn switch(config: &Config, coordinator: &str) -> Result<Option<Found>> {
     let names = [format!("{coordinator}.enableActiveStandby"), format!("{coordinator}.activeStandby.enabled")];
     let [real, other] = [&names[0], &names[1]].map(|name| find(config, name));
     if let (Some(real), Some(other)) = (&real, &other)
         && real.given.text != other.given.text
+        && real.source >= other.source
     {
         let [real, other] = [&real.given, &other.given];
         let message = format!(

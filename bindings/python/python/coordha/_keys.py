@@ -42,4 +42,5 @@ class Keys(TypedDict, total=False):
     store_etcd_tls_key: str
     store_etcd_tls_server_name: str
     store_etcd_tls_min_version: str
+    log_format: str
     log_standby_ms: int

@@ -80,7 +80,7 @@ struct Input<'a> {
 }
 
 /// Keys whose values make no call here wait for long, and name no place in the file system.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "role",
     "address",
     "root",
@@ -96,6 +96,7 @@ const KEYS: [&str; 16] = [
     "election.hold_ms",
     "lease.ttl_ms",
     "activation.backoff_ms",
+    "log.format",
     "log.standby_ms",
 ];
 

@@ -1,54 +1,10 @@
-//! The log lines of a session's states, at INFO, close in words to what operators of Milvus 2.2.3 know. They
-//! are written by a calling thread, in order. Who brings them holds a session's lock and may be the clock thread, so no
-//! receiver is called here, not even to ask what it wants.
+//! The states of a session in our own words.
 
-use std::sync::Arc;
-
-use tracing::level_filters::LevelFilter;
-use tracing::{Level, info, warn};
-
-use super::event::{Event, EventKind, reason_name};
-use crate::driver::Driver;
+use super::super::event::{Event, EventKind, reason_name};
 use crate::election::Holder;
 
-/// Writes the line of an event.
-pub(super) fn event(driver: &Arc<Driver>, server_id: i64, event: &Event) {
-    if level(event.kind()) > LevelFilter::current() {
-        return;
-    }
-    let (span, event) = (Arc::clone(driver.span()), event.clone());
-    driver.shared().log(move || {
-        let _inside = span.enter();
-        let line = line(&event);
-        if level(event.kind()) == Level::WARN {
-            warn!(server_id, event = event.kind().name(), "{line}");
-        } else {
-            info!(server_id, event = event.kind().name(), "{line}");
-        }
-    });
-}
-
-/// Writes the line of a session that goes on standing by.
-pub(super) fn still_standby(driver: &Arc<Driver>, role: &Arc<str>, holder: Option<Holder>) {
-    if Level::INFO > LevelFilter::current() {
-        return;
-    }
-    let (span, role) = (Arc::clone(driver.span()), Arc::clone(role));
-    let server_id = driver.published().server_id();
-    driver.shared().log(move || {
-        let _inside = span.enter();
-        info!(server_id, "serverName: {role} is in STANDBY ..., {}", active_is(holder.as_ref()));
-    });
-}
-
-fn level(kind: EventKind) -> Level {
-    match kind {
-        EventKind::Jeopardy | EventKind::Degraded | EventKind::Foreign => Level::WARN,
-        _ => Level::INFO,
-    }
-}
-
-fn line(event: &Event) -> String {
+/// The line of an event.
+pub(super) fn line(event: &Event) -> String {
     let role = event.role_name();
     let token = event.token();
     let reason = event.reason().map_or("", reason_name);
@@ -90,7 +46,8 @@ fn line(event: &Event) -> String {
     }
 }
 
-fn active_is(holder: Option<&Holder>) -> String {
+/// Who is active.
+pub(super) fn active_is(holder: Option<&Holder>) -> String {
     match holder {
         Some(Holder { server_id, address, token }) => {
             format!("ACTIVE is {address}, ID: {server_id}, token: {token}")
