@@ -4,3 +4,6 @@
 
 mod command;
 mod config;
+#[path = "../../src/bin/coordha/lines.rs"]
+mod lines;
+mod log_lines;

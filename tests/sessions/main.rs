@@ -15,6 +15,7 @@ mod forked;
 mod lifecycle;
 mod limits;
 mod logs;
+mod logs_of_milvus;
 mod observer;
 mod observer_etcd;
 mod shared;

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use coordha::config::Config;
+use coordha::config::{Config, keys};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -12,6 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::exit::{Failure, USAGE};
+use crate::lines::Lines;
 
 /// The variable with the level.
 const LEVEL: &str = "COORDHA_LOG";
@@ -22,11 +24,14 @@ const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 /// Where the level is changed.
 static FILTER: OnceLock<Handle<Targets, Registry>> = OnceLock::new();
 
+/// Whether lines have Milvus's form.
+static IS_MILVUS: AtomicBool = AtomicBool::new(false);
+
 /// Once, before anything else: warnings and errors are shown, as what is wrong in a configuration file comes before
 /// [`init`].
 pub(crate) fn begin() -> Result<(), Failure> {
     let (filter, handle) = reload::Layer::new(targets(level(LevelFilter::WARN)?));
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(false);
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(false).event_format(Lines::new(&IS_MILVUS));
     tracing_subscriber::registry().with(filter).with(lines).init();
     // Once a process, so there was none.
     let _ = FILTER.set(handle);
@@ -34,8 +39,9 @@ pub(crate) fn begin() -> Result<(), Failure> {
 }
 
 /// For subcommands whose log is the course of things, once the configuration is known: from `info` on, in its format.
-pub(crate) fn init(_config: &Config) -> Result<(), Failure> {
+pub(crate) fn init(config: &Config) -> Result<(), Failure> {
     let targets = targets(level(LevelFilter::INFO)?);
+    IS_MILVUS.store(config.get(keys::LOG_FORMAT).as_deref() == Some("milvus"), Ordering::Relaxed);
     // Refused only where the subscriber is gone.
     let _ = FILTER.get().map(|filter| filter.reload(targets));
     Ok(())

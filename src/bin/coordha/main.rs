@@ -3,6 +3,7 @@
 
 mod config;
 mod exit;
+mod lines;
 mod log;
 mod manual;
 mod options;

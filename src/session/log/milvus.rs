@@ -64,6 +64,8 @@ impl Wording {
         let lines = match event.kind() {
             EventKind::Registered if self.active_standby => self.registered(key, server_id),
             EventKind::Standby => self.standby(key, event.holder()),
+            // Itself: that is in the lines of its activation.
+            EventKind::Holder if event.holder().is_some_and(|holder| holder.server_id == server_id) => Vec::new(),
             EventKind::Holder if self.standing => self.seen(key, event.holder()),
             EventKind::Holder if !self.active_standby && !self.is_put => return self.in_the_way(event.holder()),
             EventKind::Activate => self.activate(key),
