@@ -221,7 +221,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ErrorKind::ConfigMissing`] where a required key is not set, [`ErrorKind::ConfigConflict`] where two values contradict
-    /// each other. Several problems are told in one error, whose kind and details are those of the first.
+    /// each other, [`ErrorKind::ConfigValue`] where two of Milvus's make one that is not allowed. Several problems are told in one error, whose kind and details are those of the first.
     pub fn check(&self) -> Result<()> {
         check::check(self, &[])
     }

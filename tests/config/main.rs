@@ -1,6 +1,8 @@
 //! The configuration as its users meet it: every key with good and bad values, the rules that join keys, the typed result.
 
 mod milvus;
+mod milvus_files;
+mod milvus_switch;
 mod properties;
 mod rules;
 mod sources;

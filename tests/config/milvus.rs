@@ -53,7 +53,7 @@ common:
   more: *anchor
 ";
 
-fn from_file(role: &str, text: &str) -> Result<Config> {
+pub(crate) fn from_file(role: &str, text: &str) -> Result<Config> {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("milvus.yaml");
     std::fs::write(&path, text).unwrap();
@@ -62,22 +62,22 @@ fn from_file(role: &str, text: &str) -> Result<Config> {
     config.load_yaml(path, Dialect::Milvus).map(|()| config)
 }
 
-fn add_env(config: &mut Config, variables: &[(&str, &str)]) -> Result<()> {
+pub(crate) fn add_env(config: &mut Config, variables: &[(&str, &str)]) -> Result<()> {
     let variables = variables.iter().map(|(name, text)| (OsString::from(name), OsString::from(text)));
     config.load_env_from(variables, Dialect::Milvus)
 }
 
-fn from_env(role: &str, variables: &[(&str, &str)]) -> Result<Config> {
+pub(crate) fn from_env(role: &str, variables: &[(&str, &str)]) -> Result<Config> {
     let mut config = Config::new();
     config.set(keys::ROLE, role)?;
     add_env(&mut config, variables).map(|()| config)
 }
 
-fn resolved(config: &Config) -> Resolved {
+pub(crate) fn resolved(config: &Config) -> Resolved {
     config.resolve().unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn says(error: &Error, kind: ErrorKind, words: &[&str]) {
+pub(crate) fn says(error: &Error, kind: ErrorKind, words: &[&str]) {
     assert_eq!(error.kind(), kind, "{error}");
     for word in words {
         assert!(error.message().contains(word), "{word}: {error}");
@@ -113,42 +113,6 @@ fn each_coordinator_has_its_own_switch_and_port() {
 }
 
 #[test]
-fn a_variable_may_be_spelled_in_each_way_that_milvus_takes() {
-    for name in [
-        "ROOT_COORD_ENABLE_ACTIVE_STANDBY",
-        "ROOTCOORD_ENABLEACTIVESTANDBY",
-        "rootCoord.enableActiveStandby",
-        "rootCoord/enableActiveStandby",
-        "milvus.rootCoord.enableActiveStandby",
-        "MILVUS_CONF_ROOTCOORD_ENABLEACTIVESTANDBY",
-    ] {
-        let config = from_env("rootcoord", &[(name, "true")]).unwrap();
-        assert_eq!(config.get(keys::ACTIVE_STANDBY_ENABLED).as_deref(), Some("true"), "{name}");
-    }
-    // Milvus reads none of these as that key.
-    for name in ["ROOT_COORD_ACTIVE_STANDBY", "MILVUS_ROOT_COORD_ENABLE_ACTIVE_STANDBY", "ENABLE_ACTIVE_STANDBY"] {
-        let config = from_env("rootcoord", &[(name, "true")]).unwrap();
-        assert_eq!(config.get(keys::ACTIVE_STANDBY_ENABLED).as_deref(), Some("false"), "{name}");
-    }
-}
-
-#[test]
-fn switches_have_the_spellings_of_go_and_no_other() {
-    let of = |text| from_env("rootcoord", &[("ROOT_COORD_ENABLE_ACTIVE_STANDBY", text)]);
-    for text in ["1", "t", "T", "true", "TRUE", "True"] {
-        assert_eq!(of(text).unwrap().get(keys::ACTIVE_STANDBY_ENABLED).as_deref(), Some("true"), "{text}");
-    }
-    for text in ["0", "f", "F", "false", "FALSE", "False"] {
-        assert_eq!(of(text).unwrap().get(keys::ACTIVE_STANDBY_ENABLED).as_deref(), Some("false"), "{text}");
-    }
-    for text in ["", "yes", "on", "tRUE", "2", " true"] {
-        let error = of(text).unwrap_err();
-        says(&error, ErrorKind::ConfigValue, &["ROOT_COORD_ENABLE_ACTIVE_STANDBY", "rootCoord.enableActiveStandby"]);
-        assert_eq!(error.detail("value"), Some(text));
-    }
-}
-
-#[test]
 fn the_environment_counts_more_than_the_file_key_by_key() {
     let mut config = from_file("rootcoord", FILE).unwrap();
     add_env(&mut config, &[("ETCD_ROOT_PATH", "prod"), ("ROOT_COORD_IP", "10.1.1.1"), ("ETCD_ENDPOINTS", "e:1")])
@@ -172,38 +136,6 @@ fn one_source_says_one_thing_under_both_names() {
     let error = config.check().unwrap_err();
     says(&error, ErrorKind::ConfigConflict, &["root = \"other\"", "\"by-dev/meta\"", "lease.ttl_ms", "milvus.yaml:5"]);
     assert_eq!(config.get(keys::ROOT), None);
-}
-
-#[test]
-fn both_spellings_of_the_switch_must_agree() {
-    let of = |real: &str, other: &str| {
-        let text = format!("rootCoord: {{enableActiveStandby: {real}, activeStandby: {{enabled: {other}}}, port: 1}}");
-        from_file("rootcoord", &text).unwrap()
-    };
-    assert!(resolved(&of("true", "true")).active_standby);
-    let error = of("false", "true").check().unwrap_err();
-    says(&error, ErrorKind::ConfigConflict, &["rootCoord.enableActiveStandby", "rootCoord.activeStandby.enabled"]);
-    let alone = from_file("rootcoord", "rootCoord: {activeStandby: {enabled: true}, port: 1}").unwrap();
-    assert!(resolved(&alone).active_standby);
-}
-
-#[test]
-fn a_mixed_coordinator_falls_back_on_the_root_coordinators_switch() {
-    for (mixed, root, on) in
-        [("", "true", true), ("false", "true", true), ("true", "false", true), ("false", "false", false)]
-    {
-        let own = if mixed.is_empty() { String::new() } else { format!(", enableActiveStandby: {mixed}") };
-        let text = format!("mixCoord: {{port: 53100{own}}}\nrootCoord: {{enableActiveStandby: {root}}}");
-        assert_eq!(resolved(&from_file("mixcoord", &text).unwrap()).active_standby, on, "{text}");
-    }
-}
-
-#[test]
-fn an_index_coordinator_without_a_switch_has_the_data_coordinators() {
-    let text = "indexCoord: {port: 31000}\ndataCoord: {enableActiveStandby: true}";
-    assert!(resolved(&from_file("indexcoord", text).unwrap()).active_standby);
-    let text = "indexCoord: {port: 31000, enableActiveStandby: false}\ndataCoord: {enableActiveStandby: true}";
-    assert!(!resolved(&from_file("indexcoord", text).unwrap()).active_standby);
 }
 
 #[test]
@@ -335,4 +267,34 @@ fn a_dump_tells_where_each_value_comes_from_and_no_secret() {
     assert_eq!(all.len(), keys::KEYS.len());
     let ttl = all.iter().find(|line| line["key"] == "lease.ttl_ms").unwrap();
     assert_eq!((ttl["value"].as_str(), ttl["source"].as_str()), (Some("20000"), Some("environment")));
+}
+
+#[test]
+fn a_mixed_coordinator_is_reached_where_the_root_coordinator_would_be() {
+    let text = "mixCoord: {enableActiveStandby: true}\nrootCoord: {ip: 10.0.0.1, port: 53100}";
+    assert_eq!(from_file("mixcoord", text).unwrap().get(keys::ADDRESS).unwrap(), "10.0.0.1:53100");
+    let text = "mixCoord: {port: 22125}\nrootCoord: {ip: 10.0.0.1, port: 53100}";
+    assert_eq!(from_file("mixcoord", text).unwrap().get(keys::ADDRESS).unwrap(), "10.0.0.1:22125");
+}
+
+#[test]
+fn the_root_is_joined_as_go_joins_a_path() {
+    for (root, meta, joined) in [
+        ("by-dev", "meta", "by-dev/meta"),
+        ("by-dev/", "/meta/", "by-dev/meta"),
+        ("/by-dev", "meta", "/by-dev/meta"),
+        ("''", "meta", "meta"),
+        ("/", "meta", "/meta"),
+        ("by-dev", "''", "by-dev"),
+        ("a/b", "c//d", "a/b/c/d"),
+    ] {
+        let config = from_file("rootcoord", &format!("etcd: {{rootPath: {root}, metaSubPath: {meta}}}")).unwrap();
+        assert_eq!(config.get(keys::ROOT).as_deref(), Some(joined), "{root}, {meta}");
+    }
+    let nothing = from_file("rootcoord", "etcd: {rootPath: '', metaSubPath: ''}\nrootCoord: {port: 1}").unwrap();
+    says(&nothing.check().unwrap_err(), ErrorKind::ConfigValue, &["root = \"\"", "names nothing", "milvus.yaml:1"]);
+    for root in ["..", "a/../b"] {
+        let error = from_file("rootcoord", &format!("etcd: {{rootPath: {root}}}")).unwrap_err();
+        says(&error, ErrorKind::ConfigValue, &["etcd.rootPath", "milvus.yaml:1"]);
+    }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub use self::names::{Form, NAMES, Name};
 
 use super::keys::{self, Key};
-use super::{Config, Given, Source, Values, value};
+use super::{Config, Given, Source, Values, located, value};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The row of a variable of the environment, which Milvus finds by its name without prefix, capitals and signs.
@@ -77,7 +77,7 @@ impl Found {
 /// What Milvus's keys say of a key of ours, and in which source.
 ///
 /// # Errors
-/// Two of Milvus's keys contradict each other, or one is missing.
+/// Two of Milvus's keys contradict each other, make no value together, or one is missing.
 pub(super) fn say(config: &Config, key: &Key) -> Result<Option<(Source, Given)>> {
     let found = match key.name {
         keys::ACTIVE_STANDBY_ENABLED => standby(config)?,
@@ -95,7 +95,7 @@ pub(super) fn say(config: &Config, key: &Key) -> Result<Option<(Source, Given)>>
     };
     // In the form in which our own values are kept.
     let Some(Found { source, given }) = found else { return Ok(None) };
-    let text = value::check(key, &given.text)?;
+    let text = value::check(key, &given.text).map_err(|error| located(&error, &given.place))?;
     Ok(Some((source, Given { text, ..given })))
 }
 
@@ -128,7 +128,11 @@ fn joined(
 /// As Go's `path.Join` of the two.
 fn root(config: &Config) -> Option<Found> {
     let parts = (find(config, "etcd.rootPath"), find(config, "etcd.metaSubPath"));
-    joined(parts.0, parts.1, |one, other| format!("{one}/{other}"), ["by-dev", "meta"])
+    let text = |one: &str, other: &str| match (one, other) {
+        ("", only) | (only, "") => only.to_owned(),
+        _ => format!("{one}/{other}"),
+    };
+    joined(parts.0, parts.1, text, ["by-dev", "meta"])
 }
 
 /// User or password, where Milvus uses them.

@@ -67,7 +67,8 @@ impl Name {
                 Ok(url.trim_start_matches("etcd://").to_owned())
             }
             // Empty is allowed for one of the two; both are checked together.
-            Form::RootPart => value::canonical(Kind::Text, text),
+            Form::RootPart if text.chars().all(|c| c == '/') => Ok(text.to_owned()),
+            Form::RootPart => value::canonical(Kind::Root, text),
             Form::Number { min, max, .. } => value::canonical(Kind::Number { min, max }, text),
             Form::Same(kind) => value::canonical(kind, text),
         }

@@ -35,6 +35,11 @@ pub fn wait_for_threads() {
 
 /// Every value of a configuration is in the form in which it is used: to set it again changes nothing.
 pub fn check_values(config: &Config) {
+    check_values_or(config, &[ErrorKind::ConfigMissing, ErrorKind::ConfigConflict]);
+}
+
+/// The same; what is wrong with all of them together is of these kinds.
+pub fn check_values_or(config: &Config, kinds: &[ErrorKind]) {
     let mut again = config.clone();
     for key in KEYS {
         if let Some(value) = config.get(key.name) {
@@ -53,7 +58,7 @@ pub fn check_values(config: &Config) {
         }
         (Err(error), Err(same)) => {
             assert_eq!(error, same);
-            check_error(&error, &[ErrorKind::ConfigMissing, ErrorKind::ConfigConflict]);
+            check_error(&error, kinds);
         }
         (check, resolve) => panic!("check: {check:?}, resolve: {resolve:?}"),
     }
