@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use coordha::config::keys::KEYS;
 use tempfile::TempDir;
 
 use crate::command::{Ran, coordha, ran};
@@ -12,19 +13,169 @@ fn config(folder: &Path, args: &str, variables: &[(&str, &str)]) -> Ran {
     ran(command.envs(variables.iter().copied()))
 }
 
+/// A folder with these files.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    folder
+}
+
 /// The line of a key.
 fn line<'a>(ran: &'a Ran, key: &str) -> &'a str {
     let begin = format!("{key} = ");
     ran.stdout.lines().find(|line| line.starts_with(&begin)).unwrap_or_else(|| panic!("no {key} in {ran:?}"))
 }
 
+/// It was refused with one line that has these words, and showed nothing.
+fn refused(ran: &Ran, words: &[&str]) {
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran:?}");
+    assert!(ran.stderr.starts_with("coordha: ") && ran.stderr.lines().count() == 1, "{ran:?}");
+    for word in words {
+        assert!(ran.stderr.contains(word), "no {word:?} in {ran:?}");
+    }
+}
+
+const SPELLED_AS_DOCUMENTED: &str = "rootCoord:\n  port: 53100\n  activeStandby.enabled: true\n";
+
 #[test]
 fn the_environment_counts_more_than_the_file_and_an_option_more_than_both() {
-    let folder = TempDir::new().unwrap();
-    std::fs::write(folder.path().join("c.yaml"), "coordha:\n  role: a\n  priority: 1\n  events.queue: 99\n").unwrap();
+    let folder = folder(&[("c.yaml", "coordha:\n  role: a\n  priority: 1\n  events.queue: 99\n")]);
     let ran = config(folder.path(), "--config c.yaml --set priority=3 --role b", &[("COORDHA_PRIORITY", "2")]);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
     assert!(line(&ran, "role").contains("b ") && line(&ran, "role").ends_with("# program"), "{ran:?}");
     assert!(line(&ran, "priority").starts_with("priority = 3 "), "{ran:?}");
     assert!(line(&ran, "events.queue").ends_with("# file, c.yaml:4"), "{ran:?}");
+}
+
+#[test]
+fn every_key_is_shown_as_text_and_as_json_and_no_secret() {
+    let folder = folder(&[("c.yaml", "coordha: {store.etcd: {user: u, password: geheim}}\n")]);
+    let args = "--config c.yaml --role a --set address=:1";
+    let ran = config(folder.path(), args, &[]);
+    assert_eq!(ran.stdout.lines().count(), KEYS.len());
+    assert!(line(&ran, "store.etcd.password").starts_with("store.etcd.password = *** "), "{ran:?}");
+    let json = config(folder.path(), &format!("{args} --json"), &[]);
+    assert_eq!((ran.code, json.code), (0, 0));
+    let all: Vec<serde_json::Value> = serde_json::from_str(&json.stdout).unwrap();
+    assert!(all.iter().map(|line| line["key"].as_str().unwrap()).eq(KEYS.iter().map(|key| key.name)));
+    let password = all.iter().find(|line| line["key"] == "store.etcd.password").unwrap();
+    let expected = serde_json::json!(
+        {"key": "store.etcd.password", "value": "***", "source": "file", "place": "c.yaml:1"}
+    );
+    assert_eq!(*password, expected);
+    assert!(!format!("{ran:?}{json:?}").contains("geheim"));
+}
+
+#[test]
+fn a_password_is_shown_in_no_refusal() {
+    let folder = folder(&[("c.yaml", "coordha:\n  store.etcd.passwort: geheim\n")]);
+    refused(&config(folder.path(), "--config c.yaml", &[]), &["c.yaml:2", "did you mean store.etcd.password?"]);
+    let secret = [("COORDHA_STORE_ETCD_PASSWORD", "ge\u{7}heim")];
+    for ran in [config(folder.path(), "--config c.yaml", &[]), config(folder.path(), "", &secret)] {
+        assert!(!ran.stderr.contains("heim"), "{ran:?}");
+    }
+}
+
+#[test]
+fn the_spelling_that_milvus_ignores_is_warned_of_on_stderr() {
+    let folder = folder(&[("milvus.yaml", SPELLED_AS_DOCUMENTED)]);
+    let args = "--role rootcoord --config milvus.yaml";
+    let ran = config(folder.path(), args, &[]);
+    assert_eq!(ran.code, 0);
+    assert!(line(&ran, "active_standby.enabled").starts_with("active_standby.enabled = true "), "{ran:?}");
+    let words = ["WARN", "milvus.yaml:3", "no release of Milvus reads it", "its key is rootCoord.enableActiveStandby"];
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+    assert!(words.iter().all(|word| ran.stderr.contains(word)), "{ran:?}");
+    assert_eq!(config(folder.path(), args, &[("COORDHA_LOG", "error")]).stderr, "");
+    refused(&config(folder.path(), args, &[("COORDHA_LOG", "loud")]), &["COORDHA_LOG", "\"loud\"", "off, error, warn"]);
+}
+
+#[test]
+fn two_spellings_that_differ_are_refused_and_shown() {
+    let folder = folder(&[("milvus.yaml", SPELLED_AS_DOCUMENTED)]);
+    let variables =
+        [("MILVUS_CONF_ROOTCOORD_ENABLEACTIVESTANDBY", "false"), ("ROOT_COORD_ACTIVE_STANDBY_ENABLED", "1")];
+    let ran = config(folder.path(), "--role rootcoord --config milvus.yaml", &variables);
+    assert_eq!(ran.code, 2);
+    assert!(line(&ran, "active_standby.enabled").contains("# conflict, "), "{ran:?}");
+    let last = ran.stderr.lines().last().unwrap();
+    let words = ["rootCoord.enableActiveStandby = false", "ROOT_COORD_ACTIVE_STANDBY_ENABLED", "make them equal"];
+    assert!(last.starts_with("coordha: ") && words.iter().all(|word| last.contains(word)), "{ran:?}");
+}
+
+#[test]
+fn milvus_names_count_where_the_role_is_one_of_its_coordinators() {
+    let role = [("COORDHA_ROLE", "datacoord")];
+    let folder = folder(&[("m.yaml", "dataCoord: {port: 13333}\ncoordha: {role: datacoord}\n"), ("n.yaml", "x: 1\n")]);
+    let on = ("DATA_COORD_ENABLE_ACTIVE_STANDBY", "true");
+    for (args, variables) in [
+        ("--role datacoord --config m.yaml", vec![on]),
+        ("--set role=datacoord", vec![on]),
+        ("", [role[0], on].to_vec()),
+        ("--config m.yaml", vec![on]),
+        ("--config n.yaml --dialect milvus --set role=datacoord", vec![on]),
+    ] {
+        let ran = config(folder.path(), args, &variables);
+        assert_eq!(ran.code, 0, "{args}: {ran:?}");
+        assert!(line(&ran, "active_standby.enabled").contains("= true"), "{args}: {ran:?}");
+    }
+    for args in ["--role own", "--role datacoord --dialect native"] {
+        assert!(line(&config(folder.path(), args, &[on]), "active_standby.enabled").contains("= false"), "{args}");
+    }
+    refused(&config(folder.path(), "--config n.yaml", &[]), &["no map `coordha:`", "--dialect milvus"]);
+}
+
+#[test]
+fn the_files_of_milvus_are_found_where_milvus_looks() {
+    let folder = folder(&[
+        ("configs/milvus.yaml", "etcd: {rootPath: here}\n"),
+        ("else where/milvus.yaml", "etcd: {rootPath: there}\n"),
+        ("else where/user.yaml", "etcd: {metaSubPath: user}\n"),
+    ]);
+    let root = |ran: &Ran| line(ran, "root").split("  ").next().unwrap().to_owned();
+    assert_eq!(root(&config(folder.path(), "--role rootcoord", &[])), "root = here/meta");
+    let ran = config(folder.path(), "--role rootcoord", &[("MILVUSCONF", "else where")]);
+    assert_eq!(root(&ran), "root = there/user");
+    let ran = config(folder.path(), "--role rootcoord --config configs", &[("MILVUSCONF", "else where")]);
+    assert_eq!(root(&ran), "root = here/meta");
+    let ran = config(folder.path(), "--role rootcoord", &[("MILVUSCONF", "nowhere")]);
+    refused(&ran, &["nowhere/milvus.yaml"]);
+}
+
+#[test]
+fn what_is_wrong_is_named_with_what_is_allowed() {
+    let folder = folder(&[("wrong.yaml", "coordha: {a\n"), ("m.yaml", "rootCoord:\n  enableActiveStandby: yes\n")]);
+    for (args, words) in [
+        ("--set rolle=a", ["\"rolle\"", "did you mean role?"]),
+        ("--set lease.ttl_ms=60s", ["lease.ttl_ms = \"60s\"", "from 2000 to 300000"]),
+        ("--set lease.ttl_ms", ["--set \"lease.ttl_ms\"", "allowed: KEY=VALUE"]),
+        ("--role rootcoordx", ["role = \"rootcoordx\"", "those of rootcoord"]),
+        ("--store etcd:/x", ["store.url = \"etcd:/x\"", "local:<directory>"]),
+        ("--root ..", ["root = \"..\"", "names with slashes"]),
+        ("--config wrong.yaml", ["wrong.yaml:2", "no YAML"]),
+        ("--config none.yaml", ["none.yaml", "No such file"]),
+        ("--role rootcoord --config m.yaml", ["m.yaml:2: rootCoord.enableActiveStandby = \"yes\"", "True, 0, f, F"]),
+    ] {
+        refused(&config(folder.path(), args, &[]), &words);
+    }
+    let ran = config(folder.path(), "--set lease.ttl_ms=4000 --role a", &[]);
+    assert!(ran.code == 2 && ran.stderr.contains("at least twice election.hold_ms"), "{ran:?}");
+    assert!(line(&ran, "lease.ttl_ms").contains("4000"), "what is set is shown nevertheless: {ran:?}");
+    for args in ["--wrong", "--dialect zap", "--config", "stray"] {
+        let ran = config(folder.path(), args, &[]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran:?}");
+        assert!(ran.stderr.starts_with("error: "), "{ran:?}");
+    }
+}
+
+#[test]
+fn without_a_role_the_rest_is_shown() {
+    let folder = folder(&[]);
+    let ran = config(folder.path(), "", &[]);
+    assert!(line(&ran, "role").ends_with("# missing"), "{ran:?}");
+    assert!(ran.code == 2 && ran.stderr.starts_with("coordha: ") && ran.stderr.contains("role is required"), "{ran:?}");
 }

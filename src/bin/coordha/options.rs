@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use coordha::config::{Config, Dialect, keys};
+use coordha::error::{Error, ErrorKind};
 
-use crate::exit::{Failure, USAGE};
+use crate::exit::{Failure, USAGE, code};
 
 /// The roles of Milvus's coordinators, for which its own files and variables count.
 const MILVUS_ROLES: &[&str] = &["rootcoord", "datacoord", "querycoord", "indexcoord", "mixcoord"];
@@ -15,7 +16,7 @@ const MILVUS_ROLES: &[&str] = &["rootcoord", "datacoord", "querycoord", "indexco
 #[derive(Args)]
 #[command(next_help_heading = "Configuration")]
 pub(crate) struct Options {
-    /// YAML file: keys below the map `coordha:`, or a milvus.yaml. Of several, the last counts
+    /// YAML file: keys below the map `coordha:`, or a milvus.yaml, or Milvus's folder. Of several, the last counts
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
     /// Whose names file and environment use
@@ -54,9 +55,30 @@ impl Options {
             config.load_milvus(None)?;
         }
         for file in &self.config {
-            config.load_yaml(file, dialect)?;
+            if dialect == Dialect::Milvus && file.is_dir() {
+                config.load_milvus(Some(file))?;
+            } else {
+                config.load_yaml(file, dialect).map_err(|error| self.hinted(&error, file, dialect))?;
+            }
         }
         config.load_env(dialect)?;
+        self.set_all(&mut config)?;
+        Ok(config)
+    }
+
+    /// The failure; where the file reads well as Milvus's, with what to do.
+    fn hinted(&self, error: &Error, file: &Path, dialect: Dialect) -> Failure {
+        let is_guess =
+            self.dialect == Names::Auto && dialect == Dialect::Native && error.kind() == ErrorKind::ConfigFile;
+        let hint = match is_guess && Config::new().load_yaml(file, Dialect::Milvus).is_ok() {
+            true => "; a milvus.yaml needs --dialect milvus, or the role of a coordinator of Milvus",
+            false => "",
+        };
+        Failure::new(code(error.kind()), format!("{error}{hint}"))
+    }
+
+    /// What the command line says, which counts most.
+    fn set_all(&self, config: &mut Config) -> Result<(), Failure> {
         let named = [(keys::ROLE, &self.role), (keys::STORE_URL, &self.store), (keys::ROOT, &self.root)];
         for (key, value) in named {
             if let Some(value) = value {
@@ -69,7 +91,7 @@ impl Options {
             };
             config.set(key, value)?;
         }
-        Ok(config)
+        Ok(())
     }
 
     fn dialect(&self) -> Dialect {
@@ -77,11 +99,21 @@ impl Options {
             Names::Native => Dialect::Native,
             Names::Milvus => Dialect::Milvus,
             Names::Auto => {
-                let role = self.role.clone().or_else(|| std::env::var("COORDHA_ROLE").ok());
-                let milvus = role.is_some_and(|role| MILVUS_ROLES.contains(&role.as_str()));
-                if milvus { Dialect::Milvus } else { Dialect::Native }
+                let is_milvus = self.role().is_some_and(|role| MILVUS_ROLES.contains(&role.as_str()));
+                if is_milvus { Dialect::Milvus } else { Dialect::Native }
             }
         }
+    }
+
+    /// The role, as far as it stands where our own names do. What is wrong there is told when it is loaded for good.
+    fn role(&self) -> Option<String> {
+        let mut config = Config::new();
+        for file in &self.config {
+            let _ = config.load_yaml(file, Dialect::Native);
+        }
+        let _ = config.load_env(Dialect::Native);
+        let _ = self.set_all(&mut config);
+        config.get(keys::ROLE)
     }
 }
 
