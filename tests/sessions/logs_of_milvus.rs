@@ -54,6 +54,7 @@ fn a_takeover_reads_as_in_milvus() {
     let expected = [
         "QueryCoord enter standby mode successfully",
         &format!("put session key into etcd key=\"{KEY}-2\""),
+        "serverName: querycoord registered, ID: 2, TTL: 6000 ms server_id=2 event=\"REGISTERED\"",
         "serverName: querycoord enter STANDBY mode",
         again,
         "try to register as ACTIVE querycoord service...",

@@ -62,7 +62,10 @@ impl Wording {
     /// The lines of an event of the session whose active key is `key`.
     pub(super) fn event(&mut self, key: &str, server_id: i64, event: &Event) -> Words {
         let lines = match event.kind() {
-            EventKind::Registered if self.active_standby => self.registered(key, server_id),
+            // The TTL that was granted is said in our own words.
+            EventKind::Registered if self.active_standby => {
+                return Words { lines: self.registered(key, server_id), is_all: false };
+            }
             EventKind::Standby => self.standby(key, event.holder()),
             // Itself: that is in the lines of its activation.
             EventKind::Holder if event.holder().is_some_and(|holder| holder.server_id == server_id) => Vec::new(),
