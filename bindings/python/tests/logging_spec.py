@@ -78,10 +78,12 @@ print(len(lines) < 1300 or len(lines), [line for line in lines if "were dropped"
 
 def a_handler_may_use_sessions(local: support.Store) -> None:
     done = threading.Event()
+    # The first records come before the session is known here.
+    session: coordha.Session | None = None
 
     class Asks(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if session.is_active and session.holder:
+            if session and session.is_active and session.holder:
                 session.txn(session.fencing_token).put("app/log", record.getMessage()).commit()
                 done.set()
 
