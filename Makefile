@@ -68,7 +68,7 @@ demo: build ## Three coordinators, a kill -9, a takeover: on the embedded store,
 .PHONY: test
 test: ## All tests: build, lint, unit, simulation, exploration, conformance, real etcd, install, every language, sanitizers, fuzzing
 	@tools/test.sh setup etcd build install-test abi lint check check-old explore "explore BAD=all" "explore SESSIONS=3" \
-		sim "sim BAD=all" $(LANGUAGES) valgrind sanitize fuzz miri
+		sim "sim BAD=all" $(LANGUAGES) valgrind sanitize fuzz miri deploy-test
 
 .PHONY: check
 check: ## The tests of `cargo test` alone; TESTS=<name> narrows them
@@ -101,6 +101,10 @@ fuzz: setup ## The fuzz targets, each for a while: FUZZ_S=<seconds each> ONLY=<t
 .PHONY: miri
 miri: ## Miri over the unit tests that do no I/O, where a nightly toolchain has it
 	@tools/miri.sh
+
+.PHONY: deploy-test
+deploy-test: setup ## The Helm chart, Compose file, Dockerfiles and systemd unit: lint, render, schemas, what must be refused
+	@tools/deploy.sh
 
 .PHONY: go-test
 go-test: setup build etcd ## The Go package: lints, tests with -race on both stores, the archive, a user's project

