@@ -21,6 +21,7 @@ pub(super) fn by_variable(name: &str) -> Option<&'static Name> {
 }
 
 /// The row of a key of a file.
+#[cfg(feature = "yaml")]
 pub(super) fn by_key(name: &str) -> Option<&'static Name> {
     names::find(name)
 }
