@@ -2,6 +2,7 @@
 
 mod milvus;
 mod milvus_files;
+mod milvus_properties;
 mod milvus_switch;
 mod properties;
 mod rules;
