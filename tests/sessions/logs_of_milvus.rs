@@ -105,3 +105,28 @@ fn an_exclusive_session_says_who_is_in_the_way_and_a_role_of_ones_own_its_name()
     assert!(second[refused + 1].starts_with("ACTIVE is 127.0.0.1:1,"), "{second:#?}");
     assert!(!first.iter().chain(&second).any(|line| line.contains("STANDBY")), "{first:#?} {second:#?}");
 }
+
+#[test]
+fn each_coordinator_of_milvus_calls_itself_as_there() {
+    let lines = Lines::of_process();
+    for (role, switcher, server) in [
+        ("rootcoord", "RootCoord", "RootCoord"),
+        ("datacoord", "DataCoord", "DataCoord"),
+        ("indexcoord", "IndexCoord", "IndexCoord"),
+        ("mixcoord", "mixCoord", "MixCoord"),
+    ] {
+        let place = Place::new();
+        let config = with(with(place.config(1), keys::ROLE, role), keys::ACTIVATION_AUTO, "true");
+        let session = Session::start(&with(config, keys::LOG_FORMAT, "milvus"), None).unwrap();
+        session.wait(Until::Active, Some(PATIENCE)).unwrap();
+        for line in [
+            format!("{server} enter standby mode successfully"),
+            format!("serverName: {role} enter STANDBY mode"),
+            format!("{switcher} switch from standby to active, activating"),
+            format!("{server} start done ..."),
+        ] {
+            until(&line, || by_session(&lines, role).concat().contains(&line).then_some(()));
+        }
+        session.stop(Some(PATIENCE)).unwrap();
+    }
+}
