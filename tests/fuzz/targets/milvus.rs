@@ -71,9 +71,8 @@ fuzz_target!(|bytes: &[u8]| {
         check_refusal(&error, "environment variable ");
         assert_eq!(format!("{config:?}"), before);
     }
-    for role in ROLES {
-        config.set(keys::ROLE, role).expect("a role");
-        check_values_or(&config, &[ErrorKind::ConfigMissing, ErrorKind::ConfigConflict, ErrorKind::ConfigValue]);
-        check_dump(&config);
-    }
+    // One a run, as each asks the host for its addresses.
+    config.set(keys::ROLE, ROLES[bytes.len() % ROLES.len()]).expect("a role");
+    check_values_or(&config, &[ErrorKind::ConfigMissing, ErrorKind::ConfigConflict, ErrorKind::ConfigValue]);
+    check_dump(&config);
 });
