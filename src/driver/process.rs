@@ -1,17 +1,38 @@
 //! The death of another process of this host, waited for.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::election::Process;
+use crate::election::{Cgroup, Process};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::cgroup;
 use crate::host::process::{self, Life};
 
+/// How often a cgroup is looked at that gives no notice.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// This process, or `None` where `/proc` does not tell it, or is of another PID namespace: then nobody can prove its
-/// death, and it can prove nobody's.
-pub(crate) fn current() -> Option<Process> {
+/// death, and it can prove nobody's. With the directory of the cgroup in which others act for it.
+///
+/// Error: [`ErrorKind::InvalidArgument`]: that is no cgroup.
+pub(crate) fn current(directory: Option<&Path>) -> Result<Option<Process>> {
+    let cgroup = directory.map(named).transpose()?;
+    Ok(alone().map(|process| Process { cgroup, ..process }))
+}
+
+fn named(directory: &Path) -> Result<Cgroup> {
+    let refused = |why: &str| Error::new(ErrorKind::InvalidArgument, format!("cgroup {}: {why}", directory.display()));
+    let (path, inode) = cgroup::name(directory).map_err(|error| refused(&error.to_string()))?;
+    let namespace = process::namespace("cgroup").ok_or_else(|| refused("its namespace cannot be read"))?;
+    Ok(Cgroup { path, namespace, inode })
+}
+
+fn alone() -> Option<Process> {
     let pid = process::own_pid()?;
     Some(Process {
         boot_id: process::boot_id().ok()?,
@@ -19,24 +40,42 @@ pub(crate) fn current() -> Option<Process> {
         time_namespace: process::namespace("time")?,
         pid: u32::try_from(pid.as_raw_nonzero().get()).ok()?,
         start_time: process::start_time("self")?,
+        cgroup: None,
     })
 }
 
-/// Returns once `process` is proven dead. `process` must be a neighbour of this one
+/// Returns once `process` is proven dead, with all that act for it. `process` must be a neighbour of this one
 /// ([`Process::is_neighbour`]). Where that cannot be proven it never returns; an error says that it will not.
 /// Needs the async runtime.
 pub(crate) async fn death(process: &Process) -> io::Result<()> {
     match process::life(process.pid, Some(process.start_time)) {
-        Life::Dead => Ok(()),
-        Life::Alive(pidfd) => wait_readable(pidfd).await,
-        Life::Unknown(errno) => Err(errno.into()),
+        Life::Dead => {}
+        Life::Alive(pidfd) => wait_for(pidfd, Interest::READABLE).await?,
+        Life::Unknown(errno) => return Err(errno.into()),
+    }
+    // Only afterwards: while it lived it could start more.
+    match &process.cgroup {
+        None => Ok(()),
+        Some(cgroup) => emptiness(cgroup).await,
     }
 }
 
-#[expect(deprecated, reason = "what takes its place is unsafe; an OwnedFd keeps the promise that is asked for there")]
-async fn wait_readable(pidfd: OwnedFd) -> io::Result<()> {
-    let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE)?;
-    let ready = pidfd.readable().await?;
+/// Returns once nobody in the cgroup lives.
+async fn emptiness(cgroup: &Cgroup) -> io::Result<()> {
+    if process::namespace("cgroup") != Some(cgroup.namespace) {
+        return Err(io::Error::other("its cgroup is named from another namespace"));
+    }
+    while let Some(events) = cgroup::living(&cgroup.path, cgroup.inode)? {
+        // Whatever comes of it, what the file says counts.
+        let _ = tokio::time::timeout(LOOK, wait_for(events, Interest::PRIORITY)).await;
+    }
+    Ok(())
+}
+
+#[expect(deprecated, reason = "what takes its place is unsafe; an owned descriptor keeps the promise asked for there")]
+async fn wait_for(fd: impl AsRawFd, interest: Interest) -> io::Result<()> {
+    let fd = AsyncFd::with_interest(fd, interest)?;
+    let ready = fd.ready(interest).await?;
     drop(ready);
     Ok(())
 }
@@ -56,7 +95,7 @@ mod tests {
         Process {
             pid: child.id(),
             start_time: process::start_time(&child.id().to_string()).unwrap(),
-            ..current().unwrap()
+            ..alone().unwrap()
         }
     }
 
@@ -66,8 +105,8 @@ mod tests {
 
     #[test]
     fn this_process_is_its_own_neighbour() {
-        let process = current().unwrap();
-        assert!(process.is_neighbour(&current().unwrap()));
+        let process = alone().unwrap();
+        assert!(process.is_neighbour(&alone().unwrap()));
         assert_eq!(process.pid, std::process::id());
         assert!(process.start_time > 0);
     }
@@ -102,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_pid_that_cannot_be_is_an_error_and_no_proof() {
-        let impossible = Process { pid: u32::MAX, ..current().unwrap() };
+        let impossible = Process { pid: u32::MAX, ..alone().unwrap() };
         assert!(wait(death(&impossible)).is_err());
     }
 }

@@ -44,7 +44,7 @@ pub use io::{
 #[cfg(feature = "testkit")]
 pub use normal::{Mark, Renumber};
 
-pub use crate::record::Process;
+pub use crate::record::{Cgroup, Process};
 
 use self::campaign::Turn;
 use self::lease::Lease;

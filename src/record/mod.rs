@@ -83,6 +83,21 @@ pub struct Process {
     pub pid: u32,
     /// When it was started, in clock ticks since boot (`/proc/<pid>/stat`, field 22).
     pub start_time: u64,
+    /// Where others act for it: they may outlive it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<Cgroup>,
+}
+
+/// A cgroup (v2), named so that another process of the same host can see whether anyone in it lives.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Cgroup {
+    /// Its path, as `/proc/<pid>/cgroup` of its members says it.
+    pub path: String,
+    /// Inode of the cgroup namespace from which that is seen.
+    pub namespace: u64,
+    /// Inode of its directory, which no other cgroup of the same boot has.
+    pub inode: u64,
 }
 
 impl Process {

@@ -1,9 +1,9 @@
 //! A session from keys and values in one expression.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{Callbacks, Session};
+use super::{Callbacks, Session, start};
 use crate::config::{Config, Dialect};
 use crate::error::{Error, Result};
 
@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 pub struct SessionBuilder {
     config: Config,
     callbacks: Option<Box<dyn Callbacks>>,
+    cgroup: Option<PathBuf>,
     error: Option<Error>,
 }
 
@@ -75,6 +76,18 @@ impl SessionBuilder {
         self
     }
 
+    /// Other processes act for the role, all of them in this cgroup (v2): its directory. Where this process is killed, a
+    /// standby of the same host then takes the term for ended once nobody in that cgroup lives either; without this, as
+    /// soon as this process is dead ([`keys::ELECTION_SAME_HOST_PROOF`](crate::config::keys::ELECTION_SAME_HOST_PROOF)).
+    /// The cgroup must never be used again for anything else.
+    ///
+    /// Where it is none of this host, [`SessionBuilder::start`] says [`ErrorKind::InvalidArgument`](crate::error::ErrorKind::InvalidArgument).
+    #[must_use]
+    pub fn cgroup(mut self, directory: impl AsRef<Path>) -> Self {
+        self.cgroup = Some(directory.as_ref().to_owned());
+        self
+    }
+
     /// Starts it.
     ///
     /// # Errors
@@ -82,7 +95,7 @@ impl SessionBuilder {
     pub fn start(self) -> Result<Session> {
         match self.error {
             Some(error) => Err(error),
-            None => Session::start(&self.config, self.callbacks),
+            None => start::session(&self.config, self.callbacks, self.cgroup.as_deref()),
         }
     }
 }

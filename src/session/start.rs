@@ -1,5 +1,6 @@
 //! Starting a session: from a configuration to a driver at work.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::outbox::Outbox;
@@ -37,11 +38,7 @@ impl Session {
     /// [`ErrorKind::AlreadyStarted`]; [`ErrorKind::Resources`]; [`ErrorKind::Forked`] in the child of a
     /// process that has sessions. Nothing is started then, and `callbacks` is dropped before this returns.
     pub fn start(config: &Config, callbacks: Option<Box<dyn Callbacks>>) -> Result<Self> {
-        let resolved = config.resolve()?;
-        let shared = Shared::of_process()?;
-        let store = shared.store(resolved.store.clone(), stores::open)?;
-        log::mode(config, &resolved);
-        start(&resolved, shared, store, callbacks)
+        session(config, callbacks, None)
     }
 
     /// [`Session::start`] on a store of the caller's own, for tests; `store.url` only names it.
@@ -50,8 +47,21 @@ impl Session {
     /// As [`Session::start`].
     #[cfg(feature = "testkit")]
     pub fn start_on(store: Arc<dyn Store>, config: &Config, callbacks: Option<Box<dyn Callbacks>>) -> Result<Self> {
-        start(&config.resolve()?, Shared::of_process()?, store, callbacks)
+        start(&config.resolve()?, Shared::of_process()?, store, callbacks, None)
     }
+}
+
+/// [`Session::start`] where all that act for the role are in a cgroup.
+pub(super) fn session(
+    config: &Config,
+    callbacks: Option<Box<dyn Callbacks>>,
+    cgroup: Option<&Path>,
+) -> Result<Session> {
+    let resolved = config.resolve()?;
+    let shared = Shared::of_process()?;
+    let store = shared.store(resolved.store.clone(), stores::open)?;
+    log::mode(config, &resolved);
+    start(&resolved, shared, store, callbacks, cgroup)
 }
 
 fn start(
@@ -59,9 +69,10 @@ fn start(
     shared: Arc<Shared>,
     store: Arc<dyn Store>,
     callbacks: Option<Box<dyn Callbacks>>,
+    cgroup: Option<&Path>,
 ) -> Result<Session> {
     let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let process = resolved.same_host_proof.then(current_process).flatten();
+    let process = if resolved.same_host_proof { current_process(cgroup)? } else { None };
     let settings = resolved.settings(host_name, random_id()?, process);
     let outbox = Arc::new(Outbox::new(resolved, callbacks));
     let driver = Driver::start(Setup {

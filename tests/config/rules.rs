@@ -126,7 +126,8 @@ const EVERY_SETTING: &str = "
 #[test]
 fn settings_carry_every_value() {
     let ms = Duration::from_millis;
-    let process = Process { boot_id: "b".into(), pid_namespace: 1, time_namespace: 2, pid: 3, start_time: 4 };
+    let process =
+        Process { boot_id: "b".into(), pid_namespace: 1, time_namespace: 2, pid: 3, start_time: 4, cgroup: None };
     let expected = Settings {
         role: "mixcoord".into(),
         root: "/prod/meta".into(),

@@ -8,6 +8,7 @@ mod log;
 mod manual;
 mod options;
 mod output;
+mod run;
 
 use std::process::ExitCode;
 
@@ -26,9 +27,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(run::Args),
     Config(config::Args),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
+    #[command(name = "__exec", hide = true)]
+    Exec(run::exec::Args),
+    #[command(name = "__guard", hide = true)]
+    Guard(run::guardian::Args),
 }
 
 fn main() -> ExitCode {
@@ -44,8 +50,11 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
+        Command::Run(args) => run::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),
+        Command::Exec(args) => run::exec::run(&args),
+        Command::Guard(args) => run::guardian::run(&args),
     }
 }

@@ -89,6 +89,7 @@ impl NodeConfig {
                 time_namespace: 4_026_531_834,
                 pid: 1000 + process as u32,
                 start_time: 100 * process,
+                cgroup: None,
             }),
         }
     }

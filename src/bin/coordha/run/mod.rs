@@ -1,0 +1,200 @@
+//! `coordha run`: a command under an election, for programs that cannot link the library.
+//!
+//! Three kinds of process: this one, which stands in the election; the command (`exec`), at most one at a time; and the
+//! guardian, which kills the command where this one cannot. Here the first thread does all that concerns the command
+//! (`supervisor`), and never waits for anything but the next event.
+
+mod cgroup;
+mod child;
+mod clock;
+pub(crate) mod exec;
+pub(crate) mod guardian;
+mod http;
+mod restart;
+mod say;
+mod supervisor;
+mod tell;
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use coordha::config::{Config, keys};
+use coordha::session::Session;
+use nix::sys::signal::{SigSet, Signal};
+use rustix::fs::{Access, access};
+
+use self::cgroup::Cgroup;
+use self::guardian::Guardian;
+use self::restart::Restart;
+use self::supervisor::{Plan, Supervisor};
+use self::tell::Tell;
+use crate::exit::{FAILED, Failure, USAGE};
+use crate::log;
+use crate::options::Options;
+
+/// Run a command under an election: started when active, stopped before the role is lost
+///
+/// The command finds HA_ROLE, HA_ADDRESS, HA_TOKEN (the fencing token), HA_SERVER_ID, HA_ACTIVE_KEY and HA_STATE in its
+/// environment, and inherits stdin, stdout and stderr. SIGTERM or SIGINT stops it in order, then releases the role; a second one
+/// kills it at once. Guide: docs/run.md.
+#[derive(Parser)]
+#[command(after_long_help = crate::exit::TABLE)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    options: Options,
+    /// Where clients reach the command (key `address`)
+    #[arg(long, value_name = "HOST:PORT")]
+    address: Option<String>,
+    /// Stand by while another one holds the role (key `active_standby.enabled`)
+    #[arg(long)]
+    active_standby: bool,
+    /// Serve /healthz, /readyz, /role and /metrics there
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// What tells the command to stop
+    #[arg(long, value_name = "SIGNAL", default_value = "TERM", value_parser = tell::signal)]
+    stop_signal: Signal,
+    /// How long it may take to stop before it is killed; key deactivation.timeout_ms is this and a second where it is not set
+    #[arg(long, value_name = "MS", default_value_t = 8000, value_parser = clap::value_parser!(u64).range(0..=3_599_000))]
+    grace_ms: u64,
+    /// Whether it is started again when it ends by itself
+    #[arg(long, value_enum, default_value_t = Restart::Always)]
+    restart: Restart,
+    /// Pause before that, doubling up to 30 s; begins anew after a run of a minute
+    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(0..=600_000))]
+    restart_backoff_ms: u64,
+    /// A shell command to run while standing by; it has ended before the command is started
+    #[arg(long, value_name = "COMMAND", conflicts_with = "warm")]
+    standby: Option<String>,
+    /// Start the command at once, standing by, and tell it when it is active
+    #[arg(long, requires = "tell")]
+    warm: bool,
+    /// How to tell a warm command: signal:NAME, file:PATH, socket:PATH. May be repeated
+    #[arg(long, value_name = "HOW", requires = "warm")]
+    tell: Vec<Tell>,
+    /// The command is active once a GET of this is answered with 2xx; without it, once it was started
+    #[arg(long, value_name = "URL", value_parser = http_url)]
+    ready_url: Option<String>,
+    /// A cgroup for the command: below the own one, where that can be made; none; or below this directory
+    #[arg(long, value_name = "auto|off|DIRECTORY", default_value = "auto")]
+    cgroup: PathBuf,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+fn http_url(url: &str) -> Result<String, String> {
+    let host = url.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
+    if host.is_some_and(|host| !host.is_empty()) {
+        Ok(url.to_owned())
+    } else {
+        Err("allowed: http://HOST:PORT/PATH".into())
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let config = args.config()?;
+    let resolved = config.resolve()?;
+    if resolved.auto {
+        let why = format!("{} = true: `coordha run` says ready itself (allowed: false)", keys::ACTIVATION_AUTO);
+        return Err(Failure::new(USAGE, why));
+    }
+    let command = &args.command[0];
+    if !is_executable(command) {
+        return Err(Failure::new(USAGE, format!("command {}: not found, or not executable", command.display())));
+    }
+    let listener = args.listen.as_deref().map(http::bind).transpose()?;
+    log::init(&config)?;
+    let failed = |what: &str, error: std::io::Error| Failure::new(FAILED, format!("{what}: {error}"));
+    // Before the first thread is started: all of them leave these to the supervisor.
+    let mask = supervised_signals();
+    mask.thread_block().map_err(|e| failed("signals", e.into()))?;
+    // Orphans of the command come to this process, which can then kill them.
+    let takes_orphans = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    takes_orphans.map_err(|e| failed("PR_SET_CHILD_SUBREAPER", e.into()))?;
+    let cgroup = args.cgroup()?;
+    let guardian = Guardian::start(cgroup.as_ref()).map_err(|e| failed("guardian", e))?;
+    let mut builder = Session::builder().config(config);
+    builder = match &cgroup {
+        Some(cgroup) => builder.cgroup(cgroup.directory()),
+        None => builder.set(keys::ELECTION_SAME_HOST_PROOF, false),
+    };
+    let session = match builder.start() {
+        Ok(session) => session,
+        Err(error) => {
+            guardian.dismiss();
+            return Err(error.into());
+        }
+    };
+    let board = http::Board::new(session.clone(), &resolved.address);
+    if let Some(listener) = listener {
+        http::serve(listener, board.clone())?;
+    }
+    let plan = args.plan(resolved.hold, resolved.deactivation_timeout);
+    Supervisor::new(plan, session, board, cgroup, guardian, &mask).map_err(|e| failed("supervisor", e))?.run()
+}
+
+impl Args {
+    fn config(&self) -> Result<Config, Failure> {
+        let mut config = self.options.load()?;
+        if let Some(address) = &self.address {
+            config.set(keys::ADDRESS, address)?;
+        }
+        if self.active_standby {
+            config.set(keys::ACTIVE_STANDBY_ENABLED, "true")?;
+        }
+        config.set_default(keys::DEACTIVATION_TIMEOUT_MS, &(self.grace_ms + 1000).to_string())?;
+        config.set_default(keys::ACTIVATION_BACKOFF_MS, &self.restart_backoff_ms.to_string())?;
+        Ok(config)
+    }
+
+    fn cgroup(&self) -> Result<Option<Cgroup>, Failure> {
+        if self.cgroup == Path::new("off") {
+            return Ok(None);
+        }
+        if self.cgroup == Path::new("auto") {
+            let made = Cgroup::create(None);
+            let told = made.inspect_err(|why| {
+                tracing::info!(target: "coordha::run", "no cgroup for the command ({why}): its process group counts");
+            });
+            return Ok(told.ok());
+        }
+        let made = Cgroup::create(Some(&self.cgroup));
+        made.map(Some).map_err(|why| Failure::new(USAGE, format!("--cgroup {}: {why}", self.cgroup.display())))
+    }
+
+    fn plan(&self, hold: Duration, limit: Duration) -> Plan {
+        let grace = Duration::from_millis(self.grace_ms);
+        Plan {
+            command: self.command.clone(),
+            standby: self.standby.as_ref().map(|line| vec!["/bin/sh".into(), "-c".into(), line.into()]),
+            warm: self.warm,
+            tells: self.tell.clone(),
+            ready_url: self.ready_url.clone(),
+            stop_signal: self.stop_signal,
+            // It must be dead when the session's own patience ends.
+            grace: grace.min(limit - (limit / 10).min(Duration::from_millis(500))),
+            restart: self.restart,
+            backoff: Duration::from_millis(self.restart_backoff_ms),
+            hold,
+        }
+    }
+}
+
+/// What the supervisor waits for.
+fn supervised_signals() -> SigSet {
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect()
+}
+
+/// Whether there is a program of that name, where a shell would look for it.
+fn is_executable(command: &OsStr) -> bool {
+    let may_run = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+    if command.as_encoded_bytes().contains(&b'/') {
+        return may_run(Path::new(command));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
+    std::env::split_paths(&path).any(|directory| may_run(&directory.join(command)))
+}

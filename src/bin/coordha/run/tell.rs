@@ -1,0 +1,157 @@
+//! Telling a warm command that it is active, and waiting until a command is ready.
+
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Of one question whether it is ready.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A way to tell a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Tell {
+    /// This signal.
+    Signal(Signal),
+    /// A JSON object as the content of this file, which is replaced as a whole.
+    File(PathBuf),
+    /// A JSON object, as a datagram or as a line, to the Unix socket on which the command listens.
+    Socket(PathBuf),
+}
+
+impl FromStr for Tell {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("signal", name)) => signal(name).map(Self::Signal),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            Some(("socket", path)) if !path.is_empty() => Ok(Self::Socket(path.into())),
+            _ => Err("allowed: signal:NAME, file:PATH, socket:PATH".into()),
+        }
+    }
+}
+
+/// A signal by its name, with or without SIG.
+pub(super) fn signal(name: &str) -> Result<Signal, String> {
+    let name = name.to_ascii_uppercase();
+    let full = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
+    Signal::from_str(&full).map_err(|_| "allowed: the name of a signal, such as TERM, INT, USR1".into())
+}
+
+/// Replaces the file as a whole: a reader sees the old or the new text.
+pub(super) fn write_file(path: &Path, text: &str) -> io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{}", std::process::id()));
+    std::fs::write(&draft, format!("{text}\n"))?;
+    std::fs::rename(&draft, path)
+}
+
+/// What is to be done until a command may be called active.
+pub(super) struct Work {
+    pub(super) tells: Vec<Tell>,
+    /// What is told.
+    pub(super) notice: String,
+    pub(super) ready_url: Option<String>,
+    /// The command.
+    pub(super) pidfd: OwnedFd,
+}
+
+/// Such work, in a thread of its own. Dropping it ends that, a moment later.
+pub(super) struct Activation {
+    done: Arc<AtomicBool>,
+    cancelled: Arc<AtomicBool>,
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+impl Activation {
+    /// `wake` is written to when it is done, or has something new to say.
+    pub(super) fn start(work: Work, wake: Arc<OwnedFd>) -> io::Result<Self> {
+        let this = Self { done: Arc::default(), cancelled: Arc::default(), trouble: Arc::default() };
+        let (done, cancelled, trouble) =
+            (Arc::clone(&this.done), Arc::clone(&this.cancelled), Arc::clone(&this.trouble));
+        let wake = move || {
+            // Full: then it is awake already.
+            let _ = rustix::io::write(&*wake, &1u64.to_ne_bytes());
+        };
+        std::thread::Builder::new().name("coordha-tell".into()).spawn(move || {
+            let until_it_works = |what: &str, step: &dyn Fn() -> Result<(), String>| {
+                let mut told = false;
+                while !cancelled.load(Ordering::Acquire) {
+                    let Err(why) = step() else { return };
+                    if !std::mem::replace(&mut told, true) {
+                        *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{what}: {why}"));
+                        wake();
+                    }
+                    std::thread::sleep(PAUSE);
+                }
+            };
+            for tell in &work.tells {
+                until_it_works(&format!("{tell:?}"), &|| tell.send(&work).map_err(|error| error.to_string()));
+            }
+            if let Some(url) = &work.ready_url {
+                until_it_works(url, &|| ask(url));
+            }
+            done.store(true, Ordering::Release);
+            wake();
+        })?;
+        Ok(this)
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.done.load(Ordering::Acquire)
+    }
+
+    /// What does not work yet, once.
+    pub(super) fn take_trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Activation {
+    fn drop(&mut self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
+}
+
+impl Tell {
+    fn send(&self, work: &Work) -> io::Result<()> {
+        match self {
+            Self::Signal(signal) => {
+                let number =
+                    rustix::process::Signal::from_named_raw(*signal as i32).ok_or(io::ErrorKind::InvalidInput)?;
+                Ok(rustix::process::pidfd_send_signal(&work.pidfd, number)?)
+            }
+            Self::File(path) => write_file(path, &work.notice),
+            Self::Socket(path) => send_to(path, &work.notice),
+        }
+    }
+}
+
+fn send_to(path: &Path, notice: &str) -> io::Result<()> {
+    let line = format!("{notice}\n");
+    let datagram = UnixDatagram::unbound()?;
+    if datagram.connect(path).is_ok() {
+        datagram.set_nonblocking(true)?;
+        return datagram.send(line.as_bytes()).map(drop);
+    }
+    let mut stream = UnixStream::connect(path)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(line.as_bytes())
+}
+
+/// Whether a GET is answered well.
+fn ask(url: &str) -> Result<(), String> {
+    let config = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false);
+    let agent: ureq::Agent = config.build().into();
+    let answer = agent.get(url).call().map_err(|error| error.to_string())?;
+    if answer.status().is_success() { Ok(()) } else { Err(format!("status {}", answer.status())) }
+}
