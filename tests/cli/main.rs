@@ -7,3 +7,9 @@ mod config;
 #[path = "../../src/bin/coordha/lines.rs"]
 mod lines;
 mod log_lines;
+mod run;
+mod run_faults;
+mod run_ways;
+mod running;
+#[path = "../support/mod.rs"]
+mod support;

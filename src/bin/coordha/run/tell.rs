@@ -12,7 +12,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 /// Between two tries.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(20);
 /// Of one question whether it is ready.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -62,6 +62,7 @@ pub(super) struct Work {
     pub(super) notice: String,
     pub(super) ready_url: Option<String>,
     /// The command.
+    pub(super) pid: i32,
     pub(super) pidfd: OwnedFd,
 }
 
@@ -126,6 +127,9 @@ impl Tell {
     fn send(&self, work: &Work) -> io::Result<()> {
         match self {
             Self::Signal(signal) => {
+                if !takes(work.pid, *signal) {
+                    return Err(io::Error::other("the command does not catch the signal yet, which would end it"));
+                }
                 let number =
                     rustix::process::Signal::from_named_raw(*signal as i32).ok_or(io::ErrorKind::InvalidInput)?;
                 Ok(rustix::process::pidfd_send_signal(&work.pidfd, number)?)
@@ -134,6 +138,14 @@ impl Tell {
             Self::Socket(path) => send_to(path, &work.notice),
         }
     }
+}
+
+/// Whether a process has a handler for the signal, or waits for it with the signal blocked.
+fn takes(pid: i32, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let masks = status.lines().filter_map(|line| line.strip_prefix("SigCgt:").or(line.strip_prefix("SigBlk:")));
+    let bit = 1u64 << (signal as u32 - 1);
+    masks.filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok()).any(|mask| mask & bit != 0)
 }
 
 fn send_to(path: &Path, notice: &str) -> io::Result<()> {

@@ -192,6 +192,7 @@ impl Supervisor {
             tells,
             notice: self.notice("active", self.term.as_ref().map_or(0, |term| term.token)),
             ready_url: self.plan.ready_url.clone(),
+            pid: child.pid.as_raw(),
             pidfd,
         });
         match work.and_then(|work| Activation::start(work, std::sync::Arc::clone(&self.wake))) {

@@ -1,0 +1,240 @@
+//! `coordha run`: when its command is started and stopped, and how it ends.
+
+use rustix::process::Signal;
+
+use crate::command::{coordha, ran};
+use crate::running::{BUSY, Running, Scene, until_dead};
+use crate::support::skip;
+use crate::support::wait::until;
+
+#[test]
+fn the_command_is_started_by_the_active_one_alone_and_finds_its_environment() {
+    let scene = Scene::new();
+    let script =
+        r#"echo "$NAME $HA_STATE $HA_ROLE $HA_ADDRESS $HA_TOKEN $HA_SERVER_ID $HA_ACTIVE_KEY" >> journal; sleep 600"#;
+    let mut a = scene.start("A", &[], script);
+    let told = scene.line("A ");
+    let words: Vec<&str> = told.split(' ').collect();
+    let [state, role, address, token, server_id, key] = words[..] else { panic!("{told}") };
+    assert_eq!((state, role, address), ("active", "rootcoord", "127.0.0.1:1065"));
+    assert!(token.parse::<i64>().unwrap() > 0 && server_id.parse::<i64>().unwrap() > 0);
+    assert_eq!(key, "by-dev/meta/session/rootcoord");
+
+    let mut b = scene.start("B", &[], script);
+    b.says("enter STANDBY mode, ACTIVE is 127.0.0.1:1065");
+    assert_eq!(b.stop().code(), Some(0));
+    assert_eq!(a.stop().code(), Some(0));
+    assert_eq!(scene.journal().len(), 1, "the standby has started nothing");
+}
+
+#[test]
+fn a_killed_command_frees_the_role_and_the_standbys_command_runs() {
+    let scene = Scene::new();
+    let mut a = scene.start("A", &["--restart-backoff-ms", "60000"], BUSY);
+    let first = scene.line("A start");
+    let mut b = scene.start("B", &[], BUSY);
+    b.says("enter STANDBY mode");
+    let (token, pid) = first.split_once(' ').unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+    let next = scene.line("B start");
+    assert!(next.split_once(' ').unwrap().0.parse::<i64>().unwrap() > token.parse().unwrap());
+    a.says("the command has ended: signal 9; it is started again after 60000 ms");
+    scene.assert_ended_before("A", "B");
+    assert_eq!(b.stop().code(), Some(0));
+    assert_eq!(a.stop().code(), Some(0));
+}
+
+#[test]
+fn a_planned_stop_keeps_the_role_until_the_command_has_ended() {
+    let scene = Scene::new();
+    let script = r#"
+        trap 'echo "A drains" >> journal; sleep 0.3; echo "A has drained" >> journal; exit 0' TERM
+        echo "A start" >> journal; while :; do sleep 0.02; done"#;
+    let mut a = scene.start("A", &[], script);
+    scene.line("A start");
+    let mut b = scene.start("B", &[], BUSY);
+    b.says("enter STANDBY mode");
+    assert_eq!(a.stop().code(), Some(0));
+    scene.line("B start");
+    scene.assert_ended_before("A", "B");
+    assert_eq!(scene.count("A has drained"), 1);
+    b.stop();
+}
+
+#[test]
+fn a_command_that_ignores_its_signal_is_killed_after_the_grace() {
+    let scene = Scene::new();
+    let script =
+        r#"trap 'echo "A ignores" >> journal' HUP; echo "A start $$" >> journal; while :; do sleep 0.02; done"#;
+    let mut a = scene.start("A", &["--stop-signal", "SIGHUP", "--grace-ms", "200"], script);
+    let pid = scene.line("A start");
+    assert_eq!(a.stop().code(), Some(0));
+    assert_eq!(scene.count("A ignores"), 1, "it was told first, by its own signal");
+    a.says("the command is killed: it did not stop in time");
+    until_dead(&pid);
+}
+
+#[test]
+fn a_second_signal_kills_the_command_at_once() {
+    let scene = Scene::new();
+    let script = r#"trap 'echo "A ignores" >> journal' TERM; echo "A start" >> journal; while :; do sleep 0.02; done"#;
+    let mut a = scene.start("A", &["--grace-ms", "3000000"], script);
+    scene.line("A start");
+    a.signal(Signal::TERM);
+    scene.line("A ignores");
+    assert_eq!(a.stop().code(), Some(0), "a grace of 50 minutes is not waited for");
+}
+
+/// In the group of the command, in a group of its own, and an orphan in a session of its own.
+const FAMILY: &str = r#"
+    sleep 600 & echo "A child $!" >> journal
+    setsid sh -c 'echo "A apart $$" >> journal; exec sleep 600' &
+    sh -c 'setsid sh -c "echo \"A orphan \$\$\" >> journal; exec sleep 600" & '
+    echo "A start $$" >> journal
+    wait"#;
+const MEMBERS: [&str; 4] = ["A child", "A apart", "A orphan", "A start"];
+
+fn family_goes(options: &[&str], end: impl Fn(&mut Running)) {
+    let scene = Scene::new();
+    let mut a = scene.start("A", options, FAMILY);
+    let pids = MEMBERS.map(|member| scene.line(member));
+    end(&mut a);
+    for pid in pids {
+        until_dead(&pid);
+    }
+}
+
+#[test]
+fn all_that_a_command_has_started_ends_before_the_role_is_released() {
+    let end = |a: &mut Running| {
+        let cgroup = a.cgroup();
+        assert_eq!(a.stop().code(), Some(0));
+        if let Some(cgroup) = cgroup {
+            assert!(!cgroup.exists(), "{cgroup:?} is left behind");
+        }
+    };
+    family_goes(&[], end);
+    family_goes(&["--cgroup", "off"], end);
+}
+
+#[test]
+fn f71_a_killed_run_takes_its_command_and_all_that_it_has_started_with_it() {
+    let kill = |a: &mut Running| {
+        let cgroup = a.cgroup();
+        a.signal(Signal::KILL);
+        let Some(cgroup) = cgroup else { return };
+        until("the cgroup is gone", || (!cgroup.exists()).then_some(()));
+    };
+    let scene = Scene::new();
+    let mut probe = scene.start("A", &[], "sleep 600");
+    let has_cgroup = probe.cgroup().is_some();
+    probe.stop();
+    if has_cgroup {
+        family_goes(&[], kill);
+    } else {
+        skip("f71_a_killed_run_takes_its_command_and_all_that_it_has_started_with_it", "no cgroup can be made here");
+    }
+}
+
+#[test]
+fn f71_without_a_cgroup_a_killed_run_takes_the_group_of_its_command_with_it() {
+    let scene = Scene::new();
+    let script = r#"sleep 600 & echo "A child $!" >> journal; echo "A start $$" >> journal; wait"#;
+    let a = scene.start("A", &["--cgroup", "off"], script);
+    let pids = ["A child", "A start"].map(|member| scene.line(member));
+    a.signal(Signal::KILL);
+    for pid in pids {
+        until_dead(&pid);
+    }
+}
+
+#[test]
+fn a_command_that_ends_by_itself_passes_its_status_on_where_it_is_not_restarted() {
+    let scene = Scene::new();
+    let cases = [
+        ("never", "exit 0", 0),
+        ("never", "exit 7", 7),
+        ("never", "kill -KILL $$", 128 + 9),
+        ("never", "kill -TERM $$", 128 + 15),
+        ("on-failure", "exit 0", 0),
+    ];
+    for (restart, script, code) in cases {
+        let mut run = scene.start("A", &["--restart", restart], script);
+        assert_eq!(run.ended().code(), Some(code), "--restart {restart}: {script}: {:#?}", run.said());
+    }
+}
+
+#[test]
+fn a_command_that_ends_again_and_again_is_started_after_pauses_that_double() {
+    let scene = Scene::new();
+    for restart in ["always", "on-failure"] {
+        let mut a = scene.start(
+            "A",
+            &["--restart", restart, "--restart-backoff-ms", "10"],
+            r#"echo "exit" >> journal; exit 3"#,
+        );
+        for pause in [10, 20, 40, 80] {
+            a.says(&format!("the command has ended: exit status 3; it is started again after {pause} ms"));
+        }
+        assert_eq!(a.stop().code(), Some(0), "it was asked to end");
+    }
+    assert!(scene.count("exit") >= 8);
+}
+
+#[test]
+fn an_exclusive_one_runs_alone_and_a_second_one_names_who_is_in_its_way() {
+    let scene = Scene::new();
+    let exclusive = |name| scene.command(name, &["--set", "exclusive.wait_ms=0"], BUSY);
+    let mut a = Running::start("A", exclusive("A"));
+    scene.line("A start");
+    let second = ran(&mut exclusive("B"));
+    assert_eq!(second.code, 4, "{}", second.stderr);
+    let last = second.stderr.lines().last().unwrap();
+    assert!(last.starts_with("coordha: ") && last.contains("127.0.0.1:1065"), "{last}");
+    assert_eq!(a.stop().code(), Some(0));
+    assert!(scene.journal().iter().all(|line| line.starts_with('A')));
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_message_before_anything_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("local:{}", folder.path().join("store").display());
+    let usual = ["run", "--role", "rootcoord", "--store", &store, "--address", "127.0.0.1:1"];
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let cases: [(&[&str], &str); 14] = [
+        (&["--", "no-such-command"], "no-such-command"),
+        (&["--", "./no-such-file"], "./no-such-file"),
+        (&["--", "/etc/passwd"], "not executable"),
+        (&[], "COMMAND"),
+        (&["--stop-signal", "SIGNOTHING", "--", "true"], "SIGNOTHING"),
+        (&["--grace-ms", "-1", "--", "true"], "-1"),
+        (&["--restart", "sometimes", "--", "true"], "always"),
+        (&["--warm", "--", "true"], "--tell"),
+        (&["--warm", "--tell", "pigeon:1", "--", "true"], "signal:NAME, file:PATH, socket:PATH"),
+        (&["--warm", "--tell", "file:x", "--standby", "true", "--", "true"], "--standby"),
+        (&["--ready-url", "https://x/", "--", "true"], "http://HOST:PORT/PATH"),
+        (&["--set", "lease.ttl_ms=1", "--", "true"], "lease.ttl_ms"),
+        (&["--cgroup", "no/such/folder", "--", "true"], "--cgroup no/such/folder"),
+        (&["--listen", &taken, "--", "true"], &taken),
+    ];
+    for (options, named) in cases {
+        let mut command = coordha(folder.path(), usual.iter().chain(options));
+        let ran = ran(command.env("PATH", "/usr/bin:/bin"));
+        assert_eq!(ran.code, 2, "{options:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(named), "{options:?}: {}", ran.stderr);
+        assert!(ran.stdout.is_empty(), "{options:?}");
+        assert!(!folder.path().join("store").exists(), "{options:?} has touched the store");
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_used_ends_it_with_nothing_left_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("store"), "a file").unwrap();
+    let store = format!("local:{}", folder.path().join("store").display());
+    let args = ["run", "--role", "r", "--store", &store, "--address", ":1", "--", "true"];
+    let ran = ran(coordha(folder.path(), args).env("PATH", "/usr/bin:/bin"));
+    assert!(ran.code == 2 || ran.code == 3, "{}: {}", ran.code, ran.stderr);
+    assert!(ran.stderr.lines().last().unwrap().starts_with("coordha: "), "{}", ran.stderr);
+}

@@ -1,0 +1,120 @@
+//! `coordha run` in trouble: two commands never run at once, whatever becomes of it, of its role or of the store.
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::running::{BUSY, Running, Scene};
+use crate::support::etcd::Etcd;
+
+const ACTIVE_KEY: &str = "by-dev/meta/session/rootcoord";
+const TERM_KEY: &str = "by-dev/meta/ha/rootcoord/term";
+
+/// A is active and B stands by; after `trouble` B's command runs, and A's has ended before.
+fn b_follows(scene: &Scene, options: &[&str], trouble: impl FnOnce(&mut Running)) -> (Running, Running) {
+    let mut a = scene.start("A", &[options, &["--restart-backoff-ms", "60000"]].concat(), BUSY);
+    scene.line("A start");
+    // It ranks first, or A might follow itself.
+    let b = scene.start("B", &[options, &["--set", "priority=10"]].concat(), BUSY);
+    b.says("enter STANDBY mode, ACTIVE is");
+    scene.line("A lives");
+    trouble(&mut a);
+    scene.line("B start");
+    scene.line("B lives");
+    scene.assert_ended_before("A", "B");
+    (a, b)
+}
+
+#[test]
+fn f71_a_standby_follows_a_killed_run_once_its_command_is_dead() {
+    for options in [&[][..], &["--cgroup", "off"]] {
+        let scene = Scene::new();
+        let (_, mut b) = b_follows(&scene, options, |a| a.signal(Signal::KILL));
+        assert_eq!(b.stop().code(), Some(0));
+    }
+}
+
+#[test]
+fn f71_a_standby_on_etcd_follows_a_killed_run_once_its_command_is_dead() {
+    let etcd = Etcd::start();
+    let scene = Scene::on(&etcd.endpoints());
+    let (_, mut b) = b_follows(&scene, &[], |a| a.signal(Signal::KILL));
+    assert_eq!(b.stop().code(), Some(0));
+}
+
+#[test]
+fn f71_the_guardian_kills_the_command_of_a_run_that_is_stopped_past_its_deadline() {
+    for options in [&[][..], &["--cgroup", "off"]] {
+        let scene = Scene::new();
+        let (mut a, mut b) = b_follows(&scene, options, |a| a.signal(Signal::STOP));
+        a.says("the guardian has killed the command: its role was not renewed in time");
+        a.signal(Signal::CONT);
+        a.says("the command has ended: signal 9");
+        assert_eq!(b.stop().code(), Some(0));
+        assert_eq!(a.stop().code(), Some(0));
+    }
+}
+
+#[test]
+fn f71_a_guardian_that_is_killed_is_replaced() {
+    let scene = Scene::new();
+    let a = scene.start("A", &[], BUSY);
+    scene.line("A start");
+    let pid = a.guardian();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    a.says("the guardian has died: another one is started");
+    assert_ne!(a.guardian(), pid);
+    a.signal(Signal::KILL);
+    let written = scene.line("A start");
+    crate::running::until_dead(written.split_once(' ').unwrap().1);
+}
+
+#[test]
+fn a_command_whose_role_is_taken_away_is_killed_before_another_begins() {
+    let etcd = Etcd::start();
+    let scene = Scene::on(&etcd.endpoints());
+    let (mut a, mut b) = b_follows(&scene, &[], |a| {
+        etcd.ctl(&["del", ACTIVE_KEY]);
+        a.says("the command is killed: its role is over");
+    });
+    assert_eq!(a.stop().code(), Some(0));
+    assert_eq!(b.stop().code(), Some(0));
+    assert!(etcd.ctl(&["get", TERM_KEY]).contains("\"State\":\"released\""));
+}
+
+#[test]
+fn a_command_whose_role_cannot_be_renewed_is_told_to_stop_then_killed_before_the_deadline() {
+    let mut etcd = Etcd::start();
+    let scene = Scene::on(&etcd.endpoints());
+    let deaf = r#"
+        trap 'echo "A is told" >> journal' TERM
+        echo "A start" >> journal
+        while :; do echo "A lives" >> journal; sleep 0.02; done"#;
+    let mut a = scene.start("A", &["--restart-backoff-ms", "60000"], deaf);
+    scene.line("A start");
+    let mut b = scene.start("B", &[], BUSY);
+    b.says("enter STANDBY mode, ACTIVE is");
+    etcd.stop(0);
+    a.says("the role could not be renewed for long: the command is told to stop");
+    scene.line("A is told");
+    a.says("the command is killed: its role is over, or nearly so");
+    a.says("is no longer ACTIVE");
+    etcd.restart(0);
+    scene.line("B start");
+    scene.assert_ended_before("A", "B");
+    b.stop();
+    a.stop();
+}
+
+#[test]
+fn a_store_that_is_away_for_a_moment_does_not_stop_the_command() {
+    let etcd = Etcd::start();
+    let scene = Scene::on(&etcd.endpoints());
+    let long = ["--set", "election.hold_ms=8000"];
+    let mut a = scene.start("A", &long, BUSY);
+    a.says("is ACTIVE, token");
+    etcd.pause(0);
+    a.says("could not renew, still ACTIVE");
+    etcd.resume(0);
+    a.says("has renewed again");
+    assert_eq!(a.stop().code(), Some(0));
+    assert_eq!(scene.journal().iter().filter(|line| line.starts_with("A start")).count(), 1);
+}

@@ -1,0 +1,182 @@
+//! `coordha run`: standby commands, warm commands, readiness, and what it serves.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixDatagram, UnixListener};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::running::{BUSY, Scene};
+use crate::support::ports::Port;
+use crate::support::wait::until;
+
+/// Status and body of a GET.
+fn get(address: &str, path: &str, accept: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: x\r\nAccept: {accept}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+}
+
+/// Answers each request with this status, and tells for how many it did.
+struct Server {
+    listener: TcpListener,
+}
+
+impl Server {
+    fn answer(&self, status: &str) {
+        let (mut stream, _) = self.listener.accept().unwrap();
+        let mut request = [0; 1024];
+        let length = stream.read(&mut request).unwrap();
+        assert!(request[..length].starts_with(b"GET /ready "), "{:?}", String::from_utf8_lossy(&request[..length]));
+        write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+    }
+}
+
+#[test]
+fn a_standby_command_runs_while_standing_by_and_has_ended_before_the_command_begins() {
+    let scene = Scene::new();
+    let mut a = scene.start("A", &[], BUSY);
+    scene.line("A start");
+    let standby = r#"echo "B warms $HA_STATE [$HA_TOKEN]" >> journal; while :; do echo "B standing" >> journal; sleep 0.02; done"#;
+    let mut b = scene.start("B", &["--standby", standby], BUSY);
+    assert_eq!(scene.line("B warms"), "standby []");
+    scene.line("B standing");
+    a.stop();
+    scene.line("B start");
+    scene.assert_ended_before("B standing", "B start");
+    assert_eq!(b.stop().code(), Some(0));
+}
+
+#[test]
+fn a_standby_command_that_ends_is_started_again() {
+    let scene = Scene::new();
+    let mut a = scene.start("A", &[], BUSY);
+    scene.line("A start");
+    let mut b = scene.start("B", &["--standby", "exit 1", "--restart-backoff-ms", "5"], BUSY);
+    for pause in [5, 10, 20] {
+        b.says(&format!("the standby command has ended: exit status 1; it is started again after {pause} ms"));
+    }
+    a.stop();
+    scene.line("B start");
+    b.stop();
+}
+
+#[test]
+fn a_warm_command_is_told_by_signal_and_by_file_once_it_takes_the_signal() {
+    let scene = Scene::new();
+    let script = r#"
+        echo "A $HA_STATE $(cat told)" >> journal
+        trap 'echo "A told $(cat told)" >> journal' USR1
+        while :; do sleep 0.02; done"#;
+    let mut a = scene.start("A", &["--warm", "--tell", "file:told", "--tell", "signal:USR1"], script);
+    let first: Value = serde_json::from_str(&scene.line("A standby")).unwrap();
+    assert_eq!(first["state"], "standby");
+    let told: Value = serde_json::from_str(&scene.line("A told")).unwrap();
+    assert_eq!(
+        (&told["state"], &told["role"], &told["address"]),
+        (&"active".into(), &"rootcoord".into(), &"127.0.0.1:1065".into())
+    );
+    assert!(told["token"].as_i64().unwrap() > 0 && told["server_id"].as_i64().unwrap() > 0);
+    a.says("is ACTIVE, token");
+    assert_eq!(scene.count("A told"), 0);
+    assert_eq!(a.stop().code(), Some(0));
+}
+
+#[test]
+fn a_warm_command_is_told_by_a_socket_of_either_kind() {
+    let scene = Scene::new();
+    let datagrams = UnixDatagram::bind(scene.folder().join("datagrams")).unwrap();
+    let streams = UnixListener::bind(scene.folder().join("streams")).unwrap();
+    let tells = ["--warm", "--tell", "socket:datagrams", "--tell", "socket:streams"];
+    let mut a = scene.start("A", &tells, "sleep 600");
+    let mut datagram = [0; 1024];
+    let length = datagrams.recv(&mut datagram).unwrap();
+    let mut line = String::new();
+    streams.accept().unwrap().0.read_to_string(&mut line).unwrap();
+    assert_eq!(line.as_bytes(), &datagram[..length]);
+    assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["state"], "active");
+    a.says("is ACTIVE, token");
+    assert_eq!(a.stop().code(), Some(0));
+}
+
+#[test]
+fn a_warm_command_that_loses_the_role_is_started_anew_and_stands_by() {
+    let scene = Scene::new();
+    let script = r#"
+        trap 'echo "$NAME told" >> journal' USR1
+        echo "$NAME $HA_STATE" >> journal
+        while :; do sleep 0.02; done"#;
+    let warm = ["--warm", "--tell", "signal:USR1", "--restart-backoff-ms", "1"];
+    let mut a = scene.start("A", &warm, script);
+    scene.line("A told");
+    let mut b = scene.start("B", &warm, script);
+    scene.line("B standby");
+    a.stop();
+    scene.line("B told");
+    assert_eq!(scene.count("B standby"), 1, "the warm one itself became active");
+    b.stop();
+}
+
+#[test]
+fn with_a_ready_url_it_is_active_once_that_answers_well() {
+    let scene = Scene::new();
+    let server = Server { listener: TcpListener::bind("127.0.0.1:0").unwrap() };
+    let url = format!("http://{}/ready", server.listener.local_addr().unwrap());
+    let mut a = scene.start("A", &["--ready-url", &url], BUSY);
+    scene.line("A start");
+    server.answer("503 Later");
+    a.says("the command is not ready yet: ");
+    assert!(!a.said().iter().any(|line| line.contains("is ACTIVE, token")));
+    server.answer("200 OK");
+    a.says("is ACTIVE, token");
+    assert_eq!(a.stop().code(), Some(0));
+}
+
+#[test]
+fn a_command_that_dies_before_it_is_ready_is_a_failed_activation() {
+    let scene = Scene::new();
+    let url = format!("http://{}/", Port::take().address());
+    let options = ["--ready-url", &url, "--restart-backoff-ms", "10"];
+    let mut a = scene.start("A", &options, r#"echo "A start" >> journal; exit 1"#);
+    a.says("reason: ACTIVATION_FAILED");
+    until("a second try", || (scene.count("A start") > 1).then_some(()));
+    assert_eq!(a.stop().code(), Some(0));
+}
+
+#[test]
+fn health_readiness_and_role_are_served() {
+    let scene = Scene::new();
+    let (a_port, b_port) = (Port::take(), Port::take());
+    let (a_at, b_at) = (a_port.address(), b_port.address());
+    let a = scene.start("A", &["--listen", &a_at], BUSY);
+    scene.line("A start");
+    a.says("is ACTIVE, token");
+    let mut b = scene.start("B", &["--listen", &b_at], BUSY);
+    b.says("enter STANDBY mode");
+    let ready = |address: &str| get(address, "/readyz", "*/*").0;
+    until("A is ready", || (ready(&a_at) == 200).then_some(()));
+    until("B is healthy", || (get(&b_at, "/healthz", "*/*") == (200, "OK\n".into())).then_some(()));
+    assert_eq!(ready(&b_at), 503);
+    let (status, json) = get(&a_at, "/healthz", "application/json");
+    assert_eq!((status, serde_json::from_str::<Value>(&json).unwrap()["ok"].as_bool()), (200, Some(true)));
+
+    let role = |address: &str| -> Value { serde_json::from_str(&get(address, "/role", "*/*").1).unwrap() };
+    let (active, standby) = (role(&a_at), role(&b_at));
+    assert_eq!((&active["state"], &standby["state"]), (&"ACTIVE".into(), &"STANDBY".into()));
+    assert_eq!((&active["role"], &active["address"]), (&"rootcoord".into(), &"127.0.0.1:1065".into()));
+    assert!(active["remaining_ms"].as_i64().unwrap() > 0 && standby["remaining_ms"] == 0);
+    assert_eq!(standby["token"], 0);
+    for found in [&active, &standby] {
+        assert_eq!(found["holder"]["address"], "127.0.0.1:1065");
+        assert_eq!(found["holder"]["token"], active["token"]);
+    }
+    assert_eq!(get(&a_at, "/nothing", "*/*").0, 404);
+
+    a.signal(Signal::KILL);
+    until("B is ready", || (ready(&b_at) == 200).then_some(()));
+    assert_eq!(b.stop().code(), Some(0));
+}
