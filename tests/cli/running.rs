@@ -80,7 +80,7 @@ impl Scene {
 /// Appends its name and the token, then lines while it lives.
 pub(crate) const BUSY: &str = r#"
     echo "$NAME start $HA_TOKEN $$" >> journal
-    while :; do echo "$NAME lives" >> journal; sleep 0.02; done"#;
+    while :; do echo "$NAME lives $$" >> journal; sleep 0.02; done"#;
 
 /// Dropping it kills it.
 pub(crate) struct Running {
