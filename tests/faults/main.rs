@@ -19,3 +19,4 @@ mod same_host;
 mod starts;
 #[path = "../support/mod.rs"]
 mod support;
+mod workers;

@@ -16,28 +16,28 @@ use crate::support::skip;
 use crate::support::wait::until;
 
 /// H of a holder that must be waited for, and the wait: 1.25 times that.
-const WAITED_MS: i64 = 4_000;
+pub(crate) const WAITED_MS: i64 = 4_000;
 const WAIT_MS: i64 = 5_000;
 
 /// H of a holder that is proven dead: 75 s would be more than the test waits.
-const PROVEN_MS: i64 = 60_000;
+pub(crate) const PROVEN_MS: i64 = 60_000;
 
-const PROOF: (&str, &str) = (keys::ELECTION_SAME_HOST_PROOF, "true");
+pub(crate) const PROOF: (&str, &str) = (keys::ELECTION_SAME_HOST_PROOF, "true");
 
 /// Any process, to be named as the holder. Dropping it kills it.
-struct Holder(Process);
+pub(crate) struct Holder(Process);
 
 impl Holder {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         // Lives until its input ends.
         Self(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap())
     }
 
-    fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.0.id()
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
@@ -58,21 +58,34 @@ fn stat(pid: u32) -> Vec<String> {
     fields.split_ascii_whitespace().map(str::to_owned).collect()
 }
 
-fn start_time(pid: u32) -> u64 {
+pub(crate) fn start_time(pid: u32) -> u64 {
     stat(pid)[19].parse().unwrap()
 }
 
-/// Writes what a holder of the role would have written who is this process of this host; gives when, in ms since boot.
+/// Inode of a namespace of this process.
+pub(crate) fn namespace(kind: &str) -> u64 {
+    std::fs::metadata(format!("/proc/self/ns/{kind}")).unwrap().ino()
+}
+
 fn hold(place: &Place, pid: u32, start_time: u64, hold_ms: i64) -> i64 {
+    hold_with(place, (pid, start_time), None, hold_ms)
+}
+
+/// Writes what a holder of the role would have written who is this process of this host, alone or with a cgroup; gives
+/// when, in ms since boot.
+pub(crate) fn hold_with(place: &Place, process: (u32, u64), cgroup: Option<serde_json::Value>, hold_ms: i64) -> i64 {
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let namespace = |kind| std::fs::metadata(format!("/proc/self/ns/{kind}")).unwrap().ino();
+    let mut named = serde_json::json!({
+        "BootId": boot_id.trim(), "PidNamespace": namespace("pid"), "TimeNamespace": namespace("time"),
+        "Pid": process.0, "StartTime": process.1,
+    });
+    if let Some(cgroup) = cgroup {
+        named["Cgroup"] = cgroup;
+    }
     let term = serde_json::json!({
         "State": "held", "Token": 0, "HoldMs": hold_ms, "Renewals": 0, "ServerID": 77,
         "SessionID": "0123456789abcdef0123456789abcdef",
-        "Process": {
-            "BootId": boot_id.trim(), "PidNamespace": namespace("pid"), "TimeNamespace": namespace("time"),
-            "Pid": pid, "StartTime": start_time,
-        },
+        "Process": named,
     });
     let options = EtcdOptions::new(place.etcd.endpoints());
     let limit = Duration::from_secs(30);
@@ -96,7 +109,7 @@ fn hold(place: &Place, pid: u32, start_time: u64, hold_ms: i64) -> i64 {
 }
 
 /// A standby in this process takes over: from one who is proven dead, or else after the wait.
-fn standby_takes_over(place: Place, since: i64, is_proven: bool) {
+pub(crate) fn standby_takes_over(place: Place, since: i64, is_proven: bool) {
     let mut config = place.config(2);
     config.set(PROOF.0, PROOF.1).unwrap();
     let b = place.coordinator("B", &config);
