@@ -141,6 +141,10 @@ bench-bindings: setup build etcd python ## What a call, an event, a session and 
 	@readarray -t programs <$(TARGET)/benches; cargo bench --locked --quiet --all-features --bench bindings -- "$${programs[@]}" \
 		$(if $(WRITE),--write) $(ONLY)
 
+.PHONY: bench-run
+bench-run: setup etcd ## How soon `coordha run` starts the standby's command, with `etcdctl lock` beside it; ONLY=<part>; WRITE=1
+	cargo bench --locked --quiet --all-features --bench run -- $(if $(WRITE),--write) $(ONLY)
+
 # Shared libraries with some of the features, to see what each one adds. In a folder of their own: Cargo takes one such
 # library for another.
 $(BENCH)/sizes/%.so: Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
