@@ -93,7 +93,8 @@ fn a_command_whose_role_cannot_be_renewed_is_told_to_stop_then_killed_before_the
         trap 'echo "A is told" >> journal' TERM
         echo "A start" >> journal
         while :; do echo "A lives" >> journal; sleep 0.02; done"#;
-    let mut a = scene.start("A", &["--restart-backoff-ms", "60000"], deaf);
+    // Long enough for a busy machine to let it say that it was told.
+    let mut a = scene.start("A", &["--restart-backoff-ms", "60000", "--set", "election.hold_ms=8000"], deaf);
     scene.line("A start");
     let mut b = scene.start("B", &[], BUSY);
     b.says("enter STANDBY mode, ACTIVE is");

@@ -31,13 +31,12 @@ enum Command {
     Config(config::Args),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
-    #[command(name = "__exec", hide = true)]
-    Exec(run::exec::Args),
-    #[command(name = "__guard", hide = true)]
-    Guard(run::guardian::Args),
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = run::as_part() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(refusal) => return exit::refused(&refusal),
@@ -54,7 +53,5 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),
-        Command::Exec(args) => run::exec::run(&args),
-        Command::Guard(args) => run::guardian::run(&args),
     }
 }

@@ -22,7 +22,7 @@ const NOT_EXECUTABLE: u8 = 126;
 const NOT_READY: u8 = 125;
 
 #[derive(Parser)]
-pub(crate) struct Args {
+pub(super) struct Args {
     #[arg(long)]
     parent: u32,
     #[arg(long)]
@@ -52,7 +52,7 @@ pub(super) fn program() -> io::Result<PathBuf> {
     if link.exists() { Ok(link) } else { std::env::current_exe() }
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let not_ready = |what: &str, error: io::Error| Failure::new(NOT_READY, format!("{what}: {error}"));
     // Inherited.
     super::supervised_signals().thread_unblock().map_err(|e| not_ready("signals", e.into()))?;

@@ -13,11 +13,15 @@ use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{PidfdFlags, getppid, pidfd_open, setsid};
+use rustix::time::Timespec;
 
 use super::cgroup::Cgroup;
 use super::clock::{Instant, Timer, now};
 use super::exec;
 use crate::exit::{FAILED, Failure};
+
+/// How long its end is waited for.
+const LAST_WAIT: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
 /// What the guardian is told: all of it each time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,15 +70,18 @@ impl Guardian {
         Ok(())
     }
 
-    /// Lets it go, and waits until it has cleaned up.
+    /// Lets it go, and waits until it has cleaned up, a moment at most.
     pub(super) fn dismiss(mut self) {
         drop(self.orders.take());
-        let _ = self.process.wait();
+        let pid = rustix::process::Pid::from_child(&self.process);
+        if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) {
+            let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&LAST_WAIT));
+        }
     }
 }
 
 #[derive(Parser)]
-pub(crate) struct Args {
+pub(super) struct Args {
     #[arg(long)]
     parent: u32,
     #[arg(long)]
@@ -82,7 +89,7 @@ pub(crate) struct Args {
 }
 
 /// `coordha __guard`
-pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let failed = |error: io::Error| Failure::new(FAILED, format!("guardian: {error}"));
     // Whoever asks everything to end means `coordha run`, and its command through it.
     let _ = SigSet::all().thread_block();
@@ -125,7 +132,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 fn is_readable(fd: &impl std::os::fd::AsFd) -> bool {
-    let at_once = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
 
@@ -172,7 +179,7 @@ impl Watch {
     fn end(&self) {
         self.kill();
         let Some(cgroup) = &self.cgroup else { return };
-        let pause = rustix::time::Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        let pause = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         while !cgroup.is_empty() {
             let _ = poll(&mut [PollFd::new(cgroup.events(), PollFlags::PRI)], Some(&pause));
             cgroup.kill();

@@ -7,8 +7,8 @@
 mod cgroup;
 mod child;
 mod clock;
-pub(crate) mod exec;
-pub(crate) mod guardian;
+mod exec;
+mod guardian;
 mod http;
 mod restart;
 mod say;
@@ -93,6 +93,20 @@ fn http_url(url: &str) -> Result<String, String> {
     } else {
         Err("allowed: http://HOST:PORT/PATH".into())
     }
+}
+
+/// Does what `coordha run` starts this program for once more; `None`: this is not that. No subcommands, as they are nobody's to
+/// call.
+pub(crate) fn as_part() -> Option<ExitCode> {
+    fn parsed<T: Parser>() -> Result<T, Failure> {
+        T::try_parse_from(std::env::args_os().skip(1)).map_err(|refusal| Failure::new(USAGE, refusal.to_string()))
+    }
+    let done = match std::env::args_os().nth(1)?.to_str()? {
+        "__exec" => parsed().and_then(|args| exec::run(&args)),
+        "__guard" => parsed().and_then(|args| guardian::run(&args)),
+        _ => return None,
+    };
+    Some(done.unwrap_or_else(Failure::tell))
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
