@@ -1,9 +1,9 @@
 //! `coordha run`: when its command is started and stopped, and how it ends.
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::command::{coordha, ran};
-use crate::running::{BUSY, Running, Scene, until_dead};
+use crate::running::{BUSY, Running, Scene, lives, until_dead};
 use crate::support::skip;
 use crate::support::wait::until;
 
@@ -35,7 +35,7 @@ fn a_killed_command_frees_the_role_and_the_standbys_command_runs() {
     let mut b = scene.start("B", &[], BUSY);
     b.says("enter STANDBY mode");
     let (token, pid) = first.split_once(' ').unwrap();
-    rustix::process::kill_process(rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+    kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
     let next = scene.line("B start");
     assert!(next.split_once(' ').unwrap().0.parse::<i64>().unwrap() > token.parse().unwrap());
     a.says("the command has ended: signal 9; it is started again after 60000 ms");
@@ -115,6 +115,22 @@ fn all_that_a_command_has_started_ends_before_the_role_is_released() {
     };
     family_goes(&[], end);
     family_goes(&["--cgroup", "off"], end);
+}
+
+#[test]
+fn children_of_a_shell_that_has_become_coordha_run_are_left_alone() {
+    let scene = Scene::new();
+    let run = scene.command("A", &["--cgroup", "off"], BUSY);
+    let mut script = std::process::Command::new("sh");
+    script.current_dir(scene.folder()).envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    script.args(["-c", r#"sleep 600 & echo "other $!" >> journal; exec "$@""#, "sh"]);
+    script.arg(run.get_program()).args(run.get_args());
+    let mut a = Running::start("A", script);
+    scene.line("A start");
+    let other = scene.line("other");
+    assert_eq!(a.stop().code(), Some(0));
+    assert!(lives(&other));
+    kill_process(Pid::from_raw(other.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
 }
 
 #[test]

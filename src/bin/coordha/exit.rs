@@ -24,7 +24,8 @@ Exit codes:
   2  wrong command line, configuration key, value or file; nothing was started
   3  the store cannot be reached, or refuses: credentials, certificates, permissions
   4  the role is held by another one (run without active-standby), or nobody is active (status)
-  5  problems were found (doctor)";
+  5  problems were found (doctor)
+  run whose command has ended and is not restarted: the command's, or 128 and its signal";
 
 /// Why the command failed: its exit code, and one message.
 pub(crate) struct Failure {

@@ -6,7 +6,6 @@ use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -127,7 +126,7 @@ impl Child {
     }
 
     /// Kills all that belongs to it. To be called until [`Child::is_gone`].
-    pub(super) fn kill(&mut self, cgroup: Option<&Cgroup>, guardian: Pid) {
+    pub(super) fn kill(&mut self, cgroup: Option<&Cgroup>, spared: &[Pid]) {
         self.stage = Stage::Killed;
         if let Some(cgroup) = cgroup {
             cgroup.kill();
@@ -136,7 +135,7 @@ impl Child {
             // The PID cannot have been used again.
             let _ = killpg(self.pid, Signal::SIGKILL);
         }
-        for stray in strays(guardian) {
+        for stray in strays(spared) {
             let _ = kill(stray, Signal::SIGKILL);
         }
     }
@@ -147,20 +146,25 @@ impl Child {
     }
 
     /// Whether nothing that belongs to it lives.
-    pub(super) fn is_gone(&self, cgroup: Option<&Cgroup>, guardian: Pid) -> bool {
+    pub(super) fn is_gone(&self, cgroup: Option<&Cgroup>, spared: &[Pid]) -> bool {
         self.death.is_some()
             && cgroup.is_none_or(Cgroup::is_empty)
             && killpg(self.pid, None) == Err(nix::errno::Errno::ESRCH)
-            && strays(guardian).is_empty()
+            && strays(spared).is_empty()
     }
 }
 
-/// All children but the guardian. Orphans of the command are among them, as this process takes them in.
-fn strays(guardian: Pid) -> Vec<Pid> {
+/// All children but these. Orphans of the command are among them, as this process takes them in.
+fn strays(spared: &[Pid]) -> Vec<Pid> {
+    let mut found = children();
+    found.retain(|pid| !spared.contains(pid));
+    found
+}
+
+/// The children of this process.
+pub(super) fn children() -> Vec<Pid> {
     let own = std::process::id();
     // Children belong to a thread; this one, the first, starts all of them and takes in all orphans.
-    let path = format!("/proc/{own}/task/{own}/children");
-    let listed = fs::read_to_string(Path::new(&path)).unwrap_or_default();
-    let pids = listed.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw);
-    pids.filter(|pid| *pid != guardian).collect()
+    let listed = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
+    listed.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw).collect()
 }

@@ -129,6 +129,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     // Orphans of the command come to this process, which can then kill them.
     let takes_orphans = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     takes_orphans.map_err(|e| failed("PR_SET_CHILD_SUBREAPER", e.into()))?;
+    let inherited = child::children();
     let cgroup = args.cgroup()?;
     let guardian = Guardian::start(cgroup.as_ref()).map_err(|e| failed("guardian", e))?;
     let mut builder = Session::builder().config(config);
@@ -148,7 +149,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         http::serve(listener, board.clone())?;
     }
     let plan = args.plan(resolved.hold, resolved.deactivation_timeout);
-    Supervisor::new(plan, session, board, cgroup, guardian, &mask).map_err(|e| failed("supervisor", e))?.run()
+    Supervisor::new(plan, session, board, cgroup, guardian, inherited, &mask)
+        .map_err(|e| failed("supervisor", e))?
+        .run()
 }
 
 impl Args {

@@ -35,7 +35,7 @@ impl Supervisor {
             None => self.without_child(wanted),
             Some(mut child) => {
                 self.lead(&mut child, wanted, now);
-                if child.stage == Stage::Killed && child.is_gone(self.cgroup.as_ref(), self.guardian.pid()) {
+                if child.stage == Stage::Killed && child.is_gone(self.cgroup.as_ref(), &self.spared()) {
                     self.without_child(self.wanted());
                 } else {
                     self.child = Some(child);
@@ -107,7 +107,7 @@ impl Supervisor {
         let kill_at = deadline.saturating_sub(clock::ns(self.plan.kill_margin()));
         let stop_at = kill_at.saturating_sub(clock::ns(self.plan.stop_margin()));
         match child.stage {
-            Stage::Killed => child.kill(self.cgroup.as_ref(), self.guardian.pid()),
+            Stage::Killed => child.kill(self.cgroup.as_ref(), &self.spared()),
             Stage::Stopping { kill_at: grace } if now >= grace => self.kill(child, "it did not stop in time"),
             Stage::Stopping { .. } | Stage::Running if self.stops > 1 => self.kill(child, ""),
             _ if now >= kill_at => self.kill(child, "its role is over, or nearly so"),
@@ -127,7 +127,7 @@ impl Supervisor {
         if !why.is_empty() {
             self.say.warn(format!("the command is killed: {why}"));
         }
-        child.kill(self.cgroup.as_ref(), self.guardian.pid());
+        child.kill(self.cgroup.as_ref(), &self.spared());
     }
 
     fn lead_on(&mut self, child: &mut Child, wanted: Wanted, now: Instant) {
@@ -283,11 +283,12 @@ impl Supervisor {
 
     /// The first process of the child is dead: of its own accord?
     fn settle_death(&mut self) {
+        let spared = self.spared();
         let Some(child) = &mut self.child else { return };
         let (Some(death), false) = (child.death, child.stage == Stage::Killed) else { return };
         let (stage, kind, acts) = (child.stage, child.kind, child.acts);
         let ran = Duration::from_nanos(clock::now().saturating_sub(child.since));
-        child.kill(self.cgroup.as_ref(), self.guardian.pid());
+        child.kill(self.cgroup.as_ref(), &spared);
         match stage {
             Stage::Running => self.ended_by_itself(death, kind, acts, ran),
             Stage::Stopping { .. } => self.say.info(format!("the command has stopped: {death}")),

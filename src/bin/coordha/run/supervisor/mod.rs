@@ -13,6 +13,7 @@ use coordha::error::Error;
 use coordha::session::{EventKind, Session};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::process::{WaitId, WaitIdOptions, WaitOptions, WaitStatus, wait, waitid};
 
@@ -69,6 +70,8 @@ pub(super) struct Supervisor {
     cgroup: Option<Cgroup>,
     guardian: Guardian,
     guardian_died: bool,
+    /// Children that were there before, of whoever has become this program.
+    inherited: Vec<Pid>,
     say: Say,
     signals: SignalFd,
     timer: Timer,
@@ -95,6 +98,7 @@ impl Supervisor {
         board: Board,
         cgroup: Option<Cgroup>,
         guardian: Guardian,
+        inherited: Vec<Pid>,
         mask: &SigSet,
     ) -> io::Result<Self> {
         Ok(Self {
@@ -105,6 +109,7 @@ impl Supervisor {
             cgroup,
             guardian,
             guardian_died: false,
+            inherited,
             say: Say::start()?,
             signals: SignalFd::with_flags(mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
             timer: Timer::new()?,
@@ -140,6 +145,11 @@ impl Supervisor {
         }
     }
 
+    /// Children that are not of the command.
+    fn spared(&self) -> Vec<Pid> {
+        std::iter::once(self.guardian.pid()).chain(self.inherited.iter().copied()).collect()
+    }
+
     fn read_signals(&mut self) {
         while let Ok(Some(signal)) = self.signals.read_signal() {
             if signal.ssi_signo != Signal::SIGCHLD as u32 {
@@ -166,6 +176,7 @@ impl Supervisor {
         }
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
             let pid = pid.as_raw_nonzero().get();
+            self.inherited.retain(|inherited| status.stopped() || inherited.as_raw() != pid);
             if pid == self.guardian.pid().as_raw() {
                 self.guardian_died = !status.stopped();
             }
