@@ -59,7 +59,8 @@
 //! | `testkit` | no | the simulated store and the conformance suite, for tests of this crate |
 //!
 //! [`session`], [`config`] and [`error`] are the API, with [`kv::Revision`] and [`kv::KeyValue`]. The rest of [`kv`],
-//! [`store`] and [`election`] are public for tests of stores and of the election's core, and may change at any time.
+//! [`store`] and [`election`] are public for tests of stores and of the election's core, and `inspect` for the command; they may
+//! change at any time.
 //!
 //! [`Config`]: config::Config
 //! [`keys`]: config::keys
@@ -98,6 +99,8 @@ pub mod error;
 #[cfg(feature = "capi")]
 pub mod ffi;
 mod host;
+#[cfg(feature = "cli")]
+pub mod inspect;
 pub mod kv;
 mod record;
 pub mod session;

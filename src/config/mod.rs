@@ -44,6 +44,8 @@ use std::fmt;
 use std::path::Path;
 
 pub use self::dump::Format;
+#[cfg(feature = "cli")]
+pub use self::resolved::InspectorOptions;
 pub use self::resolved::{
     EtcdOptions, LogFormat, Login, ObserverOptions, Resolved, Secret, StoreOptions, TlsIdentity, TlsOptions,
 };
@@ -245,6 +247,17 @@ impl Config {
     pub fn resolve_observer(&self) -> Result<ObserverOptions> {
         check::check(self, &[keys::ADDRESS])?;
         resolved::resolve_observer(self)
+    }
+
+    /// The values that looking into elections needs, in their types: as [`Config::resolve_observer`], but that the role may be
+    /// missing too.
+    ///
+    /// # Errors
+    /// Those of [`Config::check`].
+    #[cfg(feature = "cli")]
+    pub fn resolve_inspector(&self) -> Result<InspectorOptions> {
+        check::check(self, &[keys::ADDRESS, keys::ROLE])?;
+        resolved::resolve_inspector(self)
     }
 
     fn effective(&self, key: &str) -> Result<String> {

@@ -122,6 +122,21 @@ pub struct ObserverOptions {
     pub store: StoreOptions,
 }
 
+/// What looking into elections needs of a configuration that was checked.
+#[cfg(feature = "cli")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InspectorOptions {
+    /// The role name; `None`: all roles below the root.
+    pub role: Option<String>,
+    /// The root of all keys, without a slash at its end.
+    pub root: String,
+    /// Pause between two re-reads.
+    pub reread: Duration,
+    /// How to reach the store.
+    pub store: StoreOptions,
+}
+
 /// How to reach the store. Sessions with equal options can share a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -240,6 +255,17 @@ pub(super) fn resolve_observer(config: &Config) -> Result<ObserverOptions> {
         role: config.text(keys::ROLE)?,
         root: config.text(keys::ROOT)?,
         hold: ms(config, keys::ELECTION_HOLD_MS)?,
+        reread: ms(config, keys::ELECTION_REREAD_MS)?,
+        store: store(config)?,
+    })
+}
+
+/// The same for what looking needs.
+#[cfg(feature = "cli")]
+pub(super) fn resolve_inspector(config: &Config) -> Result<InspectorOptions> {
+    Ok(InspectorOptions {
+        role: config.get(keys::ROLE),
+        root: config.text(keys::ROOT)?,
         reread: ms(config, keys::ELECTION_REREAD_MS)?,
         store: store(config)?,
     })

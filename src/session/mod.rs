@@ -9,7 +9,7 @@ mod observer;
 mod outbox;
 mod run;
 mod start;
-mod stores;
+pub(crate) mod stores;
 mod submit;
 mod term;
 mod txn;

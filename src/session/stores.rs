@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::store::Store;
 
 /// Opens the store. Waits for no network; needs the async runtime.
-pub(super) fn open(options: &StoreOptions) -> Result<Arc<dyn Store>> {
+pub(crate) fn open(options: &StoreOptions) -> Result<Arc<dyn Store>> {
     match &options.url {
         #[cfg(feature = "local")]
         StoreUrl::Local { directory } => {
@@ -27,7 +27,7 @@ pub(super) fn open(options: &StoreOptions) -> Result<Arc<dyn Store>> {
 }
 
 #[cfg(feature = "etcd")]
-fn etcd_options(options: &StoreOptions, endpoints: &[String]) -> crate::store::etcd::EtcdOptions {
+pub(crate) fn etcd_options(options: &StoreOptions, endpoints: &[String]) -> crate::store::etcd::EtcdOptions {
     use crate::store::etcd::{Credentials, EtcdOptions, TlsOptions, TlsVersion};
 
     let etcd = &options.etcd;

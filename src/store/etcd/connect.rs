@@ -240,6 +240,8 @@ pub(super) struct Login {
     pub(super) lease: LeaseClient,
     pub(super) watch: WatchClient,
     pub(super) maintenance: MaintenanceClient,
+    #[cfg(feature = "cli")]
+    pub(super) cluster: etcd_client::ClusterClient,
 }
 
 type LoginResult = std::result::Result<Arc<Login>, StoreError>;
@@ -356,6 +358,8 @@ impl Endpoint {
                 lease: client.lease_client(),
                 watch: client.watch_client().max_decoding_message_size(MAX_REPLY),
                 maintenance: client.maintenance_client(),
+                #[cfg(feature = "cli")]
+                cluster: client.cluster_client(),
             })
         });
         if let Ok(login) = &login {

@@ -10,6 +10,8 @@
 
 mod connect;
 mod error;
+#[cfg(feature = "cli")]
+mod inspect;
 mod lease;
 #[cfg(not(feature = "tls"))]
 mod no_tls;
@@ -25,6 +27,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use self::connect::Pool;
+#[cfg(feature = "cli")]
+pub use self::inspect::{Alarm, ClusterMember, LeaseLeft, MemberStatus};
 #[cfg(not(feature = "tls"))]
 use self::no_tls as tls;
 pub use self::options::{Credentials, EtcdOptions, TlsOptions, TlsVersion};
