@@ -10,6 +10,7 @@ SONAME     := libcoordha.so.0
 TARGET     := $(or $(CARGO_TARGET_DIR),target)
 SHARED     := $(TARGET)/release/libcoordha.so
 ARCHIVE    := $(TARGET)/static/libcoordha.a
+COMMAND    := $(TARGET)/static/coordha
 # What a C program links beside the archive; the install test proves it.
 STATIC_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
@@ -17,6 +18,8 @@ DESTDIR    ?=
 PREFIX     ?= /usr/local
 LIBDIR     ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+BINDIR     ?= $(PREFIX)/bin
+DATADIR    ?= $(PREFIX)/share
 # Where Debian has the sources of Go packages.
 GODIR      ?= $(PREFIX)/share/gocode/src/coordha.test/coordha
 # Where Debian and Fedora have wheels. What is importable is left to pip, which knows the environments.
@@ -50,10 +53,15 @@ setup: ## Install what building and testing need (Debian packages, Go) and is mi
 	@tools/setup.sh test
 
 .PHONY: build
-build: ## Build the shared library and the archive
+build: ## Build the shared library, the archive and the command
 	@tools/setup.sh build
 	cargo rustc --locked --release --lib --features capi --crate-type cdylib -- -C link-arg=-Wl,-soname,$(SONAME)
 	cargo rustc --locked --profile static --lib --features capi --crate-type staticlib
+	@$(MAKE) --no-print-directory command
+
+.PHONY: command
+command: ## Build the command coordha alone
+	cargo build --locked --profile static --features cli --bin coordha
 
 .PHONY: demo
 demo: build ## Three coordinators, a kill -9, a takeover: on the embedded store, then on a real etcd
@@ -210,12 +218,13 @@ etcd: ## Build the newer etcds that the tests use, into .etcd
 .PHONY: bless
 bless: ## Write anew all that is generated: header, configuration page, README's examples, ABI baseline
 	COORDHA_BLESS=1 cargo test --locked --all-features --test generated
+	COORDHA_BLESS=1 cargo test --locked --all-features --test cli -- the_page_shows
 	COORDHA_BLESS=1 cargo test --locked --all-features --test ffi -- header nothing_of_the_baseline
 	COORDHA_BLESS=1 tools/abi.sh
 
 .PHONY: install
 # By sudo, what the user built is installed: root may have no toolchain.
-install: $(if $(SUDO_USER),,build) ## Install library, archive, header, pkg-config and CMake files: PREFIX, LIBDIR, DESTDIR
+install: $(if $(SUDO_USER),,build) install-command ## Install library, archive, header, pkg-config and CMake files, and the command: PREFIX, LIBDIR, DESTDIR
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/coordha $(DESTDIR)$(INCLUDEDIR)
 	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)/libcoordha.so.$(VERSION)
 	$(STRIP) --strip-unneeded $(DESTDIR)$(LIBDIR)/libcoordha.so.$(VERSION)
@@ -232,6 +241,19 @@ install: $(if $(SUDO_USER),,build) ## Install library, archive, header, pkg-conf
 	$(call fill,coordhaConfigVersion.cmake,$(LIBDIR)/cmake/coordha)
 	install -d $(DESTDIR)$(GODIR)
 	install -m 644 $(filter-out %_test.go,$(wildcard bindings/go/*.go)) $(addprefix bindings/go/,go.mod shim.h README.md) $(DESTDIR)$(GODIR)
+
+.PHONY: install-command
+install-command: $(if $(SUDO_USER),,command) ## Of that, the command alone, with its manual pages and its completions for bash, zsh and fish
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(DATADIR)/man/man1 $(DESTDIR)$(DATADIR)/bash-completion/completions \
+		$(DESTDIR)$(DATADIR)/zsh/site-functions $(DESTDIR)$(DATADIR)/fish/vendor_completions.d
+	install -m 755 $(COMMAND) $(DESTDIR)$(BINDIR)/coordha
+	$(STRIP) --strip-unneeded $(DESTDIR)$(BINDIR)/coordha
+	$(COMMAND) man --into $(DESTDIR)$(DATADIR)/man/man1
+	$(COMMAND) completions bash >$(DESTDIR)$(DATADIR)/bash-completion/completions/coordha
+	$(COMMAND) completions zsh >$(DESTDIR)$(DATADIR)/zsh/site-functions/_coordha
+	$(COMMAND) completions fish >$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/coordha.fish
+	chmod 644 $(DESTDIR)$(DATADIR)/man/man1/coordha*.1 $(DESTDIR)$(DATADIR)/bash-completion/completions/coordha \
+		$(DESTDIR)$(DATADIR)/zsh/site-functions/_coordha $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/coordha.fish
 
 .PHONY: install-python
 install-python: $(if $(SUDO_USER),,python) ## Install the Python wheel to where pip can be told to look: PREFIX, WHEELDIR, DESTDIR

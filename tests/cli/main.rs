@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../support/bless.rs"]
+mod bless;
 mod command;
 mod config;
+mod doctor;
+mod ids;
 #[path = "../../src/bin/coordha/lines.rs"]
 mod lines;
 mod log_lines;
@@ -11,5 +15,12 @@ mod run;
 mod run_faults;
 mod run_ways;
 mod running;
+mod observe;
+mod refusals;
+mod screen;
+mod status;
+mod stream;
 #[path = "../support/mod.rs"]
 mod support;
+mod watch;
+mod world;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs coordha into fresh folders, as a distribution and as a user would, and builds a C project of two files against each:
-# by pkg-config and by CMake, shared and static, C99 and C++17; and one in C++, with coordha.hpp. Each program is run.
+# by pkg-config and by CMake, shared and static, C99 and C++17; and one in C++, with coordha.hpp. Each program is run. And
+# the command, with its manual pages and completions.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -78,6 +79,24 @@ looks_right() {
     passes "names, links, SONAME and exports in ${1#"$root"/}"
 }
 
+# has_command <prefix>: the command runs; each subcommand has a manual page; the shells' completions know them all.
+has_command() {
+    local name names page
+    [[ $("$1/bin/coordha" --version) == "coordha $wanted" ]] || fail "coordha is of another version"
+    readarray -t names < <("$1/bin/coordha" --help | awk '/^Commands:/ { on = 1; next } /^$/ { on = 0 } on && /^  [a-z]/ { print $1 }')
+    [[ ${#names[@]} -ge 5 ]] || fail "coordha --help names ${#names[@]} subcommands"
+    grep >/dev/null '^\.TH ' "$1/share/man/man1/coordha.1" || fail "coordha.1 is no manual page"
+    for name in "${names[@]}"; do
+        page=$1/share/man/man1/coordha-$name.1
+        grep >/dev/null '^\.TH ' "$page" || fail "there is no manual page $page"
+        for page in bash-completion/completions/coordha zsh/site-functions/_coordha fish/vendor_completions.d/coordha.fish; do
+            grep -q "$name" "$1/share/$page" || fail "$page does not know $name"
+        done
+    done
+    bash -n "$1/share/bash-completion/completions/coordha" || fail "the completions for bash do not parse"
+    passes "coordha, ${#names[@]} manual pages and three completions in ${1#"$root"/}"
+}
+
 wanted=$(sed -n 's/^version = "\(.*\)"/\1/p' ../../Cargo.toml | head -n 1)
 
 # A distribution: a prefix that is not where the files lie, and a folder of libraries for each machine.
@@ -85,12 +104,14 @@ triplet=$(cc -dumpmachine)
 make --no-print-directory -C ../.. install DESTDIR="$root/stage" PREFIX=/usr LIBDIR="/usr/lib/$triplet" >"$root/log" 2>&1 ||
     fail "$(cat "$root/log")"
 looks_right "$root/stage/usr/lib/$triplet"
+has_command "$root/stage/usr"
 by_pkg_config "distribution" "$root/stage/usr/lib/$triplet"
 by_cmake "distribution" "$root/stage/usr"
 
 # A user.
 make --no-print-directory -C ../.. install PREFIX="$root/home" >"$root/log" 2>&1 || fail "$(cat "$root/log")"
 looks_right "$root/home/lib"
+has_command "$root/home"
 by_pkg_config "user" "$root/home/lib"
 by_cmake "user" "$root/home"
 

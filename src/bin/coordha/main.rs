@@ -2,13 +2,20 @@
 //! It uses the library as any program would.
 
 mod config;
+mod doctor;
 mod exit;
+mod ids;
+mod inspecting;
 mod lines;
 mod log;
 mod manual;
+mod observe;
 mod options;
 mod output;
 mod run;
+mod status;
+mod watch;
+mod words;
 
 use std::process::ExitCode;
 
@@ -28,6 +35,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Args),
+    Status(status::Args),
+    Watch(watch::Args),
+    Observe(observe::Args),
+    Doctor(doctor::Args),
+    Ids(ids::Args),
     Config(config::Args),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
@@ -50,6 +62,11 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Watch(args) => watch::run(&args),
+        Command::Observe(args) => observe::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Ids(args) => ids::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),

@@ -1,5 +1,6 @@
 //! `coordha completions` and `coordha man`: for shells and for the manual.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -19,7 +20,11 @@ pub(crate) struct CompletionsArgs {
 #[derive(Parser)]
 pub(crate) struct ManArgs {
     /// Which subcommand
+    #[arg(conflicts_with = "into")]
     subcommand: Option<String>,
+    /// Write all pages into this folder, a file each
+    #[arg(long, value_name = "FOLDER")]
+    into: Option<PathBuf>,
 }
 
 pub(crate) fn completions(args: &CompletionsArgs) -> Result<ExitCode, Failure> {
@@ -31,6 +36,11 @@ pub(crate) fn completions(args: &CompletionsArgs) -> Result<ExitCode, Failure> {
 pub(crate) fn man(args: &ManArgs) -> Result<ExitCode, Failure> {
     let mut command = Cli::command();
     command.build();
+    if let Some(folder) = &args.into {
+        let written = clap_mangen::generate_to(command, folder);
+        written.map_err(|error| Failure::new(FAILED, format!("{}: {error}", folder.display())))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let command = match &args.subcommand {
         None => command,
         Some(name) => {

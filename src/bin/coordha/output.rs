@@ -4,6 +4,16 @@ use std::io::{self, ErrorKind, Write};
 
 use crate::exit::{FAILED, Failure};
 
+/// Writes a line to stdout. `false`: its reader has gone, as `head` does.
+pub(crate) fn line(text: &str) -> Result<bool, Failure> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::new(FAILED, format!("stdout: {error}"))),
+        Ok(()) => Ok(true),
+    }
+}
+
 /// Writes `text` to stdout. A reader that has gone, as `head` does, is no failure.
 pub(crate) fn write(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();

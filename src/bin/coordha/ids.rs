@@ -1,0 +1,117 @@
+//! `coordha ids`: the counter of server IDs, and every session by ID.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser;
+use coordha::inspect::{Counter, SessionView, Snapshot};
+use serde::Serialize;
+
+use crate::exit::{FOUND, Failure};
+use crate::options::Options;
+use crate::{inspecting, output, words};
+
+/// Show the counter of server IDs and every session below the root by its ID, with what is wrong with them
+///
+/// With --role, the sessions of that role only; IDs are compared over all roles. An ID is taken from one counter by all
+/// roles, Milvus's nodes too, and is never given back. Exit code 5 where something is wrong.
+#[derive(Parser)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    options: Options,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Ids {
+    counter: Counter,
+    sessions: Vec<SessionView>,
+    problems: Vec<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let ids = inspecting::look(&args.options, async |inspector| {
+        let snapshot = inspector.read_all().await?;
+        let mut sessions = snapshot.sessions();
+        sessions.sort_by_key(|session| (session.server_id, session.is_active, session.key.clone()));
+        sessions.retain(|session| inspector.role().is_none_or(|role| session.role == role));
+        Ok(Ids { counter: snapshot.counter(), sessions, problems: problems(&snapshot) })
+    })?;
+    output::write(&if args.json { inspecting::json(&ids)? } else { text(&ids) })?;
+    Ok(if ids.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+}
+
+/// What is wrong with the IDs below a root, over all roles.
+pub(crate) fn problems(snapshot: &Snapshot) -> Vec<String> {
+    let (counter, sessions) = (snapshot.counter(), snapshot.sessions());
+    let mut problems = Vec::new();
+    if let Some(garbage) = &counter.garbage {
+        problems.push(format!(
+            "{} = {garbage:?} is no number: no session can start. Write the next free ID there, in decimal digits",
+            counter.key
+        ));
+    } else if counter.next.is_none() && !sessions.is_empty() {
+        problems.push(format!("{} is missing: the next session takes ID 1 again", counter.key));
+    }
+    let next = counter.next.unwrap_or(i64::MAX);
+    for session in sessions.iter().filter(|session| session.server_id >= next) {
+        problems.push(format!(
+            "{}: server ID {} is not below the counter ({next}), which will give it out again",
+            session.key, session.server_id
+        ));
+    }
+    // One process may have one ID for all its roles, on several ports.
+    let host = |session: &SessionView| session.address.rsplit_once(':').map(|(host, _)| host.to_owned());
+    let mut owners: BTreeMap<i64, &SessionView> = BTreeMap::new();
+    for session in &sessions {
+        let first = *owners.entry(session.server_id).or_insert(session);
+        let two = first.role == session.role && first.address != session.address || host(first) != host(session);
+        if two {
+            let keys = format!("{} and {}", first.key, session.key);
+            problems.push(format!(
+                "{keys}: two sessions ({}, {}) have server ID {}",
+                first.address, session.address, session.server_id
+            ));
+        }
+    }
+    problems
+}
+
+fn text(ids: &Ids) -> String {
+    // Writing into a string does not fail.
+    let mut out = String::new();
+    let next = ids.counter.next.map_or("none".to_owned(), |next| next.to_string());
+    let _ = writeln!(out, "next server ID {next} ({})\n", ids.counter.key);
+    let head = ["ID", "ROLE", "KIND", "ADDRESS", "HOST", "BY", "LEASE LEFT"].map(str::to_owned);
+    let rows: Vec<[String; 7]> = std::iter::once(head).chain(ids.sessions.iter().map(row)).collect();
+    let widths: Vec<usize> =
+        (0..7).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    for row in &rows {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
+    }
+    for problem in &ids.problems {
+        let _ = writeln!(out, "\nPROBLEM {problem}");
+    }
+    out
+}
+
+fn row(session: &SessionView) -> [String; 7] {
+    let lease = match session.lease_left {
+        _ if session.lease == 0 => "no lease".to_owned(),
+        Some(lease) => format!("{} of {}", words::seconds(lease.left_ms), words::seconds(lease.granted_ms)),
+        None => "?".to_owned(),
+    };
+    [
+        session.server_id.to_string(),
+        session.role.clone(),
+        if session.is_active { "active" } else { "member" }.to_owned(),
+        session.address.clone(),
+        session.host_name.clone(),
+        session.kind.name().to_owned(),
+        lease,
+    ]
+}

@@ -1,0 +1,205 @@
+//! `coordha status`: who is active, who stands by, and whether each of them could win.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use coordha::inspect::{Health, Inspector, LeaseLeft, RoleView, SessionView, Snapshot, Standing, TermView, Update};
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+
+use crate::exit::{Failure, ROLE};
+use crate::inspecting::{self, HEALTH_LIMIT};
+use crate::options::Options;
+use crate::{output, words};
+
+/// Show who is active, since when and with which fencing token, and each standby with whether it could win now
+///
+/// Without --role: all roles below the root. How long a term has lasted is counted from its renewals (a quarter of the hold time
+/// each), so it is "about"; of a Milvus process it is not known. How much of the hold time is left cannot be read from a store,
+/// only watched: see --wait. Whether a standby is paused is not in the store, and is not shown.
+///
+/// Exit code 4 where nobody is active in the role, or, without --role, in one that has sessions, or in any.
+#[derive(Parser)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    options: Options,
+    /// Watch until a renewal of each term was seen, a little more than a quarter of the hold time at most, and show how much
+    /// of the hold time is left
+    #[arg(long)]
+    wait: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Status {
+    store: String,
+    root: String,
+    revision: i64,
+    roles: Vec<Shown>,
+    etcd: Health,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    role: RoleView,
+    /// Only with --wait, and where a renewal was seen.
+    hold_left_ms: Option<u64>,
+    /// For how long one was waited for.
+    #[serde(skip)]
+    waited: Option<Duration>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let status = inspecting::look(&args.options, async |inspector| look(&inspector, args.wait).await)?;
+    let code = if nobody(&status.roles) { ExitCode::from(ROLE) } else { ExitCode::SUCCESS };
+    output::write(&if args.json { inspecting::json(&status)? } else { text(&status) })?;
+    Ok(code)
+}
+
+fn nobody(roles: &[Shown]) -> bool {
+    let waits = |shown: &Shown| shown.role.active.is_none() && !shown.role.standbys.is_empty();
+    roles.iter().any(waits) || roles.iter().all(|shown| shown.role.active.is_none())
+}
+
+async fn look(inspector: &Inspector, wait: bool) -> Result<Status, Failure> {
+    let (read, health) = tokio::join!(inspector.read(), inspector.health(HEALTH_LIMIT));
+    let mut snapshot = read?;
+    let mut renewed = BTreeMap::new();
+    let begin = Instant::now();
+    if wait {
+        snapshot = watch(inspector, snapshot, &mut renewed).await?;
+    }
+    let roles = snapshot.roles().into_iter().map(|role| {
+        let held = role.held().map(|term| Duration::from_millis(term.hold_ms));
+        let seen = renewed.get(&role.role).zip(held);
+        let left = seen.map(|(seen, hold): (&Instant, Duration)| hold.saturating_sub(seen.elapsed()));
+        let hold_left_ms = left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+        Shown { role, hold_left_ms, waited: wait.then(|| begin.elapsed()) }
+    });
+    Ok(Status {
+        store: inspector.store_url(),
+        root: inspector.root().to_owned(),
+        revision: snapshot.revision(),
+        roles: roles.collect(),
+        etcd: health,
+    })
+}
+
+/// Watches until each term that is held was renewed; says when each was.
+async fn watch(
+    inspector: &Inspector,
+    before: Snapshot,
+    renewed: &mut BTreeMap<String, Instant>,
+) -> Result<Snapshot, Failure> {
+    let records = |snapshot: &Snapshot| -> BTreeMap<String, TermView> {
+        let roles = snapshot.roles().into_iter();
+        roles.filter_map(|role| Some((role.role.clone(), role.held()?.clone()))).collect()
+    };
+    let known = records(&before);
+    let longest = known.values().map(|term| term.hold_ms).max().unwrap_or(0);
+    // A renewal is due each quarter of it.
+    let end = Instant::now() + Duration::from_millis(longest / 4 + longest / 16 + 20);
+    let (mut follow, mut newest) = (inspector.follow(), before);
+    while known.keys().any(|role| !renewed.contains_key(role)) {
+        match timeout_at(end, follow.next()).await {
+            Ok(Update::Seen(snapshot)) => newest = *snapshot,
+            Ok(Update::Lost(error)) => return Err(error.into()),
+            Err(_) => break,
+        }
+        for (role, term) in records(&newest) {
+            if known.get(&role).is_none_or(|before| before.mod_revision < term.mod_revision) {
+                renewed.entry(role).or_insert_with(Instant::now);
+            }
+        }
+    }
+    // What the leases have left has been read long ago.
+    Ok(inspector.read().await.unwrap_or(newest))
+}
+
+fn text(status: &Status) -> String {
+    // Writing into a string does not fail.
+    let mut out = String::new();
+    let _ = writeln!(out, "{}, root {}, revision {}", status.store, status.root, status.revision);
+    if status.roles.is_empty() {
+        let _ = writeln!(out, "\nno role below this root");
+    }
+    for shown in &status.roles {
+        let _ = writeln!(out, "\n{}", shown.role.role);
+        role(&mut out, shown);
+    }
+    let lines = inspecting::health_lines(&status.etcd);
+    if !lines.is_empty() {
+        let _ = writeln!(out, "\netcd");
+    }
+    for line in lines {
+        let _ = writeln!(out, "  {line}");
+    }
+    out
+}
+
+fn role(out: &mut String, shown: &Shown) {
+    let role = &shown.role;
+    match &role.active {
+        Some(active) => {
+            let _ = writeln!(out, "  active    {}, token {}", name(active), active.mod_revision);
+            let _ = writeln!(out, "            {}", term(shown, active));
+            let _ = writeln!(out, "            {}", lease(active));
+        }
+        None if role.standbys.is_empty() => {
+            let _ = writeln!(out, "  active    nobody; no session is registered");
+        }
+        None => {
+            let _ = writeln!(out, "  active    NOBODY");
+        }
+    }
+    for standby in &role.standbys {
+        let rank = standby.rank.map_or("tries at once".to_owned(), |rank| format!("rank {rank}"));
+        let word = match standby.chance.standing {
+            Standing::Now => "could win now",
+            Standing::Ready => "could win",
+            Standing::Waits => "has to wait",
+            Standing::Blocked => "CANNOT WIN",
+        };
+        let _ = writeln!(out, "  standby   {}, {rank}", name(&standby.session));
+        let _ = writeln!(out, "            {word}: {}", standby.chance.why);
+        let _ = writeln!(out, "            {}", lease(&standby.session));
+    }
+    for stranger in &role.strangers {
+        let _ = writeln!(out, "  unknown   {}: {}", stranger.key, stranger.why);
+    }
+}
+
+fn name(session: &SessionView) -> String {
+    let host = if session.host_name.is_empty() { String::new() } else { format!(", host {}", session.host_name) };
+    format!("{}, server ID {}{host}, {}", session.address, session.server_id, session.kind.name())
+}
+
+fn term(shown: &Shown, active: &SessionView) -> String {
+    let Some(term) = shown.role.held() else {
+        let whose = if active.kind.name() == "milvus" { "of Milvus" } else { "of this term" };
+        return format!("since when is not known: there is no term record {whose}");
+    };
+    let hold = words::seconds(term.hold_ms);
+    let left = match (shown.hold_left_ms, shown.waited) {
+        (Some(left), _) => format!("{} of {hold} left", words::seconds(left)),
+        (None, Some(waited)) => format!("{hold}, NOT RENEWED for {:.1} s", waited.as_secs_f32()),
+        (None, None) => format!("{hold} after each renewal"),
+    };
+    let renewals = words::count(usize::try_from(term.renewals).unwrap_or(usize::MAX), "renewal");
+    format!("since about {} ({renewals}), hold time {left}", words::long(term.lasted_ms))
+}
+
+fn lease(session: &SessionView) -> String {
+    match session.lease_left {
+        _ if session.lease == 0 => "NO LEASE: this key does not go with its session".to_owned(),
+        Some(LeaseLeft { left_ms: 0, .. }) => "lease over".to_owned(),
+        Some(lease) => format!("lease {} of {} left", words::seconds(lease.left_ms), words::seconds(lease.granted_ms)),
+        None => "how long its lease has left is not known".to_owned(),
+    }
+}

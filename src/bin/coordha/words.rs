@@ -1,0 +1,39 @@
+//! How figures are said.
+
+/// `45 s`, `3 min`, `2 h 5 min`, `3 d 4 h`.
+pub(crate) fn long(ms: u64) -> String {
+    let s = ms / 1000;
+    match s {
+        0..=119 => format!("{s} s"),
+        120..=7199 => format!("{} min", s / 60),
+        7200..=172_799 => format!("{} h {} min", s / 3600, s % 3600 / 60),
+        _ => format!("{} d {} h", s / 86_400, s % 86_400 / 3600),
+    }
+}
+
+/// `5 s`, `0.5 s`, `1.25 s`.
+pub(crate) fn seconds(ms: u64) -> String {
+    let (whole, rest) = (ms / 1000, ms % 1000);
+    if rest == 0 {
+        return format!("{whole} s");
+    }
+    let rest = format!("{rest:03}");
+    format!("{whole}.{} s", rest.trim_end_matches('0'))
+}
+
+/// `20.5 MiB`.
+pub(crate) fn bytes(bytes: i64) -> String {
+    let tenths = bytes.max(0) * 10 / 1_048_576;
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
+/// `1 renewal`, `2 renewals`.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// The time of the day, UTC: `14:05:09.120`.
+pub(crate) fn clock(unix_ms: u64) -> String {
+    let (s, ms) = (unix_ms / 1000 % 86_400, unix_ms % 1000);
+    format!("{:02}:{:02}:{:02}.{ms:03}", s / 3600, s / 60 % 60, s % 60)
+}
