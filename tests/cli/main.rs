@@ -11,12 +11,12 @@ mod ids;
 #[path = "../../src/bin/coordha/lines.rs"]
 mod lines;
 mod log_lines;
+mod observe;
+mod refusals;
 mod run;
 mod run_faults;
 mod run_ways;
 mod running;
-mod observe;
-mod refusals;
 mod screen;
 mod status;
 mod stream;
