@@ -20,6 +20,7 @@
 //! | write without waiting for the answer | [`TxnBuilder::submit`] |
 //! | send clients to the active one | [`Session::holder`] |
 //! | know who is active without standing in the election | [`Observer`] |
+//! | let Prometheus read what goes on in the process | [`metrics::text`] |
 //! | leave; step down; not contend for a while; be tried earlier | [`Session::request_stop`]; [`Session::resign`]; [`Session::pause`]; [`Session::set_priority`] |
 //! | learn what went wrong | [`Error`] and its [`ErrorKind`] |
 //!
@@ -58,7 +59,7 @@
 //! | `cli` | no | the command `coordha` |
 //! | `testkit` | no | the simulated store and the conformance suite, for tests of this crate |
 //!
-//! [`session`], [`config`] and [`error`] are the API, with [`kv::Revision`] and [`kv::KeyValue`]. The rest of [`kv`],
+//! [`session`], [`config`], [`metrics`] and [`error`] are the API, with [`kv::Revision`] and [`kv::KeyValue`]. The rest of [`kv`],
 //! [`store`] and [`election`] are public for tests of stores and of the election's core, and `inspect` for the command; they may
 //! change at any time.
 //!
@@ -102,6 +103,7 @@ mod host;
 #[cfg(feature = "cli")]
 pub mod inspect;
 pub mod kv;
+pub mod metrics;
 mod record;
 pub mod session;
 pub mod store;

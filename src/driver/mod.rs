@@ -10,6 +10,7 @@ mod defect;
 mod fence;
 mod group;
 mod guest;
+mod meter;
 mod pool;
 mod process;
 mod published;
@@ -32,17 +33,19 @@ pub(crate) use self::fence::Timed;
 use self::fence::TimedId;
 use self::group::{IdTurn, Member};
 pub(crate) use self::guest::Guest;
+use self::meter::Meter;
+pub use self::meter::reason_name;
 pub(crate) use self::process::current as current_process;
 pub(crate) use self::published::Published;
 pub(crate) use self::runtime::{Held, SessionName, Shared, settle};
 #[cfg(feature = "capi")]
 pub(crate) use self::threads::spawn as spawn_thread;
 use crate::election::{
-    Election, Event, Holder, Input, Output, Process, Request, RequestId, Role, Settings, Status, StoreRequest, Time,
-    WatchId,
+    Election, Event, Holder, Input, Output, Process, Request, Role, Settings, Status, Time, WatchId,
 };
 use crate::error::Result;
 use crate::kv::{KeyRange, LeaseId, Revision, StoreError, WatchItem};
+use crate::metrics::{self, Live, SessionCounts};
 use crate::store::Store;
 
 /// The application's side. Called under the core's lock, so that all threads see one order: each call must be
@@ -88,6 +91,7 @@ pub(crate) struct Driver {
     /// Shared, as to clone it calls the log's receiver: nobody does that under the core's lock.
     span: Arc<tracing::Span>,
     standby_log: Option<Duration>,
+    counts: Arc<SessionCounts>,
     timer: OnceLock<TimedId>,
     stop_given: AtomicBool,
     /// Nobody is left to say "left": the driver says it itself.
@@ -101,6 +105,7 @@ struct Core {
     id_turn: Option<IdTurn>,
     /// What the application was told and has answered: where the core fails, the rest is told from it.
     ledger: Ledger,
+    meter: Meter,
     watch: Option<AbortHandle>,
     proof: Option<AbortHandle>,
     next: Option<Time>,
@@ -133,6 +138,7 @@ impl Driver {
             let group = (setup.shared).group(&setup.store, &settings.root, &settings.address);
             Member::join(group, settings)
         });
+        let counts = meter::counts(settings);
         let election = Election::new(setup.settings);
         let driver = Arc::new(Self {
             published: Published::new(setup.shared.fork().clone()),
@@ -147,6 +153,7 @@ impl Driver {
             watch_limit,
             span: Arc::new(span),
             standby_log: setup.standby_log,
+            counts: Arc::clone(&counts),
             timer: OnceLock::new(),
             stop_given: AtomicBool::new(false),
             let_go: AtomicBool::new(false),
@@ -154,6 +161,7 @@ impl Driver {
                 election,
                 id_turn: None,
                 ledger,
+                meter: Meter::new(counts),
                 watch: None,
                 proof: None,
                 next: None,
@@ -162,6 +170,7 @@ impl Driver {
         });
         let id = driver.shared.fence.add(Arc::<Self>::clone(&driver));
         let _ = driver.timer.set(id);
+        metrics::register(Arc::downgrade(&driver) as Weak<dyn Live>);
         driver.begin();
         Ok(driver)
     }
@@ -275,6 +284,7 @@ impl Driver {
             Some(result) => {
                 if let (Ok(()), Some(token)) = (&result, left) {
                     core.ledger.left(token);
+                    core.meter.left(now());
                 }
                 result
             }
@@ -289,6 +299,7 @@ impl Driver {
         let now = now();
         let done = catch_unwind(AssertUnwindSafe(|| {
             let result = act(&mut core.election, now);
+            core.meter.step(&core.election);
             Done {
                 result,
                 status: core.election.status(),
@@ -331,6 +342,7 @@ impl Driver {
         match output {
             Output::Send { id, request, limit } => self.send(id, request, limit),
             Output::Watch { id, from } => {
+                core.meter.watch_begins();
                 let watch = self.watch(id, from);
                 if let Some(before) = core.watch.replace(watch) {
                     before.abort();
@@ -348,6 +360,7 @@ impl Driver {
 
     fn tell(self: &Arc<Self>, core: &mut Core, now: Time, status: &Status, event: Event) {
         core.ledger.told(&event);
+        core.meter.told(now, &event);
         let event = match event {
             Event::Degraded(error) => Event::Degraded(error.with("endpoint", self.store.health().endpoint)),
             Event::Ended(_) => {
@@ -377,19 +390,6 @@ impl Driver {
         if let Some(&id) = self.timer.get() {
             self.shared.fence.remove(id);
         }
-    }
-
-    fn send(self: &Arc<Self>, id: RequestId, request: StoreRequest, limit: Duration) {
-        let (driver, store) = (Arc::downgrade(self), Arc::clone(&self.store));
-        let member = self.member.clone();
-        let work = async move {
-            let reply = match member {
-                Some(member) => member.perform(request, limit).await,
-                None => requests::perform(&*store, request, limit).await,
-            };
-            step_weak(&driver, Input::Reply { id, reply });
-        };
-        self.spawn(work);
     }
 
     fn watch(self: &Arc<Self>, id: WatchId, from: Revision) -> AbortHandle {

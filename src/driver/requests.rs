@@ -1,12 +1,34 @@
-//! Carries out one request of the core's on the store.
+//! Carries out the requests of the core's on the store.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::election::{Reply, StoreRequest};
+use super::{Driver, meter, now, step_weak};
+use crate::election::{Input, Reply, RequestId, StoreRequest};
 use crate::kv::{KeyRange, Revision, StoreError, WatchItem};
 use crate::store::Store;
+
+impl Driver {
+    /// Sends a request, and steps with its answer.
+    pub(super) fn send(self: &Arc<Self>, id: RequestId, request: StoreRequest, limit: Duration) {
+        let (driver, store) = (Arc::downgrade(self), Arc::clone(&self.store));
+        let member = self.member.clone();
+        let renewal = self.renews(&request).then(|| (Arc::clone(&self.counts), now()));
+        let work = async move {
+            let reply = match member {
+                Some(member) => member.perform(request, limit).await,
+                None => perform(&*store, request, limit).await,
+            };
+            if let Some((counts, sent)) = renewal {
+                counts.count(meter::renewed(&reply, now().since(sent)));
+            }
+            step_weak(&driver, Input::Reply { id, reply });
+        };
+        self.spawn(work);
+    }
+}
 
 /// Does the request. The store keeps the limit; the core does not rely on it.
 pub(super) async fn perform(store: &dyn Store, request: StoreRequest, limit: Duration) -> Reply {

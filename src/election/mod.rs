@@ -68,7 +68,7 @@ pub struct Election {
     lease: Option<Lease>,
     lease_after: Time,
     /// Leases lost in a row without one answered keepalive.
-    lost_leases: u32,
+    pub(crate) lost_leases: u32,
     registered: bool,
     view: View,
     term: Option<Term>,
@@ -102,7 +102,7 @@ pub struct Election {
     watch: Option<WatchId>,
     watch_failures: u32,
     /// Reads in a row that showed what the watch should have shown.
-    silent: u32,
+    pub(crate) silent: u32,
     /// What fails, and how it was told.
     degraded: Option<(Source, ErrorKind)>,
     stopping: bool,
@@ -111,7 +111,7 @@ pub struct Election {
     end_by: Option<Time>,
     told_role: Role,
     told_holder: Option<Holder>,
-    told_blocked: Option<Reason>,
+    pub(crate) told_blocked: Option<Reason>,
     out: VecDeque<Output>,
     wake: Option<Time>,
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::TxnDone;
+use super::{TxnDone, reason_name};
 use crate::driver;
 use crate::election::{self, Holder, Reason, Time};
 use crate::error::Error;
@@ -98,25 +98,6 @@ impl EventKind {
     /// Whether an event of this kind is kept however slowly it is read.
     pub fn is_kept(self) -> bool {
         matches!(self, Self::Activate | Self::Active | Self::Deactivate | Self::TermEnded | Self::TxnDone | Self::Ended)
-    }
-}
-
-/// The name of a reason in the C header, without `HA_REASON_`.
-pub fn reason_name(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Stop => "STOP",
-        Reason::Resign => "RESIGN",
-        Reason::Expired => "EXPIRED",
-        Reason::Superseded => "SUPERSEDED",
-        Reason::KeyDeleted => "KEY_DELETED",
-        Reason::LeaseLost => "LEASE_LOST",
-        Reason::Regressed => "REGRESSED",
-        Reason::Internal => "INTERNAL",
-        Reason::ActivationFailed => "ACTIVATION_FAILED",
-        Reason::ActivationTimeout => "ACTIVATION_TIMEOUT",
-        Reason::Paused => "PAUSED",
-        Reason::CallbackBusy => "CALLBACK_BUSY",
-        Reason::Backoff => "BACKOFF",
     }
 }
 

@@ -19,7 +19,7 @@ mod waiting;
 pub(crate) use self::bell::Bell;
 pub use self::builder::SessionBuilder;
 pub use self::callbacks::{Answer, Callbacks, activation_failed};
-pub use self::event::{Event, EventKind, reason_name};
+pub use self::event::{Event, EventKind};
 pub use self::observer::{HolderEvents, Observer};
 pub use self::run::BodyResult;
 pub use self::submit::TxnDone;
@@ -34,6 +34,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use self::outbox::Outbox;
+pub use crate::driver::reason_name;
 use crate::driver::{Driver, Held};
 use crate::election::Request;
 pub use crate::election::{Holder, Reason, Role};

@@ -18,6 +18,7 @@ use crate::driver::{self, Driver, Sink};
 use crate::election::{self, Holder, Reason, Status, Time};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::Revision;
+use crate::metrics::Happened;
 
 /// One session's side of the application.
 pub(super) struct Outbox {
@@ -197,9 +198,11 @@ impl Outbox {
         !matches!(kind, EventKind::Ended | EventKind::TxnDone) && (self.auto || !kind.is_kept())
     }
 
-    pub(super) fn push(&self, state: &mut State, event: Event) {
+    /// Whether another one had to go for it.
+    pub(super) fn push(&self, state: &mut State, event: Event) -> bool {
+        let before = state.missed;
         if state.deaf {
-            return;
+            return false;
         }
         if self.may_drop(&event) {
             if state.droppable >= self.capacity {
@@ -213,6 +216,7 @@ impl Outbox {
             state.droppable += 1;
         }
         state.queue.push_back(event);
+        state.missed > before
     }
 
     /// Waits until `look` finds what it looks for, at most `limit`. Error: [`ErrorKind::Timeout`].
@@ -285,7 +289,9 @@ impl Sink for Outbox {
             }
             _ => {}
         }
-        self.push(&mut state, event);
+        if self.push(&mut state, event) {
+            driver.counts().count(Happened::EventMissed);
+        }
         self.ring(&state);
         let call = self.has_callbacks && !std::mem::replace(&mut state.calling, true);
         drop(state);

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::config::{StoreOptions, StoreUrl};
 use crate::error::Result;
 use crate::store::Store;
+#[cfg(any(feature = "etcd", feature = "local"))]
+use crate::store::metered;
 
 /// Opens the store. Waits for no network; needs the async runtime.
 pub(crate) fn open(options: &StoreOptions) -> Result<Arc<dyn Store>> {
@@ -13,13 +15,13 @@ pub(crate) fn open(options: &StoreOptions) -> Result<Arc<dyn Store>> {
         StoreUrl::Local { directory } => {
             let limit = options.request_timeout;
             let store = crate::store::local::LocalStore::open(directory, limit)?;
-            Ok(Arc::new(store))
+            Ok(metered(Arc::new(store), "local"))
         }
         #[cfg(feature = "etcd")]
         StoreUrl::Etcd { endpoints } => {
             let options = etcd_options(options, endpoints);
             let store = crate::store::etcd::EtcdStore::new(&options)?;
-            Ok(Arc::new(store))
+            Ok(metered(Arc::new(store), "etcd"))
         }
         #[cfg(not(all(feature = "local", feature = "etcd")))]
         url => Err(not_built(url)),

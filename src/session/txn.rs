@@ -334,6 +334,7 @@ impl TxnBuilder {
             return Err(Error::new(ErrorKind::Timeout, "no time to send it in"));
         }
         if !self.driver.published().holds(self.token) {
+            self.driver.count_txn(Err(ErrorKind::Fenced));
             return Err(fenced(self.token));
         }
         let lease = self.driver.lease();
@@ -369,8 +370,12 @@ impl TxnBuilder {
     }
 
     pub(super) fn send(&self, txn: Txn, limit: Duration, answer: impl FnOnce(Answered) + Send + 'static) {
-        let store = Arc::clone(self.driver.store());
-        let work = async move { answer(store.txn(txn, limit).await) };
+        let (driver, token) = (Arc::clone(&self.driver), self.token);
+        let work = async move {
+            let reply = driver.store().txn(txn, limit).await;
+            driver.count_txn(outcome(&reply, token));
+            answer(reply);
+        };
         let span = tracing::Span::clone(self.driver.span());
         self.driver.shared().handle().spawn(work.instrument(span));
     }
@@ -407,6 +412,18 @@ impl TxnResults {
         let failed =
             || Error::new(ErrorKind::CompareFailed, "a compare of the transaction failed; nothing was written");
         (results, if reply.succeeded { Ok(()) } else { Err(failed()) })
+    }
+}
+
+/// What an answer says of a transaction that is guarded by this term, in short.
+fn outcome(reply: &Answered, token: Revision) -> std::result::Result<(), ErrorKind> {
+    match reply {
+        Ok(reply) if reply.succeeded => Ok(()),
+        Ok(reply) if reply.kvs().next().is_some_and(|guard| guard.mod_revision == token) => {
+            Err(ErrorKind::CompareFailed)
+        }
+        Ok(_) => Err(ErrorKind::Fenced),
+        Err(error) => Err(Error::from(error.clone()).kind()),
     }
 }
 

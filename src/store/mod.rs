@@ -28,8 +28,13 @@ pub mod conformance;
 pub mod etcd;
 #[cfg(feature = "local")]
 pub mod local;
+#[cfg(any(feature = "etcd", feature = "local"))]
+mod metered;
 #[cfg(feature = "testkit")]
 pub mod sim;
+
+#[cfg(any(feature = "etcd", feature = "local"))]
+pub(crate) use self::metered::metered;
 
 use std::time::Duration;
 

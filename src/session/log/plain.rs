@@ -1,6 +1,7 @@
 //! The states of a session in our own words.
 
-use super::super::event::{Event, EventKind, reason_name};
+use super::super::event::{Event, EventKind};
+use super::super::reason_name;
 use crate::election::Holder;
 
 /// The line of an event.

@@ -12,6 +12,7 @@ use crate::driver::{self, Timed};
 use crate::election::{self, Holder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::Revision;
+use crate::metrics::{Live, ObserverCounts, Sample};
 use crate::session::Event;
 use crate::session::bell::Bell;
 use crate::session::outbox::timed_out;
@@ -19,6 +20,8 @@ use crate::session::outbox::timed_out;
 /// The application's side of an observer.
 pub(super) struct Mailbox {
     role_name: Arc<str>,
+    root: String,
+    counts: ObserverCounts,
     /// Set for ever by a request to stop.
     stopping: AtomicBool,
     state: Mutex<State>,
@@ -42,9 +45,11 @@ struct State {
 }
 
 impl Mailbox {
-    pub(super) fn new(role: &str) -> Self {
+    pub(super) fn new(role: &str, root: &str) -> Self {
         Self {
             role_name: role.into(),
+            root: root.to_owned(),
+            counts: ObserverCounts::new(role, root),
             stopping: AtomicBool::new(false),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -80,7 +85,10 @@ impl Mailbox {
         }
         state.holder.clone_from(&holder);
         let mut event = Event::now(Arc::clone(&self.role_name), election::Event::Holder(holder));
-        event.set_missed(state.unread.take().map_or(0, |before| before.missed() + 1));
+        if let Some(before) = state.unread.take() {
+            self.counts.missed();
+            event.set_missed(before.missed() + 1);
+        }
         state.unread = Some(event);
         self.tell(&state);
         true
@@ -200,6 +208,19 @@ impl Mailbox {
             new.ring();
         }
         Ok(self.bell.get_or_init(|| new).fd())
+    }
+}
+
+impl Live for Mailbox {
+    fn sample(&self) -> Option<Sample> {
+        let state = self.state();
+        let ended = state.ended.is_some() || self.stopping.load(Ordering::Acquire);
+        (!ended).then(|| Sample::Observer {
+            role: self.role_name.to_string(),
+            root: self.root.clone(),
+            token: state.holder.as_ref().map_or(0, |holder| holder.token),
+            reachable: state.known.is_some() && state.trouble.is_none(),
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use super::{Event, stores};
 use crate::config::{Config, ObserverOptions};
 use crate::driver::{Guest, Shared};
 use crate::error::Result;
+use crate::metrics::{self, Live};
 use crate::record::Keys;
 use crate::store::Store;
 
@@ -93,7 +94,8 @@ impl Observer {
     }
 
     fn follow(options: &ObserverOptions, shared: Arc<Shared>, store: Arc<dyn Store>) -> Self {
-        let mailbox = Arc::new(Mailbox::new(&options.role));
+        let mailbox = Arc::new(Mailbox::new(&options.role, &options.root));
+        metrics::register(Arc::downgrade(&mailbox) as Weak<dyn Live>);
         let follower = Follower {
             store,
             mailbox: Arc::clone(&mailbox),

@@ -21,6 +21,7 @@ use super::tls::Tls;
 use super::watch::Hub;
 use crate::error::Result;
 use crate::kv::StoreError;
+use crate::metrics::StoreCounts;
 
 /// Replies of any size are read: etcd's own client does the same.
 const MAX_REPLY: usize = i32::MAX as usize;
@@ -48,6 +49,7 @@ pub(super) struct Pool {
     pub(super) closing: watch::Receiver<()>,
     /// etcd has said of a NOSPACE alarm that it is on: see `txn`.
     pub(super) is_full: AtomicBool,
+    counts: StoreCounts,
 }
 
 impl Pool {
@@ -73,6 +75,7 @@ impl Pool {
             faults: AtomicU64::new(0),
             closing,
             is_full: AtomicBool::new(false),
+            counts: StoreCounts::new("etcd"),
         }))
     }
 
@@ -93,6 +96,7 @@ impl Pool {
         let moved = self.current.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         let (from, to) = (&self.endpoints[index].name, &self.endpoints[next].name);
         if moved && next != index {
+            self.counts.switched();
             warn!(from, to, ?why, "endpoint failed, moving to the next one");
         } else {
             debug!(endpoint = from, ?why, "endpoint failed");
