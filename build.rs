@@ -21,8 +21,20 @@ mod capi {
     use super::keys;
 
     /// The sections of the header in order: each is a file of `src/ffi`, whose module comment opens the section.
-    const SECTIONS: &[&str] =
-        &["version", "types", "error", "config", "callbacks", "session", "role", "event", "txn", "observer", "log"];
+    const SECTIONS: &[&str] = &[
+        "version",
+        "types",
+        "error",
+        "config",
+        "callbacks",
+        "session",
+        "role",
+        "event",
+        "txn",
+        "observer",
+        "metrics",
+        "log",
+    ];
 
     pub(super) fn write_header() {
         let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");

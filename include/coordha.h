@@ -2128,6 +2128,28 @@ void ha_observer_free(ha_observer *observer);
 /** @} */
 
 /**
+ * @defgroup metrics Metrics
+ * What goes on in the process, for Prometheus: serve the text at /metrics, with the content type
+ * "text/plain; version=0.0.4; charset=utf-8". docs/metrics.md says what is in it; the folder deploy
+ * has a dashboard and alerts for it.
+ * @{
+ */
+
+/**
+ * All metrics of this process, as Prometheus text.
+ *
+ * Sessions and observers are in it while they have not ended; what is counted stays. It waits for
+ * no network. In a child of fork() it is that of the child, which begins with nothing.
+ *
+ * @return Yours until ha_string_free(). Empty where ha_has_feature("metrics") is false. NULL only
+ *         where a defect of the library kept it from being made. Any thread.
+ * @since 0.1
+ */
+char *ha_metrics_text(void);
+
+/** @} */
+
+/**
  * @defgroup log Logging
  * What the library has to say beside its events. Without a receiver, warnings and errors go to
  * stderr, a line each; the environment variable COORDHA_LOG sets another level for that: off,
@@ -2281,7 +2303,8 @@ const char *ha_log_record_fields_json(const ha_log_record *record);
 void ha_log_record_free(ha_log_record *record);
 
 /**
- * Frees a `char *` that a function returned as yours (ha_config_dump()). NULL is a no-op. Strings
+ * Frees a `char *` that a function returned as yours (ha_config_dump(),
+ * ha_metrics_text()). NULL is a no-op. Strings
  * that are `const char *` are lent.
  * @since 0.1
  */

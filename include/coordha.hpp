@@ -38,6 +38,7 @@
 #include <coordha/error.hpp>
 #include <coordha/event.hpp>
 #include <coordha/log.hpp>
+#include <coordha/metrics.hpp>
 #include <coordha/observer.hpp>
 #include <coordha/session.hpp>
 #include <coordha/term.hpp>

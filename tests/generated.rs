@@ -5,10 +5,16 @@ mod bless;
 
 use coordha::config::keys::{self, DefaultValue, Importance, KEYS, Key};
 use coordha::config::milvus;
+use coordha::metrics::{self, FAMILIES};
 
 #[test]
 fn configuration_md_is_made_from_the_keys() {
     bless::check("docs/CONFIGURATION.md", &configuration_md());
+}
+
+#[test]
+fn metrics_md_is_made_from_the_list() {
+    bless::check("docs/metrics.md", &metrics_md());
 }
 
 #[test]
@@ -107,6 +113,62 @@ fn configuration_md() -> String {
         text.push_str(&format!("- {}.\n", markdown(rule)));
     }
     text
+}
+
+const METRICS: &str = "# Metrics
+
+<!-- Generated from src/metrics/list.rs by tests/generated.rs: change the rows there, then COORDHA_BLESS=1. -->
+
+One call gives all metrics of the process as Prometheus text: `ha_metrics_text()`, in Rust `coordha::metrics::text()`, in C++
+`coordha::metrics_text()`, in Go `coordha.MetricsText()`, in Python `coordha.metrics_text()`. Serve it at `/metrics` with the content
+type `text/plain; version=0.0.4; charset=utf-8`; `coordha run` does. A build without the feature `metrics` gives an empty text.
+
+- Most series are of a role and its root; several sessions of a process with the same two are added up, and of their tokens and times
+  the largest counts. No address, token or server ID is a label, so there are as many series as roles are served.
+- Gauges are asked at the call, by the clock: `coordha_session_active` falls to 0 at the very deadline. A session or observer that has
+  ended is in no gauge any more. Counters and histograms stay, and begin at zero with the first session of their role.
+- In a child of `fork` all begins anew, from nothing.
+- Asking `is_active` counts nothing and costs nothing more. What is counted costs an atomic or two beside a request to the store.
+
+| Metric | Type | Labels | Meaning |
+|---|---|---|---|
+";
+
+const OUTCOMES: &str = "
+## Labels
+
+| Label | Values |
+|---|---|
+| `state` | `starting`, `standby`, `activating`, `active`, `deactivating` |
+| `reason` of a term's end | `stop`, `resign`; lost: `expired`, `superseded`, `key_deleted`, `lease_lost`, `regressed`, `internal`; never ready: `activation_failed`, `activation_timeout` |
+| `reason` of not contending | `paused`, `callback_busy`, `backoff` |
+| `outcome` of a renewal | `ok`, `failed` (an answer that came too late, too) |
+| `outcome` of a transaction | `committed`, `fenced`, `compare_failed`, `unknown_outcome`, `unavailable`, or another error's name |
+| `store`, `operation` | `etcd`, `local`; `grant`, `keepalive`, `revoke`, `range`, `txn`, `watch` |
+| `outcome` of a request | `ok`, `unavailable` (not sent, or not done), `unknown` (sent, and no answer), `lease_not_found`, `auth`, `permission`, `tls`, `no_space`, `too_large`, `corrupt`, `regressed`, `invalid` |
+
+## Dashboard and alerts
+
+`deploy/grafana/coordha.json` is a dashboard to import: who is active over time, takeovers, renewals against the hold time, jeopardy, the
+store. `deploy/prometheus/alerts.yaml` are alerts: nobody or two active, flapping, jeopardy, nobody standing by, a session that does not
+contend, errors of the store, activations that fail, slow renewals. Their tests stand beside them; `make metrics-test` runs them.
+
+Two that are active at once are seen at a takeover, by scrapes a moment apart; the alert waits for a minute. The alert that nobody is active
+fires as well where all processes of a role are gone, for an hour.
+";
+
+fn metrics_md() -> String {
+    let mut text = String::from(METRICS);
+    for family in FAMILIES {
+        let kind = match family.kind {
+            metrics::Kind::Counter => "counter",
+            metrics::Kind::Gauge => "gauge",
+            metrics::Kind::Histogram => "histogram",
+        };
+        let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+        text += &format!("| `{}` | {kind} | {} | {}. |\n", family.name, labels.join(", "), markdown(family.help));
+    }
+    text + OUTCOMES
 }
 
 fn row(key: &Key) -> String {

@@ -38,6 +38,10 @@ fn each_family_stands_in_the_list_with_its_words_and_its_labels() {
     let session = Session::start(&config, None).unwrap();
     session.wait(Until::Active, LIMIT).unwrap();
     let text = text();
+    // For promtool: see tools/promtool.sh.
+    if let Some(path) = std::env::var_os("COORDHA_METRICS_OUT") {
+        std::fs::write(path, &text).unwrap();
+    }
     let words = |line: &str, start: &str| {
         let (name, rest) = line.strip_prefix(start)?.split_once(' ')?;
         Some((name.to_owned(), rest.to_owned()))
@@ -84,4 +88,27 @@ fn an_active_session_shows_its_term() {
     assert_eq!(of_role(&after, "coordha_terms_begun_total", "term"), Some(1.0), "a counter stays");
     let stopped = "coordha_terms_ended_total{role=\"term\",root=\"by-dev/meta\",reason=\"stop\"}";
     assert_eq!((value(&during, stopped), value(&after, stopped)), (Some(0.0), Some(1.0)));
+}
+
+/// The metrics that a file of `deploy/` names.
+fn named(path: &str) -> BTreeSet<String> {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let text = std::fs::read_to_string(file).unwrap();
+    let words = text.split(|c: char| !c.is_ascii_lowercase() && c != '_');
+    let names = words.filter(|word| word.starts_with("coordha_"));
+    let base = |name: &str| {
+        let ends = ["_bucket", "_sum", "_count"];
+        ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned()
+    };
+    names.map(base).collect()
+}
+
+#[test]
+fn dashboard_and_alerts_name_metrics_that_there_are() {
+    let listed: BTreeSet<String> = FAMILIES.iter().map(|family| family.name.to_owned()).collect();
+    let (dashboard, alerts) = (named("deploy/grafana/coordha.json"), named("deploy/prometheus/alerts.yaml"));
+    assert!(dashboard.len() > 15 && alerts.len() > 8, "{dashboard:?} {alerts:?}");
+    for names in [&dashboard, &alerts, &named("deploy/prometheus/alerts_test.yaml")] {
+        assert_eq!(names.difference(&listed).collect::<Vec<_>>(), Vec::<&String>::new());
+    }
 }

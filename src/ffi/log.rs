@@ -205,7 +205,8 @@ pub unsafe extern "C" fn ha_log_record_free(record: *mut HaLogRecord) {
     guard(|| drop(unsafe { take(record) }));
 }
 
-/// Frees a `char *` that a function returned as yours (ha_config_dump()). NULL is a no-op. Strings
+/// Frees a `char *` that a function returned as yours (ha_config_dump(),
+/// ha_metrics_text()). NULL is a no-op. Strings
 /// that are `const char *` are lent.
 /// @since 0.1
 #[unsafe(no_mangle)]

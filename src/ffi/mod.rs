@@ -21,6 +21,7 @@ pub mod config;
 pub mod error;
 pub mod event;
 pub mod log;
+pub mod metrics;
 pub mod observer;
 pub mod role;
 pub mod session;

@@ -253,7 +253,7 @@ fn try_plain_data(h: &Handles, tried: &Tried) {
             ha_log_record_message(h.record)
             ha_log_record_fields_json(h.record);
         null_mut() => ha_config_new();
-        null_mut() => ha_config_dump(h.config, HA_DUMP_TEXT);
+        null_mut() => ha_config_dump(h.config, HA_DUMP_TEXT) ha_metrics_text();
         () =>
             ha_config_free(h.config)
             ha_error_free(h.error)

@@ -57,6 +57,7 @@ pub unsafe extern "C" fn ha_has_feature(name: *const c_char) -> bool {
         ("local", cfg!(feature = "local")),
         ("tls", cfg!(feature = "tls")),
         ("yaml", cfg!(feature = "yaml")),
+        ("metrics", cfg!(feature = "metrics")),
     ];
     // SAFETY: the caller's string, as the header asks.
     unsafe { ask_text(name, |name| features.contains(&(name, true))) }

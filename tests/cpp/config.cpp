@@ -178,6 +178,7 @@ TEST_CASE("version, features and clock are told")
     CHECK(coordha::version() == std::to_string(HA_VERSION_MAJOR) + "." + std::to_string(HA_VERSION_MINOR) + "." +
                                      std::to_string(HA_VERSION_PATCH));
     CHECK(coordha::has_feature("local"));
+    CHECK(coordha::has_feature("metrics"));
     CHECK(!coordha::has_feature("teleport"));
     CHECK(coordha::BootClock::now() <= coordha::BootClock::now());
 }

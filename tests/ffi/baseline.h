@@ -242,6 +242,7 @@ int32_t ha_observer_next(ha_observer *observer, int64_t timeout_ms, ha_event **e
 int32_t ha_observer_event_fd(ha_observer *observer);
 int32_t ha_observer_request_stop(ha_observer *observer);
 void ha_observer_free(ha_observer *observer);
+char *ha_metrics_text(void);
 #define HA_LOG_OFF 0
 #define HA_LOG_ERROR 1
 #define HA_LOG_WARN 2

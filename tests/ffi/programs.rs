@@ -38,6 +38,7 @@ fn valgrind_finds_no_memory_error_and_no_leak() {
     for (source, name) in [
         ("values", "a_handle_of_another_type_is_refused"),
         ("values", "what_is_wrong_in_a_source_is_told_with_its_place"),
+        ("values", "metrics_are_told_without_a_session"),
         ("callbacks", "a_shorter_structure_lacks_its_end"),
         ("callbacks", "a_session_may_be_freed_in_its_activation"),
         ("txn", "what_is_written_is_read_back"),
@@ -76,6 +77,7 @@ cases! {
         constants_may_stand_in_a_switch
         of_four_sources_the_highest_counts
         milvus_names_count_too
+        metrics_are_told_without_a_session
         what_is_wrong_in_a_source_is_told_with_its_place;
     callbacks:
         ready_is_said_by_the_callbacks_return

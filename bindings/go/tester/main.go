@@ -285,6 +285,24 @@ func observe(name string, words []string) error {
 	return nil
 }
 
+// metrics is the names of the metrics, and those of their lines that begin so.
+func metrics(prefix string) string {
+	words := []string{"ok"}
+	lines := strings.Split(coordha.MetricsText(), "\n")
+	for _, line := range lines {
+		if rest, is := strings.CutPrefix(line, "# TYPE "); is {
+			name, _, _ := strings.Cut(rest, " ")
+			words = append(words, name)
+		}
+	}
+	for _, line := range lines {
+		if strings.HasPrefix(line, prefix) {
+			words = append(words, strings.ReplaceAll(line, " ", "_"))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 var untils = map[string]coordha.Until{
 	"registered": coordha.UntilRegistered, "active": coordha.UntilActive, "term_ending": coordha.UntilTermEnding,
 	"ended": coordha.UntilEnded,
@@ -352,6 +370,8 @@ func main() {
 			said = answer(cycle(words))
 		case "observe":
 			said = answer(observe(words[1], words[2:]))
+		case "metrics":
+			said = metrics(words[1])
 		case "unobserve":
 			said = answer(observers[words[1]].Close())
 		default:

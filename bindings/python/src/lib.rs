@@ -10,6 +10,7 @@ mod convert;
 mod error;
 mod event;
 mod logs;
+mod metrics;
 mod observer;
 mod operation;
 mod process;
@@ -27,6 +28,8 @@ mod _coordha {
     use super::event::{Event, Holder};
     #[pymodule_export]
     use super::logs::{next_logs, set_log_level, wake_logs};
+    #[pymodule_export]
+    use super::metrics::metrics_text;
     #[pymodule_export]
     use super::observer::ObserverBase;
     #[pymodule_export]

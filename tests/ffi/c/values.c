@@ -257,6 +257,15 @@ static void milvus_names_count_too(void)
     ha_config_free(config);
 }
 
+static void metrics_are_told_without_a_session(void)
+{
+    char *text = ha_metrics_text();
+    CHECK(ha_has_feature("metrics"));
+    CHECK(text != NULL && strstr(text, "# TYPE coordha_build_info gauge\n") != NULL);
+    CHECK(strstr(text, "coordha_sessions") == NULL);
+    ha_string_free(text);
+}
+
 static void what_is_wrong_in_a_source_is_told_with_its_place(void)
 {
     ha_config *config = ha_config_new();
@@ -298,6 +307,7 @@ int main(int argc, char **argv)
         CASE(constants_may_stand_in_a_switch),
         CASE(of_four_sources_the_highest_counts),
         CASE(milvus_names_count_too),
+        CASE(metrics_are_told_without_a_session),
         CASE(what_is_wrong_in_a_source_is_told_with_its_place),
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);

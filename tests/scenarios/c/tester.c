@@ -325,6 +325,25 @@ static void holder(const ha_session *s) {
     ha_event_free(ev);
 }
 
+/* Of the metrics' lines: the names after "# TYPE", or those that begin so, with spaces as underscores. */
+static void say_lines(const char *text, const char *start, bool name) {
+    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        if (strncmp(line, start, strlen(start)) != 0) continue;
+        const char *word = name ? line + strlen(start) : line;
+        putchar(' ');
+        for (size_t i = 0, length = strcspn(word, name ? " \n" : "\n"); i < length; i++) putchar(word[i] == ' ' ? '_' : word[i]);
+    }
+}
+
+static void metrics(const char *prefix) {
+    char *text = ha_metrics_text();
+    fputs("= ok", stdout);
+    say_lines(text, "# TYPE ", true);
+    say_lines(text, prefix, false);
+    putchar('\n');
+    ha_string_free(text);
+}
+
 static void next(struct named *own, int64_t timeout_ms) {
     ha_event *ev;
     int32_t code = ha_session_next_event(own->session, timeout_ms, &ev);
@@ -376,6 +395,7 @@ int main(void) {
         if (strcmp(words[0], "check") == 0) { check(words, count); continue; }
         if (strcmp(words[0], "cycle") == 0) { cycle(words, count); continue; }
         if (strcmp(words[0], "observe") == 0) { observe(words, count); continue; }
+        if (strcmp(words[0], "metrics") == 0) { metrics(words[1]); continue; }
         if (strcmp(words[0], "unobserve") == 0) { unobserve_named(words[1]); continue; }
         struct named *own = count > 1 ? find(words[1]) : NULL;
         if (own) command(own, words, count);

@@ -1,5 +1,6 @@
 // The tester of the scenarios for C++: does what it is told on stdin and says what happens on stdout. The protocol stands at the
 // head of tests/scenarios/scenarios.toml.
+#include <algorithm>
 #include <coordha.hpp>
 
 #include <iostream>
@@ -280,6 +281,24 @@ string holder(coordha::SessionRef session)
     return "ok address=" + string(event.address()) + " server_id=" + std::to_string(event.server_id());
 }
 
+// The names of the metrics, and those of their lines that begin so.
+string metrics(const string &prefix)
+{
+    const string text = coordha::metrics_text(), type = "# TYPE ";
+    string names = "ok", lines;
+    std::istringstream stream(text);
+    for (string line; std::getline(stream, line);) {
+        if (line.rfind(type, 0) == 0) {
+            names += " " + line.substr(type.size(), line.find(' ', type.size()) - type.size());
+        }
+        if (line.rfind(prefix, 0) == 0) {
+            std::replace(line.begin(), line.end(), ' ', '_');
+            lines += " " + line;
+        }
+    }
+    return names + lines;
+}
+
 coordha::Until until(const string &word)
 {
     if (word == "registered") return coordha::Until::registered;
@@ -335,6 +354,7 @@ string said(const Words &words)
     if (what == "check") return answer(configuration(words, 1).try_check());
     if (what == "cycle") return cycle(words);
     if (what == "observe") return observe(words);
+    if (what == "metrics") return metrics(words[1]);
     if (what == "unobserve") return unobserve(words[1]);
     return command(words);
 }

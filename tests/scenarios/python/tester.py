@@ -166,6 +166,14 @@ def observe(name: str, words: list[str]) -> str:
     return "ok"
 
 
+def metrics(prefix: str) -> str:
+    """The names of the metrics, and those of their lines that begin so."""
+    lines = coordha.metrics_text().splitlines()
+    words = [line.split(" ")[2] for line in lines if line.startswith("# TYPE ")]
+    words += [line.replace(" ", "_") for line in lines if line.startswith(prefix)]
+    return " ".join(["ok", *words])
+
+
 def state(session: coordha.Session, token: int) -> str:
     return (
         f"ok role={int(session.role)} is_active={text(session.is_active)} holds={text(session.holds(token))}"
@@ -264,6 +272,8 @@ def answer(words: list[str]) -> str:
         return cycle(int(words[1]), words[2:])
     if what == "observe":
         return observe(words[1], words[2:])
+    if what == "metrics":
+        return metrics(words[1])
     if what == "unobserve":
         observers.pop(words[1]).close()
         return "ok"

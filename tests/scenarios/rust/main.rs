@@ -146,6 +146,7 @@ impl Tester {
             "start" => return self.start(name, &words[2..]),
             "check" => configuration(&words[1..])?.check()?,
             "observe" => return self.observe(name, &words[2..]),
+            "metrics" => return Ok(metrics(name)),
             "unobserve" => {
                 let observer = self.observers.lock().unwrap_or_else(|e| e.into_inner()).remove(name);
                 observer.iter().for_each(Observer::request_stop);
@@ -276,6 +277,15 @@ fn state(session: &Session, token: i64) -> String {
         session.fencing_token(),
         session.server_id()
     )
+}
+
+/// The names of the metrics, and those of their lines that begin so.
+fn metrics(prefix: &str) -> String {
+    let text = coordha::metrics::text();
+    let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let lines = text.lines().filter(|line| line.starts_with(prefix));
+    let words = names.chain(lines).map(|word| format!(" {}", word.replace(' ', "_")));
+    format!("ok{}", words.collect::<String>())
 }
 
 /// What the session says in a child of its process, which then goes without a trace.

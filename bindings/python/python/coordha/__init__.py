@@ -17,7 +17,7 @@ that end in ``_ms`` are in milliseconds. What the library says goes to ``logging
 
 from __future__ import annotations
 
-from ._coordha import Config, Event, Holder, KeyValue, TxnResults, __version__
+from ._coordha import Config, Event, Holder, KeyValue, TxnResults, __version__, metrics_text
 from ._errors import (
     ActivationFailedError,
     AlreadyStartedError,
@@ -127,6 +127,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "aio",
+    "metrics_text",
 ]
 
 
