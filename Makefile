@@ -76,7 +76,7 @@ demo: build ## Three coordinators, a kill -9, a takeover: on the embedded store,
 .PHONY: test
 test: ## All tests: build, lint, unit, simulation, exploration, conformance, real etcd, install, every language, sanitizers, fuzzing
 	@tools/test.sh setup etcd build install-test abi lint check check-old explore "explore BAD=all" "explore SESSIONS=3" \
-		sim "sim BAD=all" $(LANGUAGES) valgrind sanitize fuzz miri deploy-test
+		sim "sim BAD=all" $(LANGUAGES) valgrind sanitize fuzz miri deploy-test metrics-test
 
 .PHONY: check
 check: ## The tests of `cargo test` alone; TESTS=<name> narrows them
@@ -117,6 +117,10 @@ deploy-test: setup ## The Helm chart, Compose file, Dockerfiles and systemd unit
 .PHONY: go-test
 go-test: setup build etcd ## The Go package: lints, tests with -race on both stores, the archive, a user's project
 	@tools/go-test.sh
+
+.PHONY: metrics-test
+metrics-test: setup ## The metrics, the alerts and the dashboard, by promtool
+	@tools/promtool.sh
 
 .PHONY: abi
 abi: ## Compare the ABI of the shared library with the one that programs were built for

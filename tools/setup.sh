@@ -43,7 +43,7 @@ as_root() {
 # Installing a server on Debian starts it. The tests start their own, so while we install, no service may start.
 keep_services_down() {
     policy=/usr/sbin/policy-rc.d
-    if [[ -d /run/systemd/system && ! -e $policy ]]; then
+    if [[ ! -e $policy ]]; then
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
         as_root chmod 755 "$policy"
         trap 'as_root rm -f "$policy"' EXIT
@@ -88,6 +88,7 @@ need test libcpp-httplib-dev "the HTTP server of the C++ example" test -e /usr/i
 need test abigail-tools "abidiff, which guards the ABI of the shared library" command -v abidiff
 need test valgrind "looks for memory errors and leaks behind the C header" command -v valgrind
 need test doxygen "checks the comments of the headers, and makes pages of them" command -v doxygen
+need test prometheus "promtool, which checks metrics and alerts; its service stays off" command -v promtool
 need test shellcheck "lints the shell scripts" command -v shellcheck
 need python python3-venv "builds and tests the Python package, in an environment of its own" python3 -c "import ensurepip, venv"
 need test binutils "nm, which looks into what the Python extension exports" command -v nm

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Checks what Prometheus and Grafana get: the library's own text, the alerts with their tests, and the queries of the dashboard.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-target}
+out=$(realpath -m "$target/metrics")
+alerts=deploy/prometheus/alerts.yaml
+dashboard=deploy/grafana/coordha.json
+mkdir -p "$out"
+
+# What a process says that has a session, a standby's observer and all: and that each metric named in deploy/ is in the list.
+COORDHA_METRICS_OUT=$out/metrics.txt cargo test --locked --quiet --all-features --test metrics
+families=$(grep -c '^# TYPE ' "$out/metrics.txt")
+
+if ! command -v promtool >/dev/null; then
+    echo "metrics: SKIPPED promtool: not installed (Debian's package prometheus)"
+    echo "metrics families=$families rules=0 dashboards=0"
+    exit 0
+fi
+
+# It says what it does not like on stdout, and succeeds all the same.
+said=$(promtool check metrics <"$out/metrics.txt" 2>&1) || { echo "$said" >&2 && exit 1; }
+[[ -z $said ]] || { echo "metrics: promtool check metrics: $said" >&2 && exit 1; }
+promtool check rules "$alerts" >"$out/rules.txt"
+promtool test rules deploy/prometheus/alerts_test.yaml >"$out/rules_test.txt" || { cat "$out/rules_test.txt" >&2 && exit 1; }
+
+# A check that sees nothing is none: an alert without its limit must fail its tests, and a unit amiss be told.
+mkdir -p "$out/planted"
+cp deploy/prometheus/alerts_test.yaml "$out/planted/"
+sed 's/(coordha_session_active) > 1/(coordha_session_active) > 2/' "$alerts" >"$out/planted/alerts.yaml"
+if cmp --silent "$alerts" "$out/planted/alerts.yaml" || promtool test rules "$out/planted/alerts_test.yaml" >/dev/null 2>&1; then
+    echo "metrics: FAILED: the tests of the alerts did not see a planted change" >&2
+    exit 1
+fi
+if [[ -z $(sed 's/_seconds/_millis/' "$out/metrics.txt" | promtool check metrics 2>&1) ]]; then
+    echo "metrics: FAILED: promtool did not see a planted unit" >&2
+    exit 1
+fi
+
+# Grafana puts its variables in; here something of their kind does.
+python3 - "$dashboard" >"$out/queries.yaml" <<'PYTHON'
+import json, sys
+
+def queries(thing):
+    if isinstance(thing, dict):
+        if isinstance(thing.get("expr"), str):
+            yield thing["expr"]
+        thing = list(thing.values())
+    for part in thing if isinstance(thing, list) else []:
+        yield from queries(part)
+
+with open(sys.argv[1]) as file:
+    found = list(queries(json.load(file)))
+assert len(found) > 20, "the dashboard has no queries"
+rules = []
+for number, query in enumerate(found):
+    for name, value in {"$__rate_interval": "1m", "$__range": "3h", "$role": ".*", "$root": ".*"}.items():
+        query = query.replace(name, value)
+    assert "$" not in query, query
+    rules.append({"record": f"query:{number}", "expr": query})
+json.dump({"groups": [{"name": "dashboard", "rules": rules}]}, sys.stdout)
+PYTHON
+promtool check rules "$out/queries.yaml" >"$out/queries.txt" || { cat "$out/queries.txt" >&2 && exit 1; }
+
+rules=$(grep -c '^ *- alert: ' "$alerts")
+echo "metrics families=$families rules=$rules dashboards=1"
