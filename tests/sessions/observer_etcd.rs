@@ -1,5 +1,7 @@
 //! Observers on a real etcd, and with the network between them at fault.
 
+use std::time::Duration;
+
 use coordha::error::ErrorKind;
 use coordha::session::{Observer, Session};
 
@@ -118,4 +120,108 @@ fn an_etcd_that_wants_a_password_says_why_nobody_is_known() {
         (kind != ErrorKind::Unavailable).then_some(kind)
     });
     assert!(matches!(kind, ErrorKind::Auth | ErrorKind::Permission), "{}", kind.name());
+}
+
+/// Cuts a session off from its role as a kill does: its lease ends, and it is never told to go.
+fn lose_lease(etcd: &Etcd, session: Session) {
+    let active = etcd.ctl(&["get", "by-dev/meta/session/rootcoord", "-w", "json"]);
+    let active: serde_json::Value = serde_json::from_str(&active).unwrap();
+    let lease = active["kvs"][0]["lease"].as_i64().unwrap();
+    etcd.ctl(&["lease", "revoke", &format!("{lease:x}")]);
+    stop(&session);
+}
+
+#[test]
+fn f43_an_observer_on_etcd_is_told_the_newer_token_of_the_same_address() {
+    let etcd = Etcd::start();
+    let observer = observe(&etcd.endpoint(0));
+    assert_eq!(next(&observer).address(), None);
+    let before = start(&etcd.endpoint(0), 1);
+    let token = activate(&before);
+    assert_eq!(read_up_to(&observer, token).address(), Some("127.0.0.1:1"));
+    lose_lease(&etcd, before);
+    let after = start(&etcd.endpoint(0), 1);
+    let newer = activate(&after);
+    let event = read_up_to(&observer, newer);
+    assert!(newer > token);
+    assert_eq!((event.address(), event.server_id()), (Some("127.0.0.1:1"), after.server_id()));
+    stop(&after);
+}
+
+#[test]
+fn f44_a_slow_reader_on_etcd_is_told_the_newest_alone() {
+    let etcd = Etcd::start();
+    let observer = observe(&etcd.endpoint(0));
+    next(&observer);
+    for port in 1..3 {
+        let session = start(&etcd.endpoint(0), port);
+        activate(&session);
+        stop(&session);
+    }
+    let session = start(&etcd.endpoint(0), 3);
+    let token = activate(&session);
+    until("the last one is known", || (observer.current().ok()?.token() == token).then_some(()));
+    let event = next(&observer);
+    // Two who came and went, and the third.
+    assert_eq!((event.address(), event.token(), event.missed()), (Some("127.0.0.1:3"), token, 4));
+    assert_eq!(observer.next_event(Some(Duration::ZERO)).unwrap_err().kind(), ErrorKind::Timeout);
+    stop(&session);
+}
+
+#[test]
+fn holders_of_milvus_are_told_by_the_revision_of_their_key_in_one_order_with_ours() {
+    let etcd = Etcd::start();
+    let key = "by-dev/meta/session/rootcoord";
+    let record = |port: u16, stopping: bool| {
+        format!(
+            r#"{{"ServerID":99,"ServerName":"rootcoord","Address":"10.0.9.9:{port}","Exclusive":true,"Stopping":{stopping},"TriggerKill":true,"Version":"2.4.0","IndexEngineVersion":{{}},"LeaseID":7,"HostName":"m"}}"#
+        )
+    };
+    let observer = observe(&etcd.endpoint(0));
+    assert_eq!(next(&observer).address(), None);
+    let mut tokens = Vec::new();
+    // It says that it stops by writing its record anew: the same holder, of a newer revision.
+    for (port, stopping) in [(1, false), (1, true)] {
+        etcd.ctl(&["put", key, &record(port, stopping)]);
+        let event = next(&observer);
+        assert_eq!((event.address(), event.server_id()), (Some("10.0.9.9:1"), 99));
+        assert_eq!(event.token().to_string(), revision(&etcd));
+        tokens.push(event.token());
+    }
+    etcd.ctl(&["del", key]);
+    assert_eq!(next(&observer).address(), None);
+    let session = start(&etcd.endpoint(0), 2);
+    let token = activate(&session);
+    tokens.push(read_up_to(&observer, token).token());
+    stop(&session);
+    assert_eq!(next(&observer).address(), None);
+    etcd.ctl(&["put", key, &record(3, false)]);
+    let event = next(&observer);
+    assert_eq!(event.address(), Some("10.0.9.9:3"));
+    tokens.push(event.token());
+    assert!(tokens.is_sorted_by(|one, other| one < other), "{tokens:?}");
+    assert_eq!(observer.current().unwrap().token(), event.token());
+}
+
+#[test]
+fn an_observer_that_starts_beside_a_milvus_holder_is_told_it_and_what_was_compacted_is_no_matter() {
+    let etcd = Etcd::start();
+    let proxy = Proxy::start(etcd.endpoint(0));
+    let key = "by-dev/meta/session/rootcoord";
+    let record = |port: u16| {
+        format!(r#"{{"ServerID":{port},"ServerName":"rootcoord","Address":"10.0.9.9:{port}","Version":"2.5.4"}}"#)
+    };
+    etcd.ctl(&["put", key, &record(1)]);
+    let observer = observe(&proxy.address());
+    let first = next(&observer);
+    assert_eq!((first.address(), first.server_id()), (Some("10.0.9.9:1"), 1));
+    proxy.cut();
+    for port in 2..5 {
+        etcd.ctl(&["del", key]);
+        etcd.ctl(&["put", key, &record(port)]);
+    }
+    etcd.ctl(&["compact", &revision(&etcd)]);
+    proxy.forward();
+    let event = next(&observer);
+    assert_eq!((event.address(), event.token().to_string()), (Some("10.0.9.9:4"), revision(&etcd)));
 }
