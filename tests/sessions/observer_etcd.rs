@@ -180,7 +180,7 @@ fn holders_of_milvus_are_told_by_the_revision_of_their_key_in_one_order_with_our
     let observer = observe(&etcd.endpoint(0));
     assert_eq!(next(&observer).address(), None);
     let mut tokens = Vec::new();
-    // It says that it stops by writing its record anew: the same holder, of a newer revision.
+    // Its record is written anew: the same holder, of a newer revision.
     for (port, stopping) in [(1, false), (1, true)] {
         etcd.ctl(&["put", key, &record(port, stopping)]);
         let event = next(&observer);
