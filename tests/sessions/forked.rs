@@ -66,6 +66,17 @@ fn f47_a_forked_child_of_an_active_process_is_not_active() {
 }
 
 #[test]
+fn the_metrics_of_a_forked_child_begin_with_nothing() {
+    let place = Place::new();
+    let (session, _) = place.active(1);
+    let of_a_session = || coordha::metrics::text().contains("coordha_session_active{");
+    let of_a_build = || coordha::metrics::text().contains("coordha_build_info{");
+    assert_eq!(in_child(|| [of_a_build(), of_a_session()]), [true, false]);
+    assert_eq!([of_a_build(), of_a_session()], [true, true], "the parent is not concerned");
+    stop(&session);
+}
+
+#[test]
 fn a_forked_child_has_no_part_in_an_observer() {
     let place = Place::new();
     let config = crate::observer::config(&place.url());

@@ -16,6 +16,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod logs_of_milvus;
+mod metered;
 mod observer;
 mod observer_etcd;
 mod shared;
