@@ -11,7 +11,7 @@ use super::callbacks::HaCallbacks;
 use super::log::LogRecordValue;
 use super::logging::Record;
 use super::types::{HaConfig, HaError, HaEvent, HaLogRecord, HaObserver, HaSession, HaTxn};
-use super::{config::*, error::*, event::*, log::*, observer::*, role::*, session::*, txn::*, version::*};
+use super::{config::*, error::*, event::*, log::*, metrics::*, observer::*, role::*, session::*, txn::*, version::*};
 
 thread_local! {
     static ARMED: Cell<bool> = const { Cell::new(false) };

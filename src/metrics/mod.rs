@@ -11,20 +11,26 @@
 //! The list is [`FAMILIES`], and the page `docs/metrics.md`.
 
 #[cfg(feature = "metrics")]
+#[cfg_attr(not(any(feature = "etcd", feature = "local")), allow(dead_code, reason = "there is no store to count"))]
 mod count;
 mod list;
 #[cfg(not(feature = "metrics"))]
+#[cfg_attr(not(any(feature = "etcd", feature = "local")), allow(dead_code, reason = "there is no store to count"))]
 mod none;
 #[cfg(feature = "metrics")]
 mod process;
 #[cfg(feature = "metrics")]
 mod sample;
 
+#[cfg(all(feature = "metrics", any(feature = "etcd", feature = "local")))]
+pub(crate) use self::count::StoreCounts;
 #[cfg(feature = "metrics")]
-pub(crate) use self::count::{ObserverCounts, SessionCounts, StoreCounts};
+pub(crate) use self::count::{ObserverCounts, SessionCounts};
 pub use self::list::{FAMILIES, Family, Kind};
+#[cfg(all(not(feature = "metrics"), any(feature = "etcd", feature = "local")))]
+pub(crate) use self::none::StoreCounts;
 #[cfg(not(feature = "metrics"))]
-pub(crate) use self::none::{ObserverCounts, SessionCounts, StoreCounts, register};
+pub(crate) use self::none::{ObserverCounts, SessionCounts, register};
 #[cfg(feature = "metrics")]
 pub(crate) use self::process::register;
 
