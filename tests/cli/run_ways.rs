@@ -177,6 +177,11 @@ fn health_readiness_and_role_are_served() {
         assert_eq!(found["holder"]["token"], active["token"]);
     }
     assert_eq!(get(&a_at, "/nothing", "*/*").0, 404);
+    for (address, active) in [(&a_at, 1), (&b_at, 0)] {
+        let (status, text) = get(address, "/metrics", "*/*");
+        let line = text.lines().find(|line| line.starts_with("coordha_session_active{")).unwrap();
+        assert_eq!((status, line.rsplit(' ').next()), (200, Some(active.to_string().as_str())), "{text}");
+    }
 
     a.signal(Signal::KILL);
     until("B is ready", || (ready(&b_at) == 200).then_some(()));

@@ -9,6 +9,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use coordha::metrics;
 use coordha::session::{Role, Session};
 use serde_json::{Value, json};
 
@@ -112,6 +113,7 @@ pub(super) fn serve(listener: TcpListener, board: Board) -> Result<(), Failure> 
             "/role",
             get(async |State(board): State<Board>| typed("application/json", format!("{}\n", board.role()))),
         )
+        .route("/metrics", get(async || typed(metrics::CONTENT_TYPE, metrics::text())))
         .with_state(board);
     let serve = async move {
         let listener = tokio::net::TcpListener::from_std(listener)?;
