@@ -43,6 +43,8 @@ struct Source {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let is_full = !args.log && !args.json && stdout().is_terminal();
+    // No log line may be written over the screen, whatever was asked for.
+    let silence = is_full.then(|| tracing::subscriber::set_default(tracing::subscriber::NoSubscriber::new()));
     inspecting::look(&args.options, async |inspector| {
         // What is wrong with the store at the start is told at once; later it is tried again for ever.
         inspector.read().await?;
@@ -52,6 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let source = Source { inspector, updates };
         if is_full { terminal::show(source).await } else { log(source, args.json).await }
     })?;
+    drop(silence);
     Ok(ExitCode::SUCCESS)
 }
 
