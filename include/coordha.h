@@ -728,8 +728,17 @@ void ha_error_free(ha_error *error);
 #define HA_KEY_ELECTION_SAME_HOST_PROOF "election.same_host_proof"
 
 /**
- * How long an exclusive session waits for another holder. -1: the holder's time to live and 5 s; 0:
- * not at all.
+ * How long the role is left alone after a Milvus holder is gone, which may act on for a while: for
+ * 31 s in releases 2.2.10 to 2.6.6, for its own time to live from 2.6.7 on. Where a session starts
+ * and finds the role free, who held it last is not known: then it waits as well. Of no use where no
+ * Milvus coordinator stands for the role.
+ * Default: 0. Allowed: a whole number of ms from 0 to 120000.
+ */
+#define HA_KEY_ELECTION_MILVUS_TAKEOVER_DELAY_MS "election.milvus_takeover_delay_ms"
+
+/**
+ * How long an exclusive session waits for another holder. -1: the holder's time to live and 5 s,
+ * for a Milvus holder 81 s or more; 0: not at all.
  * Default: -1. Allowed: a whole number of ms from -1 to 600000.
  */
 #define HA_KEY_EXCLUSIVE_WAIT_MS "exclusive.wait_ms"
@@ -1424,7 +1433,7 @@ int32_t ha_session_holder(const ha_session *session, ha_event **event, ha_error 
  * | HOLDER       | who is active now; server ID 0: nobody | server_id, address, token         |
  * | DEGRADED     | the store fails or refuses             | error, with detail "endpoint"     |
  * | RECOVERED    | it answers again                       |                                   |
- * | BLOCKED      | contending is held back                | reason, the holder if known       |
+ * | BLOCKED      | contending is held back                | reason, holder and key if known   |
  * | FOREIGN      | a key in the store cannot be read      | key, error                        |
  * | TXN_DONE *   | a submitted transaction is done        | tag, txn, error if any            |
  * | ENDED *      | the session is over: the last event    | error; none after an orderly stop |
@@ -1581,10 +1590,18 @@ int32_t ha_session_holder(const ha_session *session, ha_event **event, ha_error 
 #define HA_REASON_CALLBACK_BUSY 41
 
 /**
- * Blocked: a pause after a failed activation or a resignation. (43 is kept for a Milvus
- * holder.)
+ * Blocked: a pause after a failed activation or a resignation.
  */
 #define HA_REASON_BACKOFF 42
+
+/**
+ * Blocked: nobody has the active key, and a Milvus process may still act for the role: its
+ * member key lives on though its active key is gone, or a session of an old coordinator keeps
+ * a mixcoord away, or election.milvus_takeover_delay_ms is not over. ha_event_key() names the
+ * key, server ID and address the process where they are known. It ends by itself when that
+ * key is gone; where it never goes, end that process.
+ */
+#define HA_REASON_MILVUS_HOLDER 43
 
 /**
  * The next event. From any threads; each event goes to one of them.
@@ -1705,7 +1722,8 @@ const char *ha_event_address(const ha_event *event);
 const char *ha_event_role_name(const ha_event *event);
 
 /**
- * FOREIGN: the key that cannot be read; bytes that are no text are escaped.
+ * FOREIGN: the key that cannot be read. BLOCKED by a Milvus holder: the key that stands in the
+ * way. Bytes that are no text are escaped.
  *
  * @return Lent: valid as long as the event. NULL where it names none.
  * @since 0.1

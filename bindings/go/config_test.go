@@ -31,6 +31,7 @@ var wrong = map[string]string{
 	coordha.KeyStoreEtcdTLSEnabled: "yes", coordha.KeyStoreEtcdTLSCA: "a\nb", coordha.KeyStoreEtcdTLSCert: "a\nb",
 	coordha.KeyStoreEtcdTLSKey: "a\nb", coordha.KeyStoreEtcdTLSServerName: "a b", coordha.KeyStoreEtcdTLSMinVersion: "1.1",
 	coordha.KeyLogFormat: "json", coordha.KeyLogStandbyMS: "-1", coordha.KeyTxnInflight: "0",
+	coordha.KeyElectionMilvusTakeoverDelayMS: "120001",
 }
 
 func TestAWrongValueOfAnyKeyIsNamedWithWhatIsAllowed(t *testing.T) {

@@ -72,6 +72,7 @@ const (
 	ReasonPaused            Reason = 40 // contending is paused
 	ReasonCallbackBusy      Reason = 41 // the last term's body has not returned yet
 	ReasonBackoff           Reason = 42 // a pause after a failed activation or a resignation
+	ReasonMilvusHolder      Reason = 43 // a Milvus process may still act for the role: Key names what stands in the way
 )
 
 var reasonNames = map[Reason]string{
@@ -79,6 +80,7 @@ var reasonNames = map[Reason]string{
 	ReasonKeyDeleted: "KEY_DELETED", ReasonLeaseLost: "LEASE_LOST", ReasonRegressed: "REGRESSED",
 	ReasonInternal: "INTERNAL", ReasonActivationFailed: "ACTIVATION_FAILED", ReasonActivationTimeout: "ACTIVATION_TIMEOUT",
 	ReasonPaused: "PAUSED", ReasonCallbackBusy: "CALLBACK_BUSY", ReasonBackoff: "BACKOFF",
+	ReasonMilvusHolder: "MILVUS_HOLDER",
 }
 
 // String is the reason's name as the C header has it, such as "KEY_DELETED"; the number for one that is not known.
@@ -137,7 +139,7 @@ type Event struct {
 	ServerID int64
 	// Address is where clients reach the holder that is named.
 	Address string
-	// Key is the key that cannot be read (FOREIGN); bytes that are no text are escaped.
+	// Key is the key that cannot be read (FOREIGN) or that of a Milvus process in the way (BLOCKED); bytes that are no text are escaped.
 	Key string
 	// Err is what went wrong, an [*Error]; nil where nothing did.
 	Err error

@@ -47,6 +47,7 @@ enum class Reason : std::int32_t {
     paused = HA_REASON_PAUSED,
     callback_busy = HA_REASON_CALLBACK_BUSY,
     backoff = HA_REASON_BACKOFF,
+    milvus_holder = HA_REASON_MILVUS_HOLDER,
 };
 
 /// An event that is lent: for the call where a callback gets it, as long as the Event that it comes from elsewhere.
@@ -81,7 +82,8 @@ public:
     std::string_view address() const noexcept { return detail::view(ha_event_address(raw_)); }
     /// The name of the role, such as "rootcoord".
     std::string_view role_name() const noexcept { return detail::view(ha_event_role_name(raw_)); }
-    /// Of foreign: the key that cannot be read, with bytes that are no text escaped.
+    /// Of foreign: the key that cannot be read; of blocked: that of a Milvus process that stands in the way. Bytes that
+    /// are no text are escaped.
     std::string_view key() const noexcept { return detail::view(ha_event_key(raw_)); }
     /// How many events were dropped unread just before this one.
     std::uint64_t missed() const noexcept { return ha_event_missed(raw_); }

@@ -229,8 +229,13 @@ keys! {
         "On: the session starts without contending for the role, until it is resumed.";
     ELECTION_SAME_HOST_PROOF = "election.same_host_proof", Kind::Bool, value("true"), Low,
         "On: a holder that is proven dead on this host is followed at once. Off: its hold time is always waited for; needed where child processes act for the role, as they outlive it.";
+    ELECTION_MILVUS_TAKEOVER_DELAY_MS = "election.milvus_takeover_delay_ms", number(0, 120_000), value("0"), Low,
+        "How long the role is left alone after a Milvus holder is gone, which may act on for a while: for 31 s in releases \
+         2.2.10 to 2.6.6, for its own time to live from 2.6.7 on. Where a session starts and finds the role free, who held it \
+         last is not known: then it waits as well. Of no use where no Milvus coordinator stands for the role.";
     EXCLUSIVE_WAIT_MS = "exclusive.wait_ms", number(-1, 600_000), value("-1"), Low,
-        "How long an exclusive session waits for another holder. -1: the holder's time to live and 5 s; 0: not at all.";
+        "How long an exclusive session waits for another holder. -1: the holder's time to live and 5 s, for a Milvus holder \
+         81 s or more; 0: not at all.";
     EVENTS_QUEUE = "events.queue", number(16, 65_536), value("256"), Low,
         "How many unread events may wait; beyond it the oldest that may be dropped goes first.";
     TXN_INFLIGHT = "txn.inflight", number(1, 65_536), value("1024"), Low,

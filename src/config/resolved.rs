@@ -51,7 +51,9 @@ pub struct Resolved {
     pub paused: bool,
     /// A holder that is proven dead on this host is followed at once.
     pub same_host_proof: bool,
-    /// Exclusive: how long to wait for a holder; `None`: its TTL and 5 s.
+    /// After a Milvus holder is gone: how long the role is left alone.
+    pub milvus_takeover_delay: Duration,
+    /// Exclusive: how long to wait for a holder; `None`: its TTL and 5 s, for a Milvus holder 81 s or more.
     pub exclusive_wait: Option<Duration>,
     /// How many unread events may wait.
     pub events_queue: usize,
@@ -89,6 +91,7 @@ impl Resolved {
             activation_backoff: self.activation_backoff,
             deactivation_timeout: self.deactivation_timeout,
             release_timeout: self.release_timeout,
+            milvus_takeover_delay: self.milvus_takeover_delay,
             exclusive_wait: self.exclusive_wait,
             process: process.filter(|_| self.same_host_proof),
         }
@@ -237,6 +240,7 @@ pub(super) fn resolve(config: &Config) -> Result<Resolved> {
         rank_step: ms(config, keys::ELECTION_RANK_STEP_MS)?,
         paused: config.bool(keys::ELECTION_PAUSED)?,
         same_host_proof: config.bool(keys::ELECTION_SAME_HOST_PROOF)?,
+        milvus_takeover_delay: ms(config, keys::ELECTION_MILVUS_TAKEOVER_DELAY_MS)?,
         exclusive_wait: match config.number(keys::EXCLUSIVE_WAIT_MS)? {
             -1 => None,
             _ => Some(ms(config, keys::EXCLUSIVE_WAIT_MS)?),

@@ -329,6 +329,7 @@ mod tests {
             activation_backoff: second,
             deactivation_timeout: second * 3600,
             release_timeout: second,
+            milvus_takeover_delay: Duration::ZERO,
             exclusive_wait: None,
             process: None,
         };

@@ -25,6 +25,7 @@ pub fn reason_name(reason: Reason) -> &'static str {
         Reason::Paused => "PAUSED",
         Reason::CallbackBusy => "CALLBACK_BUSY",
         Reason::Backoff => "BACKOFF",
+        Reason::MilvusHolder => "MILVUS_HOLDER",
     }
 }
 
@@ -43,7 +44,7 @@ const REASONS: Reasons = Reasons {
         "ACTIVATION_TIMEOUT",
     ],
     failing: &["ACTIVATION_FAILED", "ACTIVATION_TIMEOUT"],
-    blocking: &["PAUSED", "CALLBACK_BUSY", "BACKOFF"],
+    blocking: &["PAUSED", "CALLBACK_BUSY", "BACKOFF", "MILVUS_HOLDER"],
     outcomes: &[
         COMMITTED,
         ErrorKind::Fenced.name(),

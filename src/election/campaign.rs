@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use super::Election;
 use super::flaw::flawed;
-use super::io::{Holder, Output, Reason, StoreRequest, Time};
+use super::io::{Output, Reason, StoreRequest, Time};
 use super::request::{Kind, Pending, pause};
 use super::term::Stage;
-use super::view::{self, Active};
-use crate::error::{Error, ErrorKind};
+use super::view;
 use crate::kv::{Compare, LeaseId, Op, Revision};
-use crate::record::{Process, Record, Tenure, TermRecord, encode, millis};
+use crate::record::{Active, Process, Record, Tenure, TermRecord, encode, millis};
 
 /// Above this revision the history of a store is not asked for whole.
 const YOUNG_STORE: Revision = 10_000;
@@ -36,7 +35,10 @@ impl Election {
             Some(Stage::Gone { tidy: true, .. }) => Some(Reason::CallbackBusy),
             Some(_) => None,
             None if self.paused => Some(Reason::Paused),
-            None => (!self.due(now, self.contend_after)).then_some(Reason::Backoff),
+            None => match self.due(now, self.contend_after) {
+                false => Some(Reason::Backoff),
+                true => self.milvus_holder(now).map(|_| Reason::MilvusHolder),
+            },
         }
     }
 
@@ -82,11 +84,12 @@ impl Election {
     /// Whether an active key that is there may be written over, once the wait is over: its term must be the one that
     /// the term record speaks of, or it must have lost its lease, or be a left-over of this address (exclusive).
     fn may_replace(&self, active: &Active) -> bool {
-        active.lease == 0 || self.view.term_matches(active) || self.is_left_over(active)
+        let ends = self.view.term_matches(active) || self.is_left_over(active);
+        active.lease == 0 || (ends && !active.is_milvus())
     }
 
     fn is_left_over(&self, active: &Active) -> bool {
-        let Some(record) = active.record.as_ref().filter(|r| r.coordha.is_some()) else { return false };
+        let Some(record) = &active.record else { return false };
         let term = self.view.term_record();
         let same_process = self.settings.process.is_some()
             && term.is_some_and(|term| term.server_id == record.server_id && term.process == self.settings.process);
@@ -154,6 +157,7 @@ impl Election {
         if !flawed!(self, AcquireIgnoresTerm) {
             compares.push(Compare::mod_revision(self.keys.term.clone(), term));
         }
+        compares.extend(self.milvus_compares());
         let hold = self.own_hold();
         let active = Op::put(active_key, encode(&self.record(&lease)), lease.id);
         let term = self.put_term(&self.term_record(0, hold, 0));
@@ -162,15 +166,8 @@ impl Election {
     }
 
     pub(super) fn term_record(&self, token: Revision, hold: Duration, renewals: u64) -> TermRecord {
-        TermRecord {
-            tenure: Tenure::Held,
-            token,
-            hold_ms: millis(hold),
-            renewals,
-            session_id: self.settings.session_id,
-            server_id: self.server_id,
-            process: self.settings.process.clone(),
-        }
+        let hold_ms = millis(hold);
+        TermRecord { token, hold_ms, renewals, ..self.settings.term_record(self.server_id) }
     }
 
     /// The transaction that starts a term committed: the term is this session's.
@@ -206,31 +203,19 @@ impl Election {
     /// Exclusive: says who is in the way, and gives up after the wait.
     fn exclusive_wait_is_over(&mut self, now: Time) -> bool {
         // One that does not contend is in nobody's way, and nobody in its.
-        if self.view.active.is_none() || self.blocked(now).is_some() {
+        let blocked = self.blocked(now);
+        if (self.view.active.is_none() && blocked.is_none()) || blocked.is_some_and(|by| by != Reason::MilvusHolder) {
             self.held_since = None;
             return false;
         }
-        let active = self.view.active.as_ref();
-        let record = active.and_then(|active| active.record.as_ref());
-        let ours = record.and_then(|record| record.coordha.as_ref());
-        let ttl_ms = ours.map(|ours| ours.ttl_ms);
-        let ttl = ttl_ms.map_or(self.settings.ttl, Duration::from_millis);
-        let wait = self.settings.exclusive_wait.unwrap_or(ttl + Duration::from_secs(5));
+        let wait = self.exclusive_wait(blocked.is_some());
         let since = *self.held_since.get_or_insert(now);
         if !self.due(now, since + wait) {
             return false;
         }
-        self.fatal = Some(self.role_held());
+        let holder = self.view.holder().or_else(|| self.milvus_holder(now)?.1);
+        self.fatal = Some(self.settings.role_held(holder));
         true
-    }
-
-    fn role_held(&self) -> Error {
-        let held = |by: &str| Error::new(ErrorKind::RoleHeld, format!("{} is held by {by}", self.settings.role));
-        let Some(Holder { server_id, address, .. }) = self.view.holder() else {
-            return held("a session whose record cannot be read");
-        };
-        let error = held(&format!("session {server_id} at {address}"));
-        error.with("holder_address", address).with("holder_server_id", server_id)
     }
 
     /// Asks for proof of the holder's death where it runs on this host.

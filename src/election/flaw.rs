@@ -44,6 +44,12 @@ pub enum Flaw {
     AbsentIsPermission,
     /// The deadline follows answered keepalives alone.
     KeepaliveAlone,
+    /// A past Milvus holder's member key is neither waited for nor compared.
+    MilvusMemberIgnored,
+    /// Sessions of the old coordinators do not keep a mixcoord from a term.
+    OldSessionsIgnored,
+    /// A term may start as soon as a Milvus holder's key is gone.
+    TakeoverDelayIgnored,
 }
 
 #[cfg(feature = "testkit")]
@@ -62,6 +68,9 @@ impl Flaw {
         Self::RereadExtends,
         Self::AbsentIsPermission,
         Self::KeepaliveAlone,
+        Self::MilvusMemberIgnored,
+        Self::OldSessionsIgnored,
+        Self::TakeoverDelayIgnored,
     ];
 
     /// Its name on the command line.
@@ -79,6 +88,9 @@ impl Flaw {
             Self::RereadExtends => "reread-extends",
             Self::AbsentIsPermission => "absent-is-permission",
             Self::KeepaliveAlone => "keepalive-alone",
+            Self::MilvusMemberIgnored => "milvus-member-ignored",
+            Self::OldSessionsIgnored => "old-sessions-ignored",
+            Self::TakeoverDelayIgnored => "takeover-delay-ignored",
         }
     }
 }

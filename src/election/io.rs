@@ -3,9 +3,9 @@
 use std::ops::Add;
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{LeaseId, LeaseReply, Revision, StoreError, Txn, TxnReply, WatchItem};
-use crate::record::Process;
+use crate::record::{Ours, Process, Record, Tenure, TermRecord, millis};
 
 /// A point in time in ns, on a clock that counts suspend and never goes back. Where it starts does not matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,10 +73,51 @@ pub struct Settings {
     pub deactivation_timeout: Duration,
     /// Limit of the release and revoke at the end.
     pub release_timeout: Duration,
-    /// Exclusive: how long to wait for a holder; `None`: its TTL and 5 s.
+    /// After a Milvus holder is gone: how long the role is left alone.
+    pub milvus_takeover_delay: Duration,
+    /// Exclusive: how long to wait for a holder; `None`: its TTL and 5 s, for a Milvus holder at least 81 s.
     pub exclusive_wait: Option<Duration>,
     /// This process, where its death may be proven and that of others be believed (`election.same_host_proof`).
     pub process: Option<Process>,
+}
+
+impl Settings {
+    /// The session's record.
+    pub(super) fn record(&self, server_id: i64, lease_id: LeaseId, ttl: Duration, hold: Duration) -> Record {
+        Record {
+            server_id,
+            server_name: self.role.clone(),
+            address: self.address.clone(),
+            exclusive: true,
+            stopping: false,
+            trigger_kill: true,
+            version: self.version.clone(),
+            lease_id,
+            host_name: self.host_name.clone(),
+            coordha: Some(Ours {
+                session_id: self.session_id,
+                priority: self.priority,
+                hold_ms: millis(hold),
+                ttl_ms: millis(ttl),
+            }),
+        }
+    }
+
+    /// The record of a term that is held by the session.
+    pub(super) fn term_record(&self, server_id: i64) -> TermRecord {
+        let (session_id, process) = (self.session_id, self.process.clone());
+        TermRecord { tenure: Tenure::Held, session_id, server_id, process, ..TermRecord::default() }
+    }
+
+    /// Why an exclusive session gives up.
+    pub(super) fn role_held(&self, by: Option<Holder>) -> Error {
+        let held = |by: &str| Error::new(ErrorKind::RoleHeld, format!("{} is held by {by}", self.role));
+        let Some(Holder { server_id, address, .. }) = by else {
+            return held("a session whose record cannot be read");
+        };
+        let error = held(&format!("session {server_id} at {address}"));
+        error.with("holder_address", address).with("holder_server_id", server_id)
+    }
 }
 
 /// Names a request; never used twice by one session.
@@ -227,7 +268,7 @@ pub enum Role {
 
 /// Why a term ended, or why contending is held back, with the number that the C header gives it.
 ///
-/// 3 is kept for a handover to a named target, 43 for a wait on a Milvus holder.
+/// 3 is kept for a handover to a named target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum Reason {
@@ -257,6 +298,8 @@ pub enum Reason {
     CallbackBusy = 41,
     /// A pause after a failed activation or a resignation.
     Backoff = 42,
+    /// A Milvus process may still act for the role though the active key is free.
+    MilvusHolder = 43,
 }
 
 /// Who is active.
@@ -332,8 +375,10 @@ pub enum Event {
     Blocked {
         /// Why.
         reason: Reason,
-        /// The holder, if known.
+        /// The holder, if known; a past one has the token 0.
         holder: Option<Holder>,
+        /// [`Reason::MilvusHolder`]: the key that stands in the way; the active key where only the takeover delay does.
+        key: Option<Vec<u8>>,
     },
     /// A key cannot be read.
     Foreign {

@@ -5,10 +5,9 @@ use std::time::Duration;
 use super::Election;
 use super::io::{Event, Reason, Role, StoreRequest, Time};
 use super::request::{Kind, Lane, Pending, Source, pause};
-use super::view::Member;
 use crate::error::{Error, ErrorKind};
 use crate::kv::{Compare, KeyRange, LeaseId, LeaseReply, Op, Revision, Txn, TxnReply};
-use crate::record::{Ours, Record, encode, millis};
+use crate::record::{Member, Record, encode, millis};
 
 /// The session's lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,24 +38,7 @@ impl Election {
     }
 
     pub(super) fn record(&self, lease: &Lease) -> Record {
-        let settings = &self.settings;
-        Record {
-            server_id: self.server_id,
-            server_name: settings.role.clone(),
-            address: settings.address.clone(),
-            exclusive: true,
-            stopping: false,
-            trigger_kill: true,
-            version: settings.version.clone(),
-            lease_id: lease.id,
-            host_name: settings.host_name.clone(),
-            coordha: Some(Ours {
-                session_id: settings.session_id,
-                priority: settings.priority,
-                hold_ms: millis(self.own_hold()),
-                ttl_ms: millis(lease.ttl),
-            }),
-        }
+        self.settings.record(self.server_id, lease.id, lease.ttl, self.own_hold())
     }
 
     pub(super) fn drive_lease(&mut self, now: Time) {
@@ -164,7 +146,7 @@ impl Election {
             let (revision, record) = (reply.revision, Some(self.record(&lease)));
             // One that was there was written over, and keeps its place in the order.
             let created = self.view.members.get(&self.server_id).map_or(revision, |member| member.created);
-            self.view.members.insert(self.server_id, Member { created, revision, record });
+            self.view.members.insert(self.server_id, Member { created, revision, lease: id, record });
             self.set_registered(&lease);
             return;
         }
@@ -189,14 +171,8 @@ impl Election {
     pub(super) fn id_read(&mut self, now: Time, reply: &TxnReply) {
         let key = self.keys.id.clone();
         let value = reply.kvs().next().map(|kv| String::from_utf8_lossy(&kv.value).into_owned());
-        let id = value.as_ref().map_or(Ok(1), |text| text.parse::<i64>());
-        let Some(id) = id.ok().filter(|id| (1..i64::MAX).contains(id)) else {
-            let (key, value) = (key.escape_ascii().to_string(), value.unwrap_or_default());
-            let message = format!("{key} holds {value:?}, not a number from 1 on");
-            let error = Error::new(ErrorKind::Corrupt, message).with("key", key).with("value", value);
-            self.fatal = Some(error.with("allowed", "a decimal number from 1 on"));
-            return;
-        };
+        let id = self.keys.parse_id(value.as_deref());
+        let Ok(id) = id.map_err(|error| self.fatal = Some(error)) else { return };
         let compare = match value {
             None => Compare::version(key.clone(), 0),
             Some(text) => Compare::value(key.clone(), text),

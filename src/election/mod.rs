@@ -13,7 +13,7 @@
 //! - Replies may be late, lost, repeated or out of order; watches may be silent. Only a committed write is believed.
 //!
 //! Why its rules are safe stands in `docs/protocol.md`. Of the files, `lease` registers the session, `campaign` starts
-//! terms, `term` holds and ends them, `release` leaves nothing behind, `view` is what has been seen of the store, `request`
+//! terms, `term` holds and ends them, `release` leaves nothing behind, `milvus` is for who else may act, `view` is what has been seen of the store, `request`
 //! sends and sorts answers.
 //!
 //! A handover to a named session would be a third way to start a term, beside the two in `campaign`.
@@ -24,6 +24,7 @@ mod campaign;
 mod flaw;
 mod io;
 mod lease;
+mod milvus;
 #[cfg(feature = "testkit")]
 mod normal;
 mod release;
@@ -386,8 +387,9 @@ impl Election {
         if blocked != self.told_blocked {
             self.told_blocked = blocked;
             if let Some(reason) = blocked {
-                let holder = self.holder();
-                self.tell(Event::Blocked { reason, holder });
+                let milvus = self.milvus_holder(now).filter(|_| reason == Reason::MilvusHolder);
+                let (key, holder) = milvus.map_or((None, self.holder()), |(key, holder)| (Some(key), holder));
+                self.tell(Event::Blocked { reason, holder, key });
             }
         }
         self.seek_proof();

@@ -45,6 +45,10 @@ pub trait Renumber {
     fn wait(&mut self, wait: Duration) -> Duration {
         wait
     }
+    /// Whether no Milvus process ever stands for the role: then who held it last does not matter.
+    fn alone(&self) -> bool {
+        false
+    }
     /// What counts as the rest of a pause before something is tried again.
     fn pause(&mut self, pause: Duration) -> Duration {
         self.wait(pause)
@@ -88,6 +92,12 @@ impl Election {
         s.wake = None;
         if let Some(seen) = self.settled(now) {
             s.view.term_seen(seen);
+        }
+        let delay = s.settings.milvus_takeover_delay;
+        s.view.milvus_seen = s.view.milvus_seen.filter(|_| !delay.is_zero());
+        s.view.milvus_seen.iter_mut().for_each(|t| clock.past(t, delay));
+        if numbers.alone() {
+            (s.view.trail.known, s.view.milvus_seen) = (true, None);
         }
         s.view.normalise(&|t: &mut Time| clock.past(t, horizon), numbers);
         normal_requests(&mut s, clock, numbers);

@@ -9,7 +9,7 @@ use super::request::Kind;
 use super::term::{Stage, Term};
 use crate::error::ErrorKind;
 use crate::kv::{Compare, Op, Revision};
-use crate::record::{Tenure, TermRecord};
+use crate::record::{Member, Tenure, TermRecord};
 
 /// How long a leaver's last commit, the end of its lease, stands back for the next holder's first one, which would else
 /// wait for the disk behind it.
@@ -52,13 +52,8 @@ impl Election {
 
     /// The term record, where it is held by this session, as released.
     fn own_term_released(&self) -> Option<TermRecord> {
-        let mut record = self.view.own_held_term(self.settings.session_id).cloned()?;
-        record.tenure = Tenure::Released;
-        if record.token == 0 {
-            // The write that starts a term leaves it out: its own revision is the token.
-            record.token = self.view.term.as_ref()?.revision;
-        }
-        Some(record)
+        let revision = self.view.term.as_ref()?.revision;
+        Some(self.view.own_held_term(self.settings.session_id)?.released(revision))
     }
 
     pub(super) fn released(&mut self, now: Time, token: Revision, revision: Revision) {
@@ -80,7 +75,9 @@ impl Election {
 
     /// Owns the role by the term of this token. It is not acted in before a write of it has committed that was sent at `renewed`.
     pub(super) fn find(&mut self, now: Time, token: Revision, hold: Duration, renewed: Option<Time>) {
-        let (next, stage) = (renewed.map_or(now, |sent| sent + hold / 4), Stage::Found { until: now + hold });
+        // Milvus standbys that watch the active key loop from our put on, until the next write.
+        let quarter = if self.view.members.values().any(Member::is_milvus) { Duration::ZERO } else { hold / 4 };
+        let (next, stage) = (renewed.map_or(now, |sent| sent + quarter), Stage::Found { until: now + hold });
         self.term = Some(Term { token, hold, renewals: 0, renewed, next, jeopardy: false, stage });
     }
 

@@ -6,7 +6,7 @@ use super::Election;
 use super::flaw::flawed;
 use super::io::{Event, Output, Reason, Reply, RequestId, StoreRequest, Time, WatchId};
 use crate::error::{Error, ErrorKind};
-use crate::kv::{Compare, LeaseId, Op, Revision, StoreError, Txn, TxnReply};
+use crate::kv::{Compare, KeyRange, LeaseId, Op, Revision, StoreError, Txn, TxnReply};
 use crate::record::{TermRecord, encode};
 
 /// What a request is for.
@@ -114,7 +114,8 @@ impl Election {
 
     /// Reads of all that is known of the role: what a failed transaction answers, and a re-read.
     pub(super) fn read_all(&self) -> Vec<Op> {
-        vec![Op::read(self.keys.role_range()), Op::read(self.keys.term_range())]
+        let old = self.keys.old.iter().map(|key| KeyRange::key(key.clone()));
+        [self.keys.role_range(), self.keys.term_range()].into_iter().chain(old).map(Op::read).collect()
     }
 
     /// Gives up on a request of this lane: its answer, whenever it comes, is not looked at.

@@ -6,17 +6,8 @@ use std::time::Duration;
 
 use super::io::{Event, Holder, Time};
 use crate::error::Error;
-use crate::kv::{KeyValue, LeaseId, Revision, TxnReply, WatchEvent};
-use crate::record::{Keys, Record, Tenure, TermRecord};
-
-/// The active key, where it exists.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Active {
-    pub(super) revision: Revision,
-    pub(super) lease: LeaseId,
-    /// `None`: it does not decode.
-    pub(super) record: Option<Record>,
-}
+use crate::kv::{KeyValue, Revision, TxnReply, WatchEvent};
+use crate::record::{Active, Keys, Member, Record, Tenure, TermRecord, Trail, rank, unreadable};
 
 /// The term record, where it exists.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,15 +17,6 @@ pub(super) struct Term {
     pub(super) seen: Time,
     /// `None`: it does not decode, which counts as vacant.
     pub(super) record: Option<TermRecord>,
-}
-
-/// A member key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Member {
-    pub(super) created: Revision,
-    pub(super) revision: Revision,
-    /// `None`: it does not decode.
-    pub(super) record: Option<Record>,
 }
 
 /// All that has been seen, and up to which revision.
@@ -52,6 +34,10 @@ pub(super) struct View {
     pub(super) term: Option<Term>,
     /// By server ID.
     pub(super) members: BTreeMap<i64, Member>,
+    /// Who of Milvus may act though the active key is free.
+    pub(super) trail: Trail,
+    /// When a Milvus holder was last in the way, or may have been.
+    pub(super) milvus_seen: Option<Time>,
     /// The longest hold time in any record read.
     pub(super) longest_hold: Duration,
     /// Keys reported as unreadable, until they can be read or are gone.
@@ -64,6 +50,8 @@ impl View {
     /// Takes in a read of the role's range and the term record, whole, at one revision. Answers whether anything in it was news.
     pub(super) fn read(&mut self, keys: &Keys, reply: &TxnReply, seen: Time) -> bool {
         self.newest = self.newest.max(reply.revision);
+        self.mark_milvus(seen);
+        let was_held = self.known == 0 || self.active.is_some();
         let before = (self.active.as_ref().map(|a| a.revision), self.term.as_ref().map(|t| t.revision));
         if reply.revision >= self.known {
             self.known = reply.revision;
@@ -77,6 +65,12 @@ impl View {
         let find = |key: &[u8]| reply.kvs().find(|kv| kv.key == key);
         self.set_active(keys, reply.revision, find(&keys.active));
         self.set_term(keys, reply.revision, find(&keys.term), seen);
+        // A stranger's put over a key that somebody held in between hides who it was, as its absence does.
+        let same = before.0.is_some() && before.0 == self.active.as_ref().map(|a| a.revision);
+        self.trail.read(keys, reply, same || self.active.as_ref().is_some_and(Active::is_held));
+        if was_held && self.active.is_none() {
+            self.milvus_seen = Some(seen);
+        }
         before != (self.active.as_ref().map(|a| a.revision), self.term.as_ref().map(|t| t.revision))
     }
 
@@ -84,6 +78,7 @@ impl View {
     pub(super) fn event(&mut self, keys: &Keys, event: &WatchEvent, seen: Time) {
         let revision = event.revision();
         self.newest = self.newest.max(revision);
+        self.mark_milvus(seen);
         let kv = match event {
             WatchEvent::Put(kv) => Some(kv),
             WatchEvent::Delete { key, .. } => {
@@ -111,6 +106,7 @@ impl View {
         self.newest = self.newest.max(revision);
         if revision > self.active_known {
             (self.active_known, self.active) = (revision, active);
+            self.follow_trail();
         }
     }
 
@@ -136,6 +132,7 @@ impl View {
             lease: kv.lease,
             record: self.decode(&keys.active, &kv.value),
         });
+        self.follow_trail();
     }
 
     fn set_term(&mut self, keys: &Keys, revision: Revision, kv: Option<&KeyValue>, seen: Time) {
@@ -159,7 +156,7 @@ impl View {
     fn put_member(&mut self, keys: &Keys, kv: &KeyValue) {
         if let Some(id) = keys.member_id(&kv.key) {
             let record = self.decode(&kv.key, &kv.value);
-            self.members.insert(id, Member { created: kv.create_revision, revision: kv.mod_revision, record });
+            self.members.insert(id, Member::new(kv, record));
         }
     }
 
@@ -180,9 +177,7 @@ impl View {
             }
             Err(error) => {
                 if self.foreign.insert(key.to_vec()) {
-                    let message = format!("{} cannot be read: {error}", key.escape_ascii());
-                    let error = Error::new(error.kind(), message).with("key", key.escape_ascii());
-                    self.told.push(Event::Foreign { key: key.to_vec(), error });
+                    self.told.push(Event::Foreign { key: key.to_vec(), error: unreadable(key, &error) });
                 }
                 None
             }
@@ -215,35 +210,13 @@ impl View {
 
     /// Whether the term record is of the very term of this active key, so that its wait ends that term.
     pub(super) fn term_matches(&self, active: &Active) -> bool {
-        self.term.as_ref().is_some_and(|term| {
-            let token = term.record.as_ref().map(|record| record.token);
-            term.record.is_some() && (token == Some(active.revision) || term.revision == active.revision)
-        })
+        let term = self.term.as_ref().and_then(|term| Some([term.record.as_ref()?.token, term.revision]));
+        term.is_some_and(|either| either.contains(&active.revision))
     }
 
-    /// How many members stand before `own` in the order of campaigning: higher priority, then older member key. Not
-    /// counted are those whose member key may have outlived them: the last holder, and one whose address a younger member
-    /// has taken. An exclusive session has no member key, and waits for nobody.
+    /// How many members of ours stand before `own` in the order of campaigning.
     pub(super) fn rank(&self, own: i64) -> u32 {
-        let place = |member: &Member| {
-            let ours = member.record.as_ref()?.coordha.as_ref()?;
-            Some((-i64::from(ours.priority), member.created))
-        };
-        let Some(mine) = self.members.get(&own).and_then(place) else { return 0 };
-        let address = |member: &'_ Member| Some(member.record.as_ref()?.address.clone());
-        let mut newest = BTreeMap::new();
-        for member in self.members.values() {
-            let created = newest.entry(address(member)).or_insert(0);
-            *created = member.created.max(*created);
-        }
-        let term = self.term_record();
-        let last = [term.map(|r| r.server_id), self.holder().map(|h| h.server_id)];
-        let before = |(id, member): &(&i64, &Member)| {
-            **id != own
-                && !last.contains(&Some(**id))
-                && place(member).is_some_and(|place| place < mine)
-                && newest.get(&address(member)) == Some(&member.created)
-        };
-        u32::try_from(self.members.iter().filter(before).count()).unwrap_or(u32::MAX)
+        let last = [self.term_record().map(|r| r.server_id), self.holder().map(|h| h.server_id)];
+        rank(&self.members, own, last)
     }
 }

@@ -16,7 +16,7 @@
 //! | HOLDER       | who is active now; server ID 0: nobody | server_id, address, token         |
 //! | DEGRADED     | the store fails or refuses             | error, with detail "endpoint"     |
 //! | RECOVERED    | it answers again                       |                                   |
-//! | BLOCKED      | contending is held back                | reason, the holder if known       |
+//! | BLOCKED      | contending is held back                | reason, holder and key if known   |
 //! | FOREIGN      | a key in the store cannot be read      | key, error                        |
 //! | TXN_DONE *   | a submitted transaction is done        | tag, txn, error if any            |
 //! | ENDED *      | the session is over: the last event    | error; none after an orderly stop |
@@ -103,9 +103,14 @@ pub const HA_REASON_ACTIVATION_TIMEOUT: i32 = 21;
 pub const HA_REASON_PAUSED: i32 = 40;
 /// Blocked: the last term's DEACTIVATE is not answered yet.
 pub const HA_REASON_CALLBACK_BUSY: i32 = 41;
-/// Blocked: a pause after a failed activation or a resignation. (43 is kept for a Milvus
-/// holder.)
+/// Blocked: a pause after a failed activation or a resignation.
 pub const HA_REASON_BACKOFF: i32 = 42;
+/// Blocked: nobody has the active key, and a Milvus process may still act for the role: its
+/// member key lives on though its active key is gone, or a session of an old coordinator keeps
+/// a mixcoord away, or election.milvus_takeover_delay_ms is not over. ha_event_key() names the
+/// key, server ID and address the process where they are known. It ends by itself when that
+/// key is gone; where it never goes, end that process.
+pub const HA_REASON_MILVUS_HOLDER: i32 = 43;
 
 static NAMES: [(i32, Name); EventKind::ALL.len()] = names!(EventKind);
 
@@ -322,7 +327,8 @@ pub unsafe extern "C" fn ha_event_role_name(event: *const HaEvent) -> *const c_c
     unsafe { ask(event, |value| value.role_name.as_ptr()) }
 }
 
-/// FOREIGN: the key that cannot be read; bytes that are no text are escaped.
+/// FOREIGN: the key that cannot be read. BLOCKED by a Milvus holder: the key that stands in the
+/// way. Bytes that are no text are escaped.
 ///
 /// @return Lent: valid as long as the event. NULL where it names none.
 /// @since 0.1

@@ -375,6 +375,7 @@ fn the_numbers_and_names_are_those_of_the_rust_api() {
         (HA_REASON_PAUSED, Reason::Paused),
         (HA_REASON_CALLBACK_BUSY, Reason::CallbackBusy),
         (HA_REASON_BACKOFF, Reason::Backoff),
+        (HA_REASON_MILVUS_HOLDER, Reason::MilvusHolder),
     ];
     assert!(reasons.iter().all(|(number, reason)| *number == *reason as i32));
     let roles = [

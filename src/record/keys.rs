@@ -1,5 +1,6 @@
 //! The names of the keys that one role uses. They are Milvus's under `session/`, ours under `ha/`.
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::kv::KeyRange;
 
 /// The keys of a role below a root.
@@ -11,14 +12,19 @@ pub(crate) struct Keys {
     pub(crate) active: Vec<u8>,
     /// The term record.
     pub(crate) term: Vec<u8>,
+    /// Milvus's keys that must be absent where a term of this role begins: those of the coordinators that a mixcoord
+    /// stands for. Never written.
+    pub(crate) old: Vec<Vec<u8>>,
 }
 
 impl Keys {
     pub(crate) fn new(root: &str, role: &str) -> Self {
+        let old: &[&str] = if role == "mixcoord" { &["rootcoord", "datacoord", "querycoord"] } else { &[] };
         Self {
             id: format!("{root}/session/id").into_bytes(),
             active: format!("{root}/session/{role}").into_bytes(),
             term: format!("{root}/ha/{role}/term").into_bytes(),
+            old: old.iter().map(|old| format!("{root}/session/{old}").into_bytes()).collect(),
         }
     }
 
@@ -27,6 +33,17 @@ impl Keys {
         let mut key = self.active.clone();
         key.extend_from_slice(format!("-{server_id}").as_bytes());
         key
+    }
+
+    /// The next server ID, by the value of its key; where there is none it is 1.
+    pub(crate) fn parse_id(&self, value: Option<&str>) -> Result<i64> {
+        let id = value.map_or(Ok(1), str::parse::<i64>).ok();
+        id.filter(|id| (1..i64::MAX).contains(id)).ok_or_else(|| {
+            let (key, value) = (self.id.escape_ascii().to_string(), value.unwrap_or_default());
+            let message = format!("{key} holds {value:?}, not a number from 1 on");
+            let error = Error::new(ErrorKind::Corrupt, message).with("key", key).with("value", value);
+            error.with("allowed", "a decimal number from 1 on")
+        })
     }
 
     /// The server ID in a member key; `None` for any other key, such as one of the role `<role>-x`.

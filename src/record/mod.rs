@@ -2,6 +2,8 @@
 //! record, which is ours alone.
 
 mod keys;
+mod members;
+mod trail;
 
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{LeaseId, Revision};
 
 pub(crate) use keys::Keys;
+pub(crate) use members::{Active, Member, rank};
+pub(crate) use trail::Trail;
 
 /// No record may ask for a longer hold time: 0.8 of the longest lease.
 const LONGEST_HOLD_MS: u64 = 240_000;
@@ -62,6 +66,11 @@ impl Record {
             return Err(garbage(format!("HoldMs is above {LONGEST_HOLD_MS}")));
         }
         Ok(record)
+    }
+
+    /// Whether a Milvus process wrote it.
+    pub(crate) fn is_milvus(&self) -> bool {
+        self.coordha.is_none()
     }
 
     pub(crate) fn is_of(&self, session_id: u128) -> bool {
@@ -150,6 +159,13 @@ impl TermRecord {
         Ok(record)
     }
 
+    /// The record, found at this revision, as it is when its term has ended.
+    pub(crate) fn released(&self, revision: Revision) -> Self {
+        // The write that starts a term leaves the token out: its own revision it is.
+        let token = if self.token == 0 { revision } else { self.token };
+        Self { tenure: Tenure::Released, token, ..self.clone() }
+    }
+
     pub(crate) fn hold(&self) -> Duration {
         Duration::from_millis(self.hold_ms)
     }
@@ -161,6 +177,12 @@ pub(crate) fn encode(record: &impl Serialize) -> Vec<u8> {
 
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Why a key is skipped.
+pub(crate) fn unreadable(key: &[u8], error: &Error) -> Error {
+    let key = key.escape_ascii();
+    Error::new(error.kind(), format!("{key} cannot be read: {error}")).with("key", key)
 }
 
 fn garbage(why: String) -> Error {

@@ -263,10 +263,12 @@ impl Event {
         self.holder().map(|holder| holder.address.as_str())
     }
 
-    /// [`EventKind::Foreign`]: the key that cannot be read.
+    /// [`EventKind::Foreign`]: the key that cannot be read. [`EventKind::Blocked`] by a Milvus holder: the key that
+    /// stands in the way.
     pub fn key(&self) -> Option<&[u8]> {
         match self.detail()? {
             election::Event::Foreign { key, .. } => Some(key),
+            election::Event::Blocked { key, .. } => key.as_deref(),
             _ => None,
         }
     }

@@ -121,7 +121,7 @@ const EVERY_SETTING: &str = "
     role=mixcoord address=[0:0::1]:22125 root=/prod//meta/ active_standby.enabled=true priority=-7 record.version=2.6.15
     activation.auto=true activation.timeout_ms=101 activation.backoff_ms=102 deactivation.timeout_ms=103
     release.timeout_ms=104 lease.ttl_ms=10001 election.hold_ms=501 election.reread_ms=502 election.rank_step_ms=11
-    election.paused=true exclusive.wait_ms=0 store.request_timeout_ms=105";
+    election.paused=true election.milvus_takeover_delay_ms=106 exclusive.wait_ms=0 store.request_timeout_ms=105";
 
 #[test]
 fn settings_carry_every_value() {
@@ -148,6 +148,7 @@ fn settings_carry_every_value() {
         activation_backoff: ms(102),
         deactivation_timeout: ms(103),
         release_timeout: ms(104),
+        milvus_takeover_delay: ms(106),
         exclusive_wait: Some(Duration::ZERO),
         process: Some(process.clone()),
     };

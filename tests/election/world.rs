@@ -70,6 +70,7 @@ pub(crate) fn settings(number: u128) -> Settings {
         activation_backoff: 1000 * MS,
         deactivation_timeout: 8000 * MS,
         release_timeout: 2000 * MS,
+        milvus_takeover_delay: Duration::ZERO,
         exclusive_wait: None,
         process: None,
     }

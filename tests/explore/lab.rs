@@ -317,7 +317,7 @@ impl Lab {
         let (met, kept, lanes) = (collect.met, collect.kept, collect.lanes);
         let slots = Slots::new(met.iter().map(|(_, r)| *r).collect());
         let mut numbers = Numbers::new(|_, r| slots.of(r).into());
-        (numbers.ids, numbers.tick) = (ids, tick);
+        (numbers.ids, numbers.tick, numbers.alone) = (ids, tick, !self.plan.has_milvus());
         let election = election.normal(now, HORIZON, &mut numbers);
         let met = met.iter().filter(|(_, r)| *r != 0);
         let marks = met.map(|(mark, r)| (*mark, slots.of(*r))).collect();
@@ -395,6 +395,7 @@ struct Numbers<'a, F> {
     map: F,
     ids: &'a [(u64, u64)],
     tick: Duration,
+    alone: bool,
     /// Revisions met, 0 among them.
     met: Vec<(Mark, i64)>,
     kept: u8,
@@ -403,7 +404,7 @@ struct Numbers<'a, F> {
 
 impl<F: FnMut(Mark, i64) -> i64> Numbers<'_, F> {
     fn new(map: F) -> Self {
-        Self { map, ids: &[], tick: Duration::from_millis(1), met: Vec::new(), kept: 0, lanes: 0 }
+        Self { map, ids: &[], tick: Duration::from_millis(1), alone: false, met: Vec::new(), kept: 0, lanes: 0 }
     }
 }
 
@@ -423,6 +424,10 @@ impl<F: FnMut(Mark, i64) -> i64> Renumber for Numbers<'_, F> {
             }
         }
         number
+    }
+
+    fn alone(&self) -> bool {
+        self.alone
     }
 
     fn wait(&mut self, wait: Duration) -> Duration {

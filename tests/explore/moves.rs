@@ -9,7 +9,7 @@ use crate::canon;
 use crate::check;
 use crate::input::{In, User};
 use crate::lab::{Lab, Outcome};
-use crate::names::{ACTIVE, CLIENTS, ID, KEYS, MEMBER, TERM};
+use crate::names::{ACTIVE, CLIENTS, ID, KEYS, MEMBER, MILVUS, TERM};
 use crate::plan::{ALWAYS, Fault};
 use crate::state::{LEASES_EACH, MILVUS_LEASE, Mail, Part, Post, Rev, Revs, SEATS, Seat, State, Top};
 use crate::store::{self, Breach};
@@ -161,6 +161,7 @@ fn watch(state: &mut State, lab: &mut Lab, seat: usize, behind: Rev) {
     let missed = (ACTIVE..KEYS as u8).filter(|key| match &state.cells[*key as usize] {
         Some(cell) => cell.modified > behind,
         // It may have been deleted since.
+        None if *key == MILVUS => lab.plan.has_milvus(),
         None => *key == ACTIVE || *key == TERM || *key - MEMBER < state.clients,
     });
     let missed: Vec<u8> = missed.collect();
@@ -328,11 +329,29 @@ fn orphans(state: &State, lab: &mut Lab) -> Vec<u8> {
         }
     }
     let kept = |lease: u8| live.contains(&((lease - 1) / LEASES_EACH));
+    let milvus = milvus_may_end(state, lab);
     let late = |lease: u8| lab.plan.ttl.is_some() && state.left[lease as usize] == 0;
     (1..=MILVUS_LEASE)
         .filter(|lease| state.lives(*lease) && (!kept(*lease) || late(*lease)))
-        .filter(|lease| *lease != MILVUS_LEASE || state.cells[ACTIVE as usize].is_some_and(|c| c.lease == MILVUS_LEASE))
+        .filter(|lease| *lease != MILVUS_LEASE || milvus)
         .collect()
+}
+
+fn milvus_may_end(state: &State, lab: &mut Lab) -> bool {
+    state.cells[MILVUS as usize].is_some() && (lab.plan.lingers == 0 || all_know(state, lab))
+}
+
+/// Whether all that happened to the active key is known to those that watch, and no campaign is under way. A Milvus
+/// coordinator that comes and goes unseen, and acts on, cannot be known of: the protocol does not promise it.
+fn all_know(state: &State, lab: &mut Lab) -> bool {
+    !state.mail.iter().any(|mail| match mail.post {
+        Post::Notice(range) => range == 0,
+        Post::Answer(_) => false,
+        Post::Request(_) | Post::Stray => match &**lab.body(mail.part.shape) {
+            Body::Txn { success, .. } => success.iter().any(|w| matches!(w, Write::Put { key: ACTIVE, .. })),
+            _ => false,
+        },
+    })
 }
 
 /// What goes wrong.
@@ -365,8 +384,8 @@ fn ill(from: &State, lab: &mut Lab, next: &mut Next) {
     for fault in [Fault::Active, Fault::Term, Fault::Garbage, Fault::Put, Fault::Milvus] {
         let cell = |key: u8| from.cells[key as usize].is_some();
         let possible = match fault {
-            Fault::Milvus => !cell(ACTIVE),
-            Fault::Active | Fault::Put => cell(ACTIVE),
+            Fault::Milvus => !cell(ACTIVE) && !cell(MILVUS) && from.lives(MILVUS_LEASE),
+            Fault::Active | Fault::Put => cell(ACTIVE) && (!cell(MILVUS) || all_know(from, lab)),
             _ => cell(TERM),
         };
         if left(fault) && possible {
@@ -436,7 +455,10 @@ fn by_hand(state: &mut State, lab: &mut Lab, fault: Fault) {
         Fault::Term => store::by_hand(state, lab, TERM, None, 0),
         Fault::Garbage => store::by_hand(state, lab, TERM, Some(b"{"), 0),
         Fault::Put => store::by_hand(state, lab, ACTIVE, Some(b"{"), 0),
-        Fault::Milvus => store::by_hand(state, lab, ACTIVE, Some(milvus), MILVUS_LEASE),
+        Fault::Milvus => {
+            store::by_hand(state, lab, MILVUS, Some(milvus), MILVUS_LEASE);
+            store::by_hand(state, lab, ACTIVE, Some(milvus), MILVUS_LEASE);
+        }
         other => panic!("{other:?} is no deed of a hand"),
     }
 }

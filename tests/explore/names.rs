@@ -10,8 +10,10 @@ pub(crate) const TERM: u8 = 2;
 pub(crate) const MEMBER: u8 = 3;
 /// Sessions that ever live: a crashed one comes back as another.
 pub(crate) const CLIENTS: usize = 5;
+/// The member key of the Milvus coordinator.
+pub(crate) const MILVUS: u8 = MEMBER + CLIENTS as u8;
 /// Keys in all.
-pub(crate) const KEYS: usize = MEMBER as usize + CLIENTS;
+pub(crate) const KEYS: usize = MILVUS as usize + 1;
 
 pub(crate) const ROLE: &str = "c";
 pub(crate) const ROOT: &str = "r";
@@ -22,6 +24,7 @@ pub(crate) fn key(number: u8) -> Vec<u8> {
         ID => format!("{ROOT}/session/id"),
         ACTIVE => format!("{ROOT}/session/{ROLE}"),
         TERM => format!("{ROOT}/ha/{ROLE}/term"),
+        MILVUS => format!("{ROOT}/session/{ROLE}-99"),
         member => format!("{ROOT}/session/{ROLE}-{}", member - MEMBER + 1),
     }
     .into_bytes()

@@ -26,7 +26,8 @@ pub(crate) enum Fault {
     Garbage,
     /// Somebody puts the active key without a lease.
     Put,
-    /// A Milvus coordinator takes the role, the active key being absent.
+    /// A Milvus coordinator registers and takes the role, the active key being absent. It acts as long as its lease lives,
+    /// whether it has the active key or not.
     Milvus,
     /// A session crashes, and another starts in its place.
     Crash,
@@ -67,6 +68,10 @@ pub(crate) struct Plan {
     pub(crate) twice: bool,
     /// Requests under way whose answer nobody waits for; one more is lost.
     pub(crate) strays: usize,
+    /// `election.milvus_takeover_delay_ms`.
+    pub(crate) delay_ms: u64,
+    /// For so many ticks a Milvus holder acts on when its lease has ended.
+    pub(crate) lingers: u8,
     pub(crate) budget: [u8; FAULTS],
 }
 
@@ -85,6 +90,8 @@ impl Plan {
             newest: false,
             twice: true,
             strays: usize::MAX,
+            delay_ms: 0,
+            lingers: 0,
             budget: [0; FAULTS],
         }
     }
@@ -96,8 +103,13 @@ impl Plan {
 
     /// Whether the member keys stay as they are.
     pub(crate) fn members_stay(&self) -> bool {
-        [Fault::Lease, Fault::Crash, Fault::Stop].iter().all(|fault| self.budget[*fault as usize] == 0)
+        [Fault::Lease, Fault::Crash, Fault::Stop, Fault::Milvus].iter().all(|fault| self.budget[*fault as usize] == 0)
             && self.ttl.is_none()
+    }
+
+    /// Whether a Milvus coordinator ever stands for the role.
+    pub(crate) fn has_milvus(&self) -> bool {
+        self.budget[Fault::Milvus as usize] > 0
     }
 
     /// The time to live that the store grants.
@@ -130,6 +142,7 @@ impl Plan {
             activation_backoff: Duration::ZERO,
             deactivation_timeout: NEVER,
             release_timeout: Duration::from_millis(1),
+            milvus_takeover_delay: Duration::from_millis(self.delay_ms),
             exclusive_wait: None,
             process: None,
         }

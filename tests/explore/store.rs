@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::body::{Body, Change, Item, Reads, Slot, Want, Write};
 use crate::lab::Lab;
-use crate::names::{ACTIVE, ID, KEYS, TERM};
+use crate::names::{ACTIVE, ID, KEYS, MILVUS, TERM};
 use crate::plan::Fault;
 use crate::state::{Cell, LEASES_EACH, MILVUS_LEASE, Mail, Part, Post, Rev, State};
 
@@ -83,6 +83,10 @@ fn write(state: &mut State, writes: &[Write], request: &Part, at: Rev) -> Result
                 if *key == ACTIVE && old.is_some_and(|old| old.lease == MILVUS_LEASE) {
                     return Err("a put of ours landed on a key that a Milvus coordinator holds".into());
                 }
+                let acts = state.cells[MILVUS as usize].is_some() || state.left[MILVUS_LEASE as usize] > 0;
+                if *key == ACTIVE && acts {
+                    return Err("a term was started while a Milvus coordinator acts for the role".into());
+                }
                 put(state, *key, *value, request.at(*token), *lease, at);
                 changed.push(*key);
             }
@@ -135,7 +139,7 @@ pub(crate) fn end_lease(state: &mut State, lab: &mut Lab, lease: u8) {
     }
     state.leases &= !(1 << lease);
     state.ended |= 1 << lease;
-    state.left[lease as usize] = 0;
+    state.left[lease as usize] = if lease == MILVUS_LEASE { lab.plan.lingers } else { 0 };
     let at = state.next_revision();
     let keys = (0..KEYS as u8).filter(|key| {
         let cell = &mut state.cells[*key as usize];

@@ -21,7 +21,20 @@ pub(crate) fn plans(states: usize) -> Vec<(Plan, usize)> {
         one("a crash", &[(Fault::Crash, 1)]),
         one("asked to leave", &[(Fault::Resign, 1), (Fault::Stop, 1)]),
         one("watches and connections break", &[(Fault::Watch, 1), (Fault::Refuse, 1)]),
+        one(
+            "a Milvus holder without its key",
+            &[(Fault::Milvus, 1), (Fault::Active, 2), (Fault::Watch, 1), (Fault::Crash, 1)],
+        ),
+        (lingering().with(Fault::Freeze, 1).with(Fault::Resign, 1), states),
     ]
+}
+
+/// A Milvus holder acts on for two ticks after its end, and the sessions leave the role alone for as long.
+fn lingering() -> Plan {
+    let mut plan = Plan::new("a Milvus holder that acts on").with(Fault::Milvus, 1);
+    (plan.delay_ms, plan.lingers) = (2500, 2);
+    (plan.twice, plan.strays) = (false, 0);
+    plan
 }
 
 /// The plan that is explored to its end.
@@ -61,10 +74,20 @@ pub(crate) fn anything() -> Plan {
     plan
 }
 
+/// Whether a known-bad variant breaks a rule here. The role that is explored is no mixcoord.
+pub(crate) fn shows(flaw: Flaw) -> bool {
+    flaw != Flaw::OldSessionsIgnored
+}
+
 /// The plan that a known-bad variant must be caught by.
 pub(crate) fn against(flaw: Flaw) -> Plan {
-    let plan = Plan::new(flaw.name()).with(Fault::Freeze, ALWAYS);
+    let plan = match flaw {
+        Flaw::TakeoverDelayIgnored => lingering(),
+        _ => Plan::new(flaw.name()),
+    };
+    let plan = plan.with(Fault::Freeze, ALWAYS);
     let mut plan = match flaw {
+        Flaw::MilvusMemberIgnored => plan.with(Fault::Milvus, 1).with(Fault::Active, 1),
         Flaw::AcquireIgnoresActive => plan.with(Fault::Milvus, 1),
         Flaw::ReuseTerm | Flaw::ActUntilReleased => plan.with(Fault::Resign, 1),
         Flaw::RereadExtends => plan.with(Fault::Watch, 1),

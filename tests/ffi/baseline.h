@@ -83,6 +83,7 @@ void ha_error_free(ha_error *error);
 #define HA_KEY_ELECTION_RANK_STEP_MS "election.rank_step_ms"
 #define HA_KEY_ELECTION_PAUSED "election.paused"
 #define HA_KEY_ELECTION_SAME_HOST_PROOF "election.same_host_proof"
+#define HA_KEY_ELECTION_MILVUS_TAKEOVER_DELAY_MS "election.milvus_takeover_delay_ms"
 #define HA_KEY_EXCLUSIVE_WAIT_MS "exclusive.wait_ms"
 #define HA_KEY_EVENTS_QUEUE "events.queue"
 #define HA_KEY_TXN_INFLIGHT "txn.inflight"
@@ -191,6 +192,7 @@ int32_t ha_session_holder(const ha_session *session, ha_event **event, ha_error 
 #define HA_REASON_PAUSED 40
 #define HA_REASON_CALLBACK_BUSY 41
 #define HA_REASON_BACKOFF 42
+#define HA_REASON_MILVUS_HOLDER 43
 int32_t ha_session_next_event(ha_session *session, int64_t timeout_ms, ha_event **event);
 int32_t ha_session_event_fd(ha_session *session);
 int32_t ha_event_kind(const ha_event *event);

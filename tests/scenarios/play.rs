@@ -20,7 +20,7 @@ pub(crate) const ENDED_BADLY: &str = "ended badly: ";
 const ROLE: &str = "scenario";
 const ROOT: &str = "scenarios/meta";
 
-const REASONS: [Reason; 13] = [
+const REASONS: [Reason; 14] = [
     Reason::Stop,
     Reason::Resign,
     Reason::Expired,
@@ -34,6 +34,7 @@ const REASONS: [Reason; 13] = [
     Reason::Paused,
     Reason::CallbackBusy,
     Reason::Backoff,
+    Reason::MilvusHolder,
 ];
 
 pub(crate) struct Play<'a> {

@@ -91,7 +91,7 @@ impl Event {
         self.0.holder().map(Holder::from)
     }
 
-    /// FOREIGN: the key that cannot be read.
+    /// FOREIGN: the key that cannot be read. BLOCKED by a Milvus holder: the key that stands in the way.
     #[getter]
     fn key<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         self.0.key().map(|key| PyBytes::new(py, key))

@@ -36,9 +36,15 @@ pub(super) fn line(event: &Event) -> String {
         EventKind::Holder => active_is(event.holder()),
         EventKind::Degraded => format!("serverName: {role} has trouble with the store{error}"),
         EventKind::Recovered => format!("serverName: {role} reaches the store again"),
-        EventKind::Blocked => {
-            format!("serverName: {role} does not contend, reason: {reason}, {}", active_is(event.holder()))
-        }
+        EventKind::Blocked => match event.key() {
+            Some(key) => format!(
+                "serverName: {role} does not contend, reason: {reason}, the key {} stands in the way, of {}, ID: {}",
+                key.escape_ascii(),
+                event.address().unwrap_or("a Milvus process"),
+                event.server_id()
+            ),
+            None => format!("serverName: {role} does not contend, reason: {reason}, {}", active_is(event.holder())),
+        },
         EventKind::Foreign => {
             format!("serverName: {role} skips the key {}{error}", event.key().unwrap_or_default().escape_ascii())
         }

@@ -22,6 +22,7 @@ pub(crate) struct NodeConfig {
     pub(crate) activation_backoff: Ns,
     pub(crate) deactivation_timeout: Ns,
     pub(crate) release_timeout: Ns,
+    pub(crate) milvus_takeover_delay: Ns,
     pub(crate) priority: i32,
     pub(crate) active_standby: bool,
     pub(crate) paused: bool,
@@ -47,6 +48,7 @@ impl Default for NodeConfig {
             activation_backoff: SECOND,
             deactivation_timeout: 3 * SECOND,
             release_timeout: SECOND,
+            milvus_takeover_delay: 0,
             priority: 0,
             active_standby: true,
             paused: false,
@@ -82,6 +84,7 @@ impl NodeConfig {
             activation_backoff: Duration::from_nanos(self.activation_backoff),
             deactivation_timeout: Duration::from_nanos(self.deactivation_timeout),
             release_timeout: Duration::from_nanos(self.release_timeout),
+            milvus_takeover_delay: Duration::from_nanos(self.milvus_takeover_delay),
             exclusive_wait: None,
             process: self.host.map(|host| Process {
                 boot_id: format!("boot-{host}"),

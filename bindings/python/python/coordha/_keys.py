@@ -27,6 +27,7 @@ class Keys(TypedDict, total=False):
     election_rank_step_ms: int
     election_paused: bool
     election_same_host_proof: bool
+    election_milvus_takeover_delay_ms: int
     exclusive_wait_ms: int
     events_queue: int
     txn_inflight: int

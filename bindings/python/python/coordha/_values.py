@@ -41,6 +41,7 @@ class Reason(IntEnum):
     PAUSED = 40
     CALLBACK_BUSY = 41
     BACKOFF = 42
+    MILVUS_HOLDER = 43
 
 
 class Role(IntEnum):
