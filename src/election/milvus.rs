@@ -16,16 +16,8 @@ const MILVUS_TRIES: Duration = Duration::from_secs(81);
 impl View {
     /// Before a change that was seen now: up to here a Milvus holder was in the way, if one was.
     pub(super) fn mark_milvus(&mut self, seen: Time) {
-        if self.active.as_ref().is_some_and(Active::is_milvus) || self.trail.suspect(&self.members).is_some() {
+        if self.active.as_ref().is_some_and(Active::is_held_by_milvus) || self.trail.suspect(&self.members).is_some() {
             self.milvus_seen = Some(seen);
-        }
-    }
-
-    /// After a change of the active key.
-    pub(super) fn follow_trail(&mut self) {
-        self.trail.follow(self.active.as_ref(), &self.members);
-        if self.active.as_ref().is_some_and(Active::is_ours) {
-            self.milvus_seen = None;
         }
     }
 }
@@ -33,7 +25,9 @@ impl View {
 impl Election {
     /// What of Milvus keeps this session from a free active key: a key, and the process behind it.
     pub(super) fn milvus_holder(&mut self, now: Time) -> Option<(Vec<u8>, Option<Holder>)> {
-        if self.view.active.as_ref().is_some_and(|active| active.lease != 0) {
+        let active = self.view.active.as_ref();
+        // One that this session has just taken may be too late: the campaign was long under way.
+        if active.is_some_and(|active| active.lease != 0) && !self.view.active_is_of(self.settings.session_id) {
             return None;
         }
         let trail = &self.view.trail;

@@ -283,8 +283,11 @@ impl Election {
         let sent = if flawed!(self, DeadlineFromReceive) { now } else { pending.sent };
         let Some(term) = self.term.as_mut().filter(|term| term.token == token && term.is_held()) else { return };
         term.renewed = term.renewed.max(Some(sent));
-        self.misses = 0;
         let (hold, renewals, found) = (term.hold, term.renewals, !term.acts());
+        // The first one may have been sent at once, and proves no more than the campaign did.
+        if renewals > 1 {
+            self.misses = 0;
+        }
         let record = self.term_record(token, hold, renewals);
         self.view.wrote_term(revision, record, now);
         if found {

@@ -67,8 +67,9 @@ impl View {
         self.set_term(keys, reply.revision, find(&keys.term), seen);
         // A stranger's put over a key that somebody held in between hides who it was, as its absence does.
         let same = before.0.is_some() && before.0 == self.active.as_ref().map(|a| a.revision);
-        self.trail.read(keys, reply, same || self.active.as_ref().is_some_and(Active::is_held));
-        if was_held && self.active.is_none() {
+        let shown = same || self.active.as_ref().is_some_and(Active::is_held);
+        self.trail.read(keys, reply, shown);
+        if was_held && !shown {
             self.milvus_seen = Some(seen);
         }
         before != (self.active.as_ref().map(|a| a.revision), self.term.as_ref().map(|t| t.revision))
@@ -106,7 +107,7 @@ impl View {
         self.newest = self.newest.max(revision);
         if revision > self.active_known {
             (self.active_known, self.active) = (revision, active);
-            self.follow_trail();
+            self.trail.follow(self.active.as_ref(), &self.members);
         }
     }
 
@@ -132,7 +133,7 @@ impl View {
             lease: kv.lease,
             record: self.decode(&keys.active, &kv.value),
         });
-        self.follow_trail();
+        self.trail.follow(self.active.as_ref(), &self.members);
     }
 
     fn set_term(&mut self, keys: &Keys, revision: Revision, kv: Option<&KeyValue>, seen: Time) {

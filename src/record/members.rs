@@ -25,9 +25,9 @@ impl Active {
         self.record.as_ref().is_some_and(Record::is_milvus)
     }
 
-    /// Whether a session of this library holds it.
-    pub(crate) fn is_ours(&self) -> bool {
-        self.is_held() && !self.is_milvus()
+    /// Whether a Milvus process holds it.
+    pub(crate) fn is_held_by_milvus(&self) -> bool {
+        self.is_held() && self.is_milvus()
     }
 }
 

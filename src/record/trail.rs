@@ -8,7 +8,7 @@ use crate::kv::{Compare, TxnReply};
 /// The trail of Milvus holders.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Trail {
-    /// Milvus holders since the last one of ours, by server ID, with their addresses.
+    /// The Milvus holders that were seen and have not ended since, by server ID, with their addresses.
     pub(crate) holders: BTreeMap<i64, String>,
     /// Who held the active key last is known. Where a read shows it gone it is not: others may have held it since.
     pub(crate) known: bool,
@@ -27,15 +27,14 @@ impl Trail {
     pub(crate) fn follow(&mut self, active: Option<&Active>, members: &BTreeMap<i64, Member>) {
         // Whether that is gone as well, the next transaction will tell.
         self.old = None;
-        let Some(active) = active else { return };
-        if active.is_ours() {
-            *self = Self { known: true, ..Self::default() };
-        } else if let Some(record) = active.record.as_ref().filter(|record| record.is_milvus()) {
-            // Where the key of one was deleted and another took it, both may act.
-            self.holders.retain(|id, _| members.contains_key(id));
+        let Some(Active { lease, record: Some(record), .. }) = active else { return };
+        // Where the key of one was deleted and another took it, both may act; so may one after which a campaign
+        // committed that had been under way all the while.
+        self.holders.retain(|id, _| members.get(id).is_some_and(Member::may_be_milvus));
+        if record.is_milvus() {
             self.holders.insert(record.server_id, record.address.clone());
-            self.known |= active.is_held();
         }
+        self.known |= *lease != 0;
     }
 
     /// A Milvus member that may act for the role: a past holder, or any where the last holder is not known.

@@ -36,6 +36,15 @@ const TEXTS: [&str; 5] = ["", "no json", "[1,2]", r#"{"ServerID":"seven"}"#, MIL
 /// The node is put in when the fault begins.
 pub(crate) const NODE: usize = 0;
 
+/// The Milvus sessions of a world.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beside {
+    /// They stand for the role of a mixcoord.
+    pub(crate) mixcoord: bool,
+    /// How long they act on when they have lost the role.
+    pub(crate) lingers: Ns,
+}
+
 /// Draws faults.
 pub(crate) struct Dice<'a> {
     pub(crate) rng: &'a mut Rng,
@@ -43,6 +52,7 @@ pub(crate) struct Dice<'a> {
     pub(crate) holds: Vec<Ns>,
     /// Whether the term record may be deleted or written over.
     pub(crate) wipes: bool,
+    pub(crate) milvus: Option<Beside>,
 }
 
 impl Dice<'_> {
@@ -51,6 +61,9 @@ impl Dice<'_> {
         let count = self.rng.usize(4..16);
         let mut injections = Vec::new();
         while injections.len() < count {
+            if let Some(beside) = self.milvus.filter(|_| self.rng.u8(0..4) == 0) {
+                injections.extend(self.milvus_comes(beside));
+            }
             match self.rng.u8(0..8) {
                 0..2 => injections.extend(self.two_at_once()),
                 2..4 => injections.extend(self.recipe()),

@@ -3,12 +3,13 @@
 use coordha::election::Flaw;
 use fastrand::Rng;
 
-use crate::faults::Dice;
+use crate::faults::{Beside, Dice};
 use crate::world::World;
 use crate::world::check::Violation;
 use crate::world::clock::{MS, Ns, Rate, SECOND};
 use crate::world::config::{AppConfig, NetConfig, NodeConfig, WorldConfig};
 use crate::world::inject::Injection;
+use crate::world::milvus::longest_linger;
 
 /// Everything that decides a run.
 #[derive(Clone, Debug)]
@@ -40,10 +41,11 @@ impl Plan {
         // A session that has seen nothing of a holder's longer hold time cannot wait for it (an open point of the
         // protocol), so keys are wiped only where all hold equally long.
         let wipes = rng.u8(0..3) == 0;
-        let nodes = nodes(rng, wipes);
+        let mut nodes = nodes(rng, wipes);
+        let milvus = beside_milvus(rng, &mut nodes);
         let holds: Vec<Ns> = nodes.iter().map(|node| node.hold).collect();
         let net = net(rng, &holds);
-        let injections = Dice { rng, holds, wipes }.injections();
+        let injections = Dice { rng, holds, wipes, milvus }.injections();
         Self {
             world: WorldConfig {
                 seed: rng.u64(..),
@@ -77,6 +79,20 @@ impl Plan {
             violation: world.violation,
         }
     }
+}
+
+/// In some worlds Milvus stands for the role as well, in some of them for that of a mixcoord.
+fn beside_milvus(rng: &mut Rng, nodes: &mut [NodeConfig]) -> Option<Beside> {
+    if rng.u8(0..4) > 0 {
+        return None;
+    }
+    let delay = pick(rng, &[0, 0, 600 * MS, 2 * SECOND]);
+    let mixcoord = rng.u8(0..3) == 0;
+    for node in nodes {
+        node.milvus_takeover_delay = delay;
+        node.role = if mixcoord { "mixcoord" } else { node.role };
+    }
+    Some(Beside { mixcoord, lingers: longest_linger(delay) })
 }
 
 fn nodes(rng: &mut Rng, equal: bool) -> Vec<NodeConfig> {

@@ -1,10 +1,11 @@
 //! Faults that go together, each set aimed at one rule of the protocol.
 
-use crate::faults::{Dice, NODE};
-use crate::world::clock::{MS, Ns};
+use crate::faults::{Beside, Dice, NODE};
+use crate::world::clock::{MS, Ns, SECOND};
 use crate::world::fault::{Fault, Which};
 use crate::world::inject::{Injection, When, Who};
 use crate::world::message::Kind;
+use crate::world::milvus::{End, Milvus, Release};
 use crate::world::network::{Act, Filter, Way};
 
 const OTHER: Who = Who::Other(0);
@@ -96,6 +97,35 @@ impl Dice<'_> {
             begin(When::After(self.rng.u64(0..hold)), Who::Holder, gone, long),
             begin(When::After(self.rng.u64(0..20 * MS)), OTHER, contends, long),
         ]
+    }
+
+    /// The holder loses the role, a Milvus session takes it, and something befalls that.
+    pub(crate) fn milvus_comes(&mut self, beside: Beside) -> Vec<Injection> {
+        let hold = self.hold();
+        let long = When::After(4 * hold + self.rng.u64(0..8 * SECOND));
+        let gone = match self.rng.u8(0..3) {
+            0 => Fault::Delete(Which::Active),
+            1 => Fault::RevokeLease(NODE),
+            _ => Fault::Resign { node: NODE, standby: hold },
+        };
+        let delay = self.pick(&[0, 0, hold / 16, hold / 5]);
+        let campaigns =
+            Fault::Filter(Filter { node: None, requests: true, kind: Some(Kind::Campaign), act: Act::Delay(delay) });
+        let ends = [End::KeyDeleted, End::KeyDeleted, End::CutOff, End::Killed, End::LeaseRevoked, End::Leaves];
+        let release =
+            if beside.mixcoord { Release::Polling } else { self.pick(&[Release::Watching, Release::Heedless]) };
+        let mut milvus = Milvus::new(release, self.pick(&[1000, 3000]));
+        milvus.lingers = beside.lingers;
+        milvus.end = Some((self.rng.u64(0..2 * SECOND), self.pick(&ends)));
+        let mut sets = vec![
+            also(OTHER, campaigns, When::After(hold)),
+            also(OTHER, Fault::MilvusSession(milvus), long),
+            begin(When::After(self.rng.u64(0..hold)), Who::Holder, gone, long),
+        ];
+        if beside.mixcoord && self.rng.bool() {
+            sets.insert(2, also(OTHER, Fault::OldSession { ttl_ms: 1000 }, When::After(2 * hold)));
+        }
+        sets
     }
 
     /// The holder renews, is cut off, and all that shows that it lives is deleted.

@@ -67,7 +67,7 @@ fn f04_stuck_deactivation_is_fenced_at_its_limit() {
         let winner = world.active(0).expect("one is active");
         world.kill(winner);
         world.stays("it does not contend", 5 * SECOND, |world| !world.is_active(0));
-        let blocked = Event::Blocked { reason: Reason::CallbackBusy, holder: None };
+        let blocked = Event::Blocked { reason: Reason::CallbackBusy, holder: None, key: None };
         let busy = |event: &Event| matches!(event, Event::Blocked { reason: Reason::CallbackBusy, .. });
         assert!(world.times(0, busy) > 0, "{blocked:?} was said{}", world.story());
     });

@@ -5,6 +5,7 @@ use coordha::kv::{Revision, TxnReply};
 
 use super::clock::{Ns, SECOND};
 use super::message::{Keys, Kind, Proc};
+use super::milvus::old_keys;
 use super::{World, note};
 
 /// Most requests that one session may send in a second.
@@ -35,6 +36,8 @@ pub(crate) enum Invariant {
     NoHotLoop,
     /// A key that a stranger holds by a lease is not written over.
     StrangersAreRespected,
+    /// No term starts while a Milvus session that can be known of acts for the role.
+    MilvusIsAwaited,
 }
 
 impl Invariant {
@@ -51,6 +54,7 @@ impl Invariant {
             Self::EndedIsLast => "ended-is-last",
             Self::NoHotLoop => "no-hot-loop",
             Self::StrangersAreRespected => "strangers-are-respected",
+            Self::MilvusIsAwaited => "milvus-is-awaited",
         }
     }
 }
@@ -60,6 +64,15 @@ impl Invariant {
 pub(crate) struct Violation {
     pub(crate) invariant: Invariant,
     pub(crate) what: String,
+}
+
+/// Who is in the way of a term that is about to start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct InTheWay {
+    /// A stranger holds the active key.
+    stranger: bool,
+    /// A Milvus session acts, by its server ID; 0: it is of a coordinator before mixcoord.
+    milvus: Option<i64>,
 }
 
 /// What is known of one role from outside of all sessions.
@@ -223,19 +236,23 @@ impl World {
         }
     }
 
-    /// What must be known of the store before a transaction of a session is done: whether a stranger holds the active key
-    /// by a lease.
-    pub(crate) fn before_commit(&mut self, at: usize, kind: Kind) -> bool {
+    /// What must be known of the store before a transaction of a session is done: who is in its way. The session had been
+    /// shown the active key up to the revision `saw`.
+    pub(crate) fn before_commit(&mut self, at: usize, kind: Kind, saw: Revision) -> InTheWay {
         if kind != Kind::Campaign {
-            return false;
+            return InTheWay::default();
         }
-        let role = &mut self.roles[self.nodes[at].role];
+        let index = self.nodes[at].role;
+        let overlapped = self.overlapped_milvus(index, saw).filter(|_| !self.skipped);
+        let role = &mut self.roles[index];
         role.campaigns += 1;
         let active = self.store.get(&role.keys.active);
-        active.is_some_and(|kv| kv.lease != 0 && role.owner(kv.mod_revision).is_none())
+        let stranger = active.is_some_and(|kv| kv.lease != 0 && role.owner(kv.mod_revision).is_none());
+        let old = role.name == "mixcoord" && old_keys().iter().any(|key| self.store.get(key).is_some());
+        InTheWay { stranger, milvus: overlapped.or(old.then_some(0)) }
     }
 
-    pub(crate) fn check_commit(&mut self, at: usize, proc: Proc, kind: Kind, strangers: bool, reply: &TxnReply) {
+    pub(crate) fn check_commit(&mut self, at: usize, proc: Proc, kind: Kind, before: InTheWay, reply: &TxnReply) {
         if !reply.succeeded {
             return;
         }
@@ -248,7 +265,12 @@ impl World {
                 watch.renewed = now;
                 watch.hold = hold;
                 watch.last_campaigns = std::mem::take(&mut watch.campaigns);
-                if strangers {
+                if let Some(id) = before.milvus {
+                    let what = format!("n{at} starts a term while Milvus {id} acts (0: one of before mixcoord)");
+                    self.violate(Invariant::MilvusIsAwaited, what);
+                }
+                self.forget_milvus(role);
+                if before.stranger {
                     let what = format!("n{at} wrote over the key that a stranger holds");
                     self.violate(Invariant::StrangersAreRespected, what);
                 }

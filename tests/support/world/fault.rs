@@ -8,6 +8,7 @@ use coordha::kv::{KeyRange, Op, StoreError, Txn, WatchItem};
 use super::clock::Ns;
 use super::config::AppConfig;
 use super::message::Step;
+use super::milvus::Milvus;
 use super::network::{Filter, Way};
 use super::node::Run;
 use super::stranger::{Habit, Stranger};
@@ -96,6 +97,12 @@ pub(crate) enum Fault {
     Milvus {
         ttl_ms: u64,
     },
+    /// A Milvus session stands for the role.
+    MilvusSession(Milvus),
+    /// A coordinator of before mixcoord lives, with a lease of so many ms.
+    OldSession {
+        ttl_ms: u64,
+    },
     Watch {
         node: usize,
         fault: WatchFault,
@@ -158,6 +165,10 @@ impl World {
             Fault::Milvus { ttl_ms } => {
                 let habit = Habit::Contends { lease: 0, ttl_ms: *ttl_ms };
                 self.add_stranger(name, habit);
+            }
+            Fault::MilvusSession(milvus) => self.add_stranger(name, Habit::Session(*milvus)),
+            Fault::OldSession { ttl_ms } => {
+                self.add_stranger(name, Habit::Old { lease: 0, ttl_ms: *ttl_ms });
             }
             Fault::Watch { node, fault } => self.break_watch(*node, *fault),
             Fault::WatchLate { node, by } => self.nodes[*node].watch_delay = *by,
@@ -244,7 +255,7 @@ impl World {
                 self.store.set_no_space(false);
                 true
             }
-            Fault::Storm | Fault::Milvus { .. } => {
+            Fault::Storm | Fault::Milvus { .. } | Fault::MilvusSession(_) | Fault::OldSession { .. } => {
                 self.remove_stranger(name);
                 true
             }
@@ -317,9 +328,7 @@ impl World {
         let gone: Vec<_> = self.strangers.iter().filter(|s| s.fault == fault).copied().collect();
         self.strangers.retain(|stranger| stranger.fault != fault);
         for stranger in gone {
-            if let Habit::Contends { lease, .. } = stranger.habit {
-                self.store.revoke(lease);
-            }
+            self.store.revoke(stranger.lease());
         }
     }
 
@@ -330,7 +339,10 @@ impl World {
         };
         match fault {
             WatchFault::Silent => watch.silent = true,
-            WatchFault::Skips => watch.skips = true,
+            WatchFault::Skips => {
+                watch.skips = true;
+                self.skipped = true;
+            }
             WatchFault::Cut => {
                 self.show(node, WatchItem::Failed(StoreError::Unavailable("connection reset".into())));
             }

@@ -125,7 +125,7 @@ pub(crate) type Proc = u64;
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// A request reaches the store.
-    Arrive { node: usize, proc: Proc, id: RequestId, kind: Kind, request: Rc<StoreRequest> },
+    Arrive { node: usize, proc: Proc, id: RequestId, kind: Kind, saw: Revision, request: Rc<StoreRequest> },
     /// A watch is asked for at the store.
     Watch { node: usize, proc: Proc, id: WatchId, from: Revision },
     /// A reply reaches the session's host.

@@ -66,7 +66,8 @@ impl World {
         self.nodes[at].pending.push((id, kind));
         self.push(end, Step::Limit { node: at, proc, id, kind });
         let request = Rc::new(request);
-        let step = Step::Arrive { node: at, proc, id, kind, request };
+        let saw = self.nodes[at].shown;
+        let step = Step::Arrive { node: at, proc, id, kind, saw, request };
         match self.nodes[at].up {
             Way::Lost => {}
             Way::Held => self.nodes[at].held_up.push(step),

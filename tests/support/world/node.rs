@@ -6,7 +6,7 @@ use coordha::election::{
     Election, Event, Input, Output, Process, Reply, Request, RequestId, Role, Status, Time, WatchId,
 };
 use coordha::error::{Error, ErrorKind, Result};
-use coordha::kv::{KeyRange, LeaseId, Revision};
+use coordha::kv::{KeyRange, LeaseId, OpReply, Revision, WatchEvent, WatchItem};
 use fastrand::Rng;
 
 use super::clock::{Clock, MS, Ns};
@@ -61,6 +61,8 @@ pub(crate) struct Node {
     pub(crate) inbox: Vec<Step>,
     pub(crate) pending: Vec<(RequestId, Kind)>,
     pub(crate) watch: Option<ServedWatch>,
+    /// Up to which revision it was shown the active key.
+    pub(crate) shown: Revision,
     /// When the core wants to be woken.
     pub(crate) timer: Option<Ns>,
     /// The next step that will look whether that is due.
@@ -104,6 +106,7 @@ impl Node {
             inbox: Vec::new(),
             pending: Vec::new(),
             watch: None,
+            shown: 0,
             timer: None,
             alarm: None,
             process: None,
@@ -168,6 +171,7 @@ impl World {
         node.run = Run::Up;
         node.told = Told::default();
         node.over = 0;
+        node.shown = 0;
         node.ended = None;
         node.window = (self.now, 0);
         note!(self, "n{at} starts, process {proc}");
@@ -240,15 +244,41 @@ impl World {
                 if late && !self.delivers_late_reply(at) {
                     return;
                 }
+                if !late {
+                    self.note_shown(at, &step);
+                }
                 note!(self, "n{at} <- {id:?}{}: {}", if late { " late" } else { "" }, trace::reply(reply));
             }
-            Step::Watched { id, item, .. } => note!(self, "n{at} <- {id:?}: {}", trace::item(item)),
+            Step::Watched { id, item, .. } => {
+                if self.nodes[at].watch.as_ref().is_some_and(|watch| watch.id == *id) {
+                    self.note_shown(at, &step);
+                }
+                note!(self, "n{at} <- {id:?}: {}", trace::item(item));
+            }
             Step::Died { .. } => note!(self, "n{at} learns of a death"),
             _ => {}
         }
         if let Some(input) = input(&step) {
             self.mutate(at, |election, now| election.handle(now, input));
         }
+    }
+
+    /// What a step shows of the active key.
+    fn note_shown(&mut self, at: usize, step: &Step) {
+        let active = &self.roles[self.nodes[at].role].keys.active;
+        let shown = match step {
+            Step::Reply { reply: Reply::Txn(Ok(reply)), .. } => {
+                let read = reply.replies.iter().any(|reply| matches!(reply, OpReply::Range { .. }));
+                if read { reply.revision } else { 0 }
+            }
+            Step::Watched { item: WatchItem::Events(events), .. } => {
+                let of_active = events.iter().filter(|event| event.key() == active.as_slice());
+                of_active.map(WatchEvent::revision).max().unwrap_or(0)
+            }
+            _ => 0,
+        };
+        let node = &mut self.nodes[at];
+        node.shown = node.shown.max(shown);
     }
 
     /// A session's request is answered, by the store or by the driver.

@@ -24,7 +24,14 @@ pub(crate) struct Server {
 
 impl World {
     /// A request arrives at the store.
-    pub(crate) fn arrive(&mut self, at: usize, proc: Proc, id: RequestId, kind: Kind, request: &StoreRequest) {
+    pub(crate) fn arrive(
+        &mut self,
+        at: usize,
+        proc: Proc,
+        id: RequestId,
+        (kind, saw): (Kind, Revision),
+        request: &StoreRequest,
+    ) {
         self.store.set_time(self.now);
         if self.server.silent > 0 {
             return;
@@ -43,7 +50,7 @@ impl World {
             }
             return;
         }
-        let reply = self.serve(at, proc, kind, request);
+        let reply = self.serve(at, proc, (kind, saw), request);
         if let Some(reply) = reply {
             self.answer(at, proc, id, kind, reply);
         }
@@ -51,7 +58,7 @@ impl World {
         self.queue_scan();
     }
 
-    fn serve(&mut self, at: usize, proc: Proc, kind: Kind, request: &StoreRequest) -> Option<Reply> {
+    fn serve(&mut self, at: usize, proc: Proc, (kind, saw): (Kind, Revision), request: &StoreRequest) -> Option<Reply> {
         Some(match request {
             StoreRequest::Grant { ttl } => {
                 let granted = self.store.grant(ttl.as_millis() as u64);
@@ -72,7 +79,7 @@ impl World {
                 Err(_) => Reply::First(Ok(None)),
             },
             StoreRequest::Txn(txn) => {
-                let before = self.before_commit(at, kind);
+                let before = self.before_commit(at, kind, saw);
                 let reply = self.store.apply_txn(txn);
                 if let Ok(reply) = &reply {
                     note!(

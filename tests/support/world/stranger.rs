@@ -4,6 +4,7 @@ use coordha::kv::{Compare, LeaseId, Op, Txn};
 
 use super::clock::{MS, Ns};
 use super::message::Step;
+use super::milvus::{Milvus, old_keys};
 use super::{World, note};
 
 /// What a stranger does, again and again.
@@ -13,6 +14,10 @@ pub(crate) enum Habit {
     Contends { lease: LeaseId, ttl_ms: u64 },
     /// Puts the active key 100 times a second, without a lease.
     Storms,
+    /// Is a whole Milvus session.
+    Session(Milvus),
+    /// Is a coordinator of before mixcoord, with a lease.
+    Old { lease: LeaseId, ttl_ms: u64 },
 }
 
 /// A stranger at work.
@@ -24,12 +29,41 @@ pub(crate) struct Stranger {
 }
 
 impl Stranger {
-    pub(crate) fn pause(&self) -> Ns {
-        match self.habit {
-            Habit::Contends { .. } => 20 * MS,
-            Habit::Storms => 10 * MS,
+    pub(crate) fn milvus(&self) -> Option<&Milvus> {
+        match &self.habit {
+            Habit::Session(milvus) => Some(milvus),
+            _ => None,
         }
     }
+
+    pub(crate) fn forget_milvus(&mut self) {
+        if let Habit::Session(milvus) = &mut self.habit {
+            milvus.forget();
+        }
+    }
+
+    /// The lease that ends with it.
+    pub(crate) fn lease(&self) -> LeaseId {
+        match self.habit {
+            Habit::Contends { lease, .. } | Habit::Old { lease, .. } => lease,
+            Habit::Session(milvus) => milvus.lease(),
+            Habit::Storms => 0,
+        }
+    }
+
+    pub(crate) fn pause(&self) -> Ns {
+        match self.habit {
+            Habit::Storms | Habit::Session(_) => 10 * MS,
+            Habit::Contends { .. } | Habit::Old { .. } => 20 * MS,
+        }
+    }
+}
+
+/// The record of a Milvus session.
+pub(crate) fn record(role: &str, id: i64, lease: LeaseId) -> String {
+    format!(
+        r#"{{"ServerID":{id},"ServerName":"{role}","Address":"10.0.9.{id}:53100","Exclusive":true,"TriggerKill":true,"Version":"2.5.27","IndexEngineVersion":{{}},"LeaseID":{lease},"HostName":"m{id}"}}"#
+    )
 }
 
 /// The record of a Milvus coordinator.
@@ -61,6 +95,15 @@ impl World {
             Habit::Storms => {
                 self.stranger_puts(active, MILVUS.as_bytes(), 0);
                 habit
+            }
+            Habit::Session(milvus) => Habit::Session(self.milvus_acts(role, milvus)),
+            Habit::Old { mut lease, ttl_ms } => {
+                if lease == 0 || self.store.keepalive(lease).ttl_ms == 0 {
+                    lease = self.store.grant(ttl_ms).map_or(0, |granted| granted.lease);
+                    let [_, datacoord, _] = old_keys();
+                    self.stranger_puts(datacoord, record("datacoord", 98, lease).as_bytes(), lease);
+                }
+                Habit::Old { lease, ttl_ms }
             }
             Habit::Contends { mut lease, ttl_ms } => {
                 if lease == 0 || self.store.keepalive(lease).ttl_ms == 0 {
