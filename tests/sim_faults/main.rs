@@ -9,5 +9,6 @@ mod activation;
 mod keys;
 mod leases;
 mod leaving;
+mod milvus;
 mod network;
 mod watches;
