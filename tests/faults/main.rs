@@ -11,6 +11,7 @@ mod keys;
 mod leases;
 mod life;
 mod many;
+mod milvus;
 mod network;
 mod place;
 mod processes;
