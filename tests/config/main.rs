@@ -186,7 +186,7 @@ fn unknown_key_names_the_nearest_one_and_hides_the_value() {
 
 #[test]
 fn keys_of_later_versions_are_refused_and_not_ignored() {
-    for key in ["election.milvus_takeover_delay_ms", "log.path"] {
+    for key in ["handover.timeout_ms", "log.path"] {
         assert_eq!(Config::new().set(key, "1").unwrap_err().kind(), ErrorKind::ConfigKey, "{key}");
     }
 }
