@@ -83,7 +83,7 @@ fn f43_a_milvus_holder_that_restarts_on_its_address_is_told_by_the_newer_token()
     let first = Milvus::lead(&place, 9001, 300);
     let a = place.coordinator("A", &place.config(1));
     let observer = Observer::start(&place.config(2)).unwrap();
-    let mut observed = |id: i64| loop {
+    let observed = |id: i64| loop {
         let event = observer.next_event(Some(PATIENCE)).unwrap();
         if event.server_id() == id {
             assert_eq!(event.address(), Some(ADDRESS));
