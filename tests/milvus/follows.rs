@@ -1,0 +1,116 @@
+//! Ours is active, and a Milvus coordinator stands by.
+
+use coordha::kv::Revision;
+use coordha::session::{EventKind, Reason};
+
+use crate::child::Child;
+use crate::ours::Ours;
+use crate::peer::{Peer, address};
+use crate::place::{Arena, FAMILIES, Place};
+use crate::support::wait::until;
+
+/// Ours is active, with its token; it stands by.
+fn pair(arena: &Arena<'_>) -> (Ours, Peer, Revision) {
+    let ours = arena.ours(1);
+    let token = ours.active_after(0);
+    let peer = arena.peer(1);
+    peer.lines.nth("standby", 1);
+    (ours, peer, token)
+}
+
+/// Either may win where the key is gone; then the other one does.
+fn each_can_win(arena: &Arena<'_>, ours: Ours, peer: Peer, token: Revision) {
+    let holder = until("a holder", || arena.holder());
+    if holder == peer.id() {
+        let revision = peer.active();
+        assert!(revision > token);
+        assert_eq!(ours.sees(peer.id(), &address(1)), revision);
+        peer.stop();
+        assert!(ours.active_after(revision) > revision);
+        ours.stop();
+    } else {
+        let token = ours.active_after(token);
+        ours.stop();
+        assert!(peer.active() > token);
+        peer.stop();
+    }
+}
+
+/// Our lease, in hexadecimal as etcdctl wants it.
+fn lease(arena: &Arena<'_>, ours: &Ours) -> String {
+    let record = arena.value(&arena.member_key(ours.id())).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    format!("{:x}", record["LeaseID"].as_i64().unwrap())
+}
+
+#[test]
+fn f45_a_milvus_standby_follows_one_of_ours_that_is_killed() {
+    let Some(place) = Place::start("f45, ours killed") else { return };
+    place.each(&FAMILIES, |arena| {
+        let mut child = Child::start(arena, 1, &[], |_| {});
+        let token = child.active();
+        let peer = arena.peer(1);
+        peer.lines.nth("standby", 1);
+        child.kill();
+        let revision = peer.active();
+        assert!(revision > token);
+        let ours = arena.ours(1);
+        assert_eq!(ours.sees(peer.id(), &address(1)), revision);
+        peer.stop();
+        ours.active_after(revision);
+        ours.stop();
+    });
+}
+
+#[test]
+fn f45_a_milvus_standby_follows_one_of_ours_that_leaves() {
+    let Some(place) = Place::start("f45, ours leaving") else { return };
+    place.each(&FAMILIES, |arena| {
+        let (ours, peer, token) = pair(arena);
+        assert!(!peer.is_active());
+        ours.stop();
+        assert!(peer.active() > token);
+        assert_eq!(arena.holder(), Some(peer.id()));
+        peer.stop();
+    });
+}
+
+#[test]
+fn f45_one_of_ours_that_loses_its_lease_next_to_a_milvus_standby_is_followed_and_comes_back() {
+    let Some(place) = Place::start("f45, our lease lost") else { return };
+    place.each(&FAMILIES, |arena| {
+        let (ours, peer, token) = pair(arena);
+        arena.revoke(&lease(arena, &ours));
+        let reason = ours.term_ended(token);
+        assert!(matches!(reason, Reason::LeaseLost | Reason::KeyDeleted), "{reason:?}");
+        ours.nth(EventKind::Registered, 2);
+        each_can_win(arena, ours, peer, token);
+    });
+}
+
+#[test]
+fn f45_one_of_ours_whose_active_key_is_deleted_next_to_a_milvus_standby_is_followed_and_comes_back() {
+    let Some(place) = Place::start("f45, our active key deleted") else { return };
+    place.each(&FAMILIES, |arena| {
+        let (ours, peer, token) = pair(arena);
+        arena.delete(&arena.active_key());
+        let reason = ours.term_ended(token);
+        assert!(matches!(reason, Reason::KeyDeleted | Reason::Superseded), "{reason:?}");
+        each_can_win(arena, ours, peer, token);
+    });
+}
+
+#[test]
+fn f45_one_of_ours_whose_member_key_is_deleted_stays_active_next_to_a_milvus_standby() {
+    let Some(place) = Place::start("f45, our member key deleted") else { return };
+    place.each(&FAMILIES, |arena| {
+        let (ours, peer, token) = pair(arena);
+        let member = arena.member_key(ours.id());
+        arena.delete(&member);
+        until("the member key to be back", || arena.value(&member));
+        assert!(ours.session.holds(token) && !peer.is_active());
+        ours.stop();
+        assert!(peer.active() > token);
+        peer.stop();
+    });
+}

@@ -1,0 +1,98 @@
+//! What a process says, line by line.
+
+use std::io::{BufRead, BufReader, Read};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+#[derive(Default)]
+struct Seen {
+    lines: Vec<String>,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Log {
+    seen: Mutex<Seen>,
+    changed: Condvar,
+}
+
+/// The lines of one process so far, and the thread that reads them.
+pub(crate) struct Lines {
+    name: String,
+    log: Arc<Log>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Lines {
+    /// Reads until the end; `each` is told every line as it comes. Of a line that holds `mark`, what follows it counts, and
+    /// no other line does.
+    pub(crate) fn read(
+        name: &str,
+        mark: &'static str,
+        source: impl Read + Send + 'static,
+        each: impl Fn(&str) + Send + 'static,
+    ) -> Self {
+        let log = Arc::<Log>::default();
+        let its_log = Arc::clone(&log);
+        let reader = std::thread::spawn(move || {
+            for line in BufReader::new(source).lines().map_while(Result::ok) {
+                let Some((_, line)) = line.split_once(mark) else { continue };
+                each(line);
+                its_log.seen.lock().unwrap().lines.push(line.to_owned());
+                its_log.changed.notify_all();
+            }
+            its_log.seen.lock().unwrap().closed = true;
+            its_log.changed.notify_all();
+        });
+        Self { name: name.to_owned(), log, reader: Some(reader) }
+    }
+
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.log.seen.lock().unwrap().lines.clone()
+    }
+
+    /// The lines of a kind: their first word.
+    pub(crate) fn of(&self, kind: &str) -> Vec<String> {
+        self.all().into_iter().filter(|line| is_of(line, kind)).collect()
+    }
+
+    /// Waits for the n-th line (from 1) of a kind.
+    pub(crate) fn nth(&self, kind: &str, n: usize) -> String {
+        let end = Instant::now() + PATIENCE;
+        let mut seen = self.log.seen.lock().unwrap();
+        loop {
+            if let Some(line) = seen.lines.iter().filter(|line| is_of(line, kind)).nth(n - 1) {
+                return line.clone();
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            let hopeless = left.is_zero() || seen.closed;
+            assert!(!hopeless, "{}: waited in vain: {kind} no. {n}: {:#?}", self.name, seen.lines);
+            seen = self.log.changed.wait_timeout(seen, left).unwrap().0;
+        }
+    }
+
+    /// Waits until the process has closed its output.
+    pub(crate) fn end(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+    }
+}
+
+fn is_of(line: &str, kind: &str) -> bool {
+    line.split(' ').next() == Some(kind)
+}
+
+/// The value of `key` in `kind key=value …`.
+pub(crate) fn value<'a>(line: &'a str, key: &str) -> &'a str {
+    let mut words = line.split(' ').filter_map(|word| word.split_once('='));
+    words.find(|(name, _)| *name == key).unwrap_or_else(|| panic!("{line}: no {key}")).1
+}
+
+pub(crate) fn number(line: &str, key: &str) -> i64 {
+    value(line, key).parse().unwrap_or_else(|_| panic!("{line}: {key} is no number"))
+}

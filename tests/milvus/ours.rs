@@ -1,0 +1,123 @@
+//! A session of ours inside the test's process: a thread keeps its events.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Instant;
+
+use coordha::config::Config;
+use coordha::error::ErrorKind;
+use coordha::kv::Revision;
+use coordha::session::{Event, EventKind, Reason, Session, reason_name};
+
+use crate::lines::PATIENCE;
+
+#[derive(Default)]
+struct Log {
+    events: Mutex<Vec<Event>>,
+    changed: Condvar,
+}
+
+/// Dropping it has it leave.
+pub(crate) struct Ours {
+    name: String,
+    pub(crate) session: Session,
+    log: Arc<Log>,
+}
+
+impl Ours {
+    pub(crate) fn start(name: &str, config: &Config) -> Self {
+        let session = Session::start(config, None).unwrap();
+        let log = Arc::<Log>::default();
+        let (its_session, its_log) = (session.clone(), Arc::clone(&log));
+        std::thread::spawn(move || {
+            while let Ok(event) = its_session.next_event(None) {
+                its_log.events.lock().unwrap().push(event);
+                its_log.changed.notify_all();
+            }
+        });
+        Self { name: name.to_owned(), session, log }
+    }
+
+    pub(crate) fn until<T>(&self, what: &str, find: impl Fn(&[Event]) -> Option<T>) -> T {
+        let end = Instant::now() + PATIENCE;
+        let mut events = self.log.events.lock().unwrap();
+        loop {
+            if let Some(found) = find(&events) {
+                return found;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            let texts = || events.iter().map(Event::text).collect::<Vec<_>>();
+            assert!(!left.is_zero(), "{}: waited in vain: {what}: {:#?}", self.name, texts());
+            events = self.log.changed.wait_timeout(events, left).unwrap().0;
+        }
+    }
+
+    pub(crate) fn count(&self, kind: EventKind) -> usize {
+        self.log.events.lock().unwrap().iter().filter(|event| event.kind() == kind).count()
+    }
+
+    /// Waits for the n-th event (from 1) of a kind.
+    pub(crate) fn nth(&self, kind: EventKind, n: usize) -> Event {
+        self.until(&format!("{} no. {n}", kind.name()), |events| {
+            events.iter().filter(|event| event.kind() == kind).nth(n - 1).cloned()
+        })
+    }
+
+    /// Waits until it is active in a term after `token`, and gives that term's token.
+    pub(crate) fn active_after(&self, token: Revision) -> Revision {
+        self.until("an active term", |events| {
+            let mut active = events.iter().filter(|event| event.kind() == EventKind::Active);
+            active.find(|event| event.token() > token).map(Event::token)
+        })
+    }
+
+    pub(crate) fn term_ended(&self, token: Revision) -> Reason {
+        self.until(&format!("the end of term {token}"), |events| {
+            let mut ended = events.iter().filter(|event| event.kind() == EventKind::TermEnded);
+            ended.find(|event| event.token() == token).and_then(Event::reason)
+        })
+    }
+
+    /// Waits until it has seen the session with this ID hold the role at `address`, and gives the token.
+    pub(crate) fn sees(&self, id: i64, address: &str) -> Revision {
+        self.until(&format!("session {id} at {address}"), |events| {
+            let holders = events.iter().filter_map(Event::holder);
+            holders.filter(|h| h.server_id == id && h.address == address).map(|h| h.token).next_back()
+        })
+    }
+
+    /// Waits until it says that a Milvus holder keeps it from a free key, and gives that event.
+    pub(crate) fn blocked_by_milvus(&self) -> Event {
+        self.until("BLOCKED MILVUS_HOLDER", |events| events.iter().find(|event| is_milvus(event)).cloned())
+    }
+
+    /// That it has not been active so far, by its events and by itself.
+    pub(crate) fn was_never_active(&self) {
+        assert_eq!(self.count(EventKind::Activate), 0, "{}", self.name);
+        assert!(!self.session.is_active(), "{}", self.name);
+    }
+
+    pub(crate) fn id(&self) -> i64 {
+        self.nth(EventKind::Registered, 1).server_id()
+    }
+
+    /// The error that ended it.
+    pub(crate) fn error(&self) -> Option<(ErrorKind, String)> {
+        let ended = self.nth(EventKind::Ended, 1);
+        ended.error().map(|error| (error.kind(), error.to_string()))
+    }
+
+    /// Ends it in order.
+    pub(crate) fn stop(self) {
+        self.session.stop(Some(PATIENCE)).unwrap();
+    }
+}
+
+impl Drop for Ours {
+    fn drop(&mut self) {
+        self.session.request_stop();
+    }
+}
+
+fn is_milvus(event: &Event) -> bool {
+    event.kind() == EventKind::Blocked && event.reason().is_some_and(|reason| reason_name(reason) == "MILVUS_HOLDER")
+}

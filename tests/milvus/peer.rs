@@ -1,0 +1,152 @@
+//! The processes of `peer`, which stand for Milvus's coordinators.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::LazyLock;
+
+use coordha::kv::Revision;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::lines::{Lines, number};
+use crate::place::Arena;
+
+/// Time to live of their leases in these tests, in seconds: short, and long enough for a busy machine.
+pub(crate) const TTL_S: u32 = 3;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Go, as `tools/go.sh` finds it, in the folder of the peer.
+fn go(arguments: &[&str]) -> Command {
+    let mut command = Command::new(root().join("tools/go.sh"));
+    command.arg("-C").arg(root().join("tests/milvus/peer")).args(arguments);
+    command
+}
+
+/// The program, built once in a run; `None` without Go.
+static PROGRAM: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+    if !go(&["version"]).output().is_ok_and(|output| output.status.success()) {
+        return None;
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let folder = target.join("milvus");
+    std::fs::create_dir_all(&folder).unwrap();
+    let (program, new) = (folder.join("milvuspeer"), folder.join(format!("milvuspeer.{}", std::process::id())));
+    let output = go(&["build", "-trimpath", "-o"]).arg(&new).arg(".").output().unwrap();
+    assert!(output.status.success(), "the peer does not build: {}", String::from_utf8_lossy(&output.stderr));
+    // A process of an earlier run may still be at the old one.
+    std::fs::rename(new, &program).unwrap();
+    Some(program)
+});
+
+/// The program, where it can be had.
+pub(crate) fn program() -> Option<&'static Path> {
+    PROGRAM.as_deref()
+}
+
+#[test]
+fn the_peer_passes_its_own_tests() {
+    if program().is_none() {
+        crate::support::skip("the_peer_passes_its_own_tests", "there is no Go (tools/setup.sh test)");
+        return;
+    }
+    let output = go(&["test", "-count=1", "./..."]).output().unwrap();
+    let told = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(output.status.success(), "{}", told.concat());
+}
+
+/// One of them. Dropping it kills it.
+pub(crate) struct Peer {
+    pub(crate) name: String,
+    process: std::process::Child,
+    input: ChildStdin,
+    pub(crate) lines: Lines,
+}
+
+impl Peer {
+    /// Starts one of a release at an address that `number` makes. Each line it says is told to `each`.
+    pub(crate) fn start(arena: &Arena<'_>, number: u16, more: &[&str], each: impl Fn(&str) + Send + 'static) -> Self {
+        let name = format!("Milvus {} no. {number}", arena.release);
+        let program = program().expect("the place has seen to it");
+        // The kernel ends it with its test, should the test not come to that.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(["--release", arena.release]);
+        command.args(["--endpoints", &arena.endpoints(), "--root", &arena.root, "--role", arena.role]);
+        command.args(["--address", &address(number), "--ttl", &TTL_S.to_string()]).args(more);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = crate::place::spawn(command);
+        let input = process.stdin.take().unwrap();
+        let lines = Lines::read(&name, "", process.stdout.take().unwrap(), each);
+        Self { name, process, input, lines }
+    }
+
+    pub(crate) fn id(&self) -> i64 {
+        number(&self.lines.nth("registered", 1), "id")
+    }
+
+    /// Its lease, in hexadecimal as etcdctl wants it.
+    pub(crate) fn lease(&self) -> String {
+        crate::lines::value(&self.lines.nth("registered", 1), "lease").to_owned()
+    }
+
+    /// Waits until it holds the active key, and gives the revision of that.
+    pub(crate) fn active(&self) -> Revision {
+        number(&self.lines.nth("active", 1), "rev")
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        !self.lines.of("active").is_empty()
+    }
+
+    pub(crate) fn tell(&mut self, order: &str) {
+        writeln!(self.input, "{order}").unwrap();
+    }
+
+    /// How often it has campaigned so far.
+    pub(crate) fn campaigns(&mut self) -> i64 {
+        let n = self.lines.of("count").len() + 1;
+        self.tell("count");
+        number(&self.lines.nth("count", n), "campaigns")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.process.id().cast_signed()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// SIGKILL, and waits for its end.
+    pub(crate) fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// SIGTERM to one that is active.
+    pub(crate) fn stop(self) {
+        self.signal(Signal::TERM);
+        assert_eq!(self.exit_code(), 0);
+    }
+
+    /// Waits for its end by itself.
+    pub(crate) fn exit_code(mut self) -> i32 {
+        self.lines.end();
+        self.process.wait().unwrap().code().unwrap_or_else(|| panic!("{} was killed", self.name))
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{} has said: {:#?}", self.name, self.lines.all());
+        }
+        // An error means that it has ended.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The address of a peer; those of ours begin otherwise.
+pub(crate) fn address(number: u16) -> String {
+    format!("127.0.0.2:{number}")
+}

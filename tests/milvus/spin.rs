@@ -1,0 +1,83 @@
+//! What a watching Milvus standby does after a put on the active key that nothing follows: it loops. After ours it must not.
+
+use coordha::config::keys;
+use coordha::kv::Revision;
+use rustix::process::Signal;
+
+use crate::peer::Peer;
+use crate::place::{Arena, Family, Place, of};
+use crate::support::wait::until;
+
+/// The kinds that watch, and the mixed coordinator, which does so next to one of ours.
+fn families() -> [Family; 5] {
+    ["2.2.3", "2.2.10", "2.4.0", "2.6.6", "2.6.15"].map(of)
+}
+
+/// So many campaigns are no spin: a spin has as many in a tenth of a second.
+const FEW: i64 = 100;
+
+/// Renewals are 4 s apart, so that they do not end a spin.
+const HOLD_MS: &str = "16000";
+
+#[test]
+fn f52_a_watching_milvus_standby_does_not_spin_after_we_took_over() {
+    let Some(place) = Place::start("f52") else { return };
+    place.each(&families(), |arena| {
+        let more = [(keys::ELECTION_HOLD_MS, HOLD_MS), (keys::LEASE_TTL_MS, "60000")];
+        let first = arena.ours_with(1, &more);
+        let token = first.active_after(0);
+        let mut peer = Peer::start(arena, 1, &["--active-standby", "--ttl", "60"], |_| {});
+        peer.lines.nth("standby", 1);
+        until("its first campaign", || (peer.campaigns() > 0).then_some(()));
+        // It does not contend for the moment, so that the other one of ours is the next.
+        let second = arena.ours_with(2, &more);
+        second.sees(first.id(), "127.0.0.1:1");
+        peer.signal(Signal::STOP);
+        first.stop();
+        let token = second.active_after(token);
+        peer.signal(Signal::CONT);
+        // It sees the key go, campaigns in vain, and watches from there.
+        let before = peer.campaigns();
+        renewed_twice(arena, token);
+        let after = peer.campaigns();
+        assert!(after - before < FEW, "{} campaigns", after - before);
+        second.stop();
+        peer.active();
+        peer.stop();
+    });
+}
+
+/// Waits until our holder has renewed its term twice.
+fn renewed_twice(arena: &Arena<'_>, token: Revision) {
+    let key = format!("{}/ha/{}/term", arena.root, arena.role);
+    let renewals = || {
+        let record: serde_json::Value = serde_json::from_str(&arena.value(&key)?).ok()?;
+        assert!(record["Token"].as_i64()? <= token);
+        record["Renewals"].as_u64()
+    };
+    let before = until("the term record", renewals);
+    until("two renewals", || renewals().filter(|now| *now >= before + 2));
+}
+
+#[test]
+fn a_put_that_nothing_follows_makes_a_watching_milvus_standby_spin() {
+    let Some(place) = Place::start("a put that nothing follows") else { return };
+    // One after the other: any write to the store ends the spin of another one.
+    // A mixed coordinator of 2.6.8 or later watches next to one of ours alone.
+    for family in families().into_iter().filter(|family| family.release != "2.6.15") {
+        let arena = place.arena(family);
+        let mut peer = arena.peer(1);
+        peer.active();
+        let mut standby = arena.peer(2);
+        standby.lines.nth("standby", 1);
+        let record = arena.value(&arena.active_key()).unwrap();
+        arena.etcd.ctl(&["put", &arena.active_key(), &record]);
+        until("a spin", || (standby.campaigns() >= FEW).then_some(()));
+        peer.campaigns();
+        for peer in [peer, standby] {
+            let lease = peer.lease();
+            peer.kill();
+            arena.revoke(&lease);
+        }
+    }
+}
