@@ -69,8 +69,10 @@ impl Lines {
                 return line.clone();
             }
             let left = end.saturating_duration_since(Instant::now());
-            let hopeless = left.is_zero() || seen.closed;
-            assert!(!hopeless, "{}: waited in vain: {kind} no. {n}: {:#?}", self.name, seen.lines);
+            if left.is_zero() || seen.closed {
+                drop(seen);
+                panic!("{}: waited in vain: {kind} no. {n}: {:#?}", self.name, self.all());
+            }
             seen = self.log.changed.wait_timeout(seen, left).unwrap().0;
         }
     }

@@ -45,8 +45,11 @@ impl Ours {
                 return found;
             }
             let left = end.saturating_duration_since(Instant::now());
-            let texts = || events.iter().map(Event::text).collect::<Vec<_>>();
-            assert!(!left.is_zero(), "{}: waited in vain: {what}: {:#?}", self.name, texts());
+            if left.is_zero() {
+                let texts: Vec<_> = events.iter().map(Event::text).collect();
+                drop(events);
+                panic!("{}: waited in vain: {what}: {texts:#?}", self.name);
+            }
             events = self.log.changed.wait_timeout(events, left).unwrap().0;
         }
     }
