@@ -82,6 +82,10 @@ test: ## All tests: build, lint, unit, simulation, exploration, conformance, rea
 check: ## The tests of `cargo test` alone; TESTS=<name> narrows them
 	cargo test --locked --all-features -- $(TESTS)
 
+.PHONY: milvus
+milvus: etcd ## Of these, the tests in one election with Milvus: the Go peer of each family of releases; TESTS=<name>
+	@tools/milvus.sh $(TESTS)
+
 .PHONY: check-old
 check-old: ## The tests on a real etcd once more, on Debian's 3.4
 	COORDHA_TEST_ETCD=3.4 cargo test --locked --all-features --test faults --test etcd_store --test sessions

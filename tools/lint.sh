@@ -37,7 +37,13 @@ fi
 if have "gofmt and go vet" tools/go.sh version; then
     unformatted=$("$(tools/go.sh env GOROOT)/bin/gofmt" -l benches/peer bindings/go examples/go tests/install/go)
     [[ -z $unformatted ]] || { echo "lint: gofmt would change $unformatted" >&2 && exit 1; }
-    tools/go.sh -C benches/peer vet .
+    for module in benches/peer tests/milvus/peer; do
+        tools/go.sh -C $module vet .
+    done
+fi
+if have "staticcheck of the Milvus peer" test -x .tools/staticcheck/staticcheck; then
+    staticcheck=$PWD/.tools/staticcheck/staticcheck
+    (cd tests/milvus/peer && PATH=$(dirname "$(../../../tools/go.sh env GOROOT)/bin/go"):$PATH GOTOOLCHAIN=local "$staticcheck" ./...)
 fi
 # What `make python` has made; a tree without it goes without.
 if have "the Python package" target/python/venv/bin/ruff --version; then

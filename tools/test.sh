@@ -11,4 +11,4 @@ for step in "$@"; do
     make --no-print-directory $step 2>&1 | tee -a "$log"
 done
 printf '\n== %d min %02d s: all passed\n' $((SECONDS / 60)) $((SECONDS % 60))
-grep -E '^ +(Running|Doc-tests) |^test result: |^(install|install-python|go|scenarios|demo|sim|explore|loom|valgrind|sanitize|fuzz|deploy|metrics) [a-z]+=|^\[doctest\] test cases|^[0-9]+ passed|SKIPPED' "$log"
+grep -E '^ +(Running|Doc-tests) |^test result: |^(install|install-python|go|milvus|scenarios|demo|sim|explore|loom|valgrind|sanitize|fuzz|deploy|metrics) [a-z]+=|^\[doctest\] test cases|^[0-9]+ passed|SKIPPED' "$log"

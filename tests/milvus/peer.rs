@@ -25,10 +25,14 @@ fn go(arguments: &[&str]) -> Command {
     command
 }
 
-/// The program, built once in a run; `None` without Go.
-static PROGRAM: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
-    if !go(&["version"]).output().is_ok_and(|output| output.status.success()) {
-        return None;
+/// The program, built once in a run; an error: why it cannot be had.
+static PROGRAM: LazyLock<Result<PathBuf, &str>> = LazyLock::new(|| {
+    let done = |arguments: &[&str]| go(arguments).output().is_ok_and(|output| output.status.success());
+    if !done(&["version"]) {
+        return Err("there is no Go (tools/setup.sh test)");
+    }
+    if !done(&["mod", "download"]) {
+        return Err("etcd's Go client cannot be had");
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let folder = target.join("milvus");
@@ -38,18 +42,23 @@ static PROGRAM: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
     assert!(output.status.success(), "the peer does not build: {}", String::from_utf8_lossy(&output.stderr));
     // A process of an earlier run may still be at the old one.
     std::fs::rename(new, &program).unwrap();
-    Some(program)
+    Ok(program)
 });
 
-/// The program, where it can be had.
-pub(crate) fn program() -> Option<&'static Path> {
-    PROGRAM.as_deref()
+/// The program; where it cannot be had that is said, as the reason why this test is left out.
+pub(crate) fn program(test: &str) -> Option<&'static Path> {
+    match &*PROGRAM {
+        Ok(program) => Some(program),
+        Err(why) => {
+            crate::support::skip(test, why);
+            None
+        }
+    }
 }
 
 #[test]
 fn the_peer_passes_its_own_tests() {
-    if program().is_none() {
-        crate::support::skip("the_peer_passes_its_own_tests", "there is no Go (tools/setup.sh test)");
+    if program("the_peer_passes_its_own_tests").is_none() {
         return;
     }
     let output = go(&["test", "-count=1", "./..."]).output().unwrap();
@@ -69,10 +78,9 @@ impl Peer {
     /// Starts one of a release at an address that `number` makes. Each line it says is told to `each`.
     pub(crate) fn start(arena: &Arena<'_>, number: u16, more: &[&str], each: impl Fn(&str) + Send + 'static) -> Self {
         let name = format!("Milvus {} no. {number}", arena.release);
-        let program = program().expect("the place has seen to it");
         // The kernel ends it with its test, should the test not come to that.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(["--release", arena.release]);
+        command.args(["--pdeathsig", "KILL", "--"]).arg(arena.program).args(["--release", arena.release]);
         command.args(["--endpoints", &arena.endpoints(), "--root", &arena.root, "--role", arena.role]);
         command.args(["--address", &address(number), "--ttl", &TTL_S.to_string()]).args(more);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());

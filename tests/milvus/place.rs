@@ -1,6 +1,7 @@
 //! Where the elections are held: one etcd for all families of releases, a root for each.
 
 use std::io;
+use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::{LazyLock, Mutex, mpsc};
 
@@ -8,7 +9,6 @@ use coordha::config::{Config, keys};
 
 use crate::ours::Ours;
 use crate::peer::{self, Peer};
-use crate::support;
 use crate::support::etcd::Etcd;
 
 /// Hold time of our sessions, in ms.
@@ -51,16 +51,14 @@ pub(crate) fn of(release: &str) -> Family {
 
 pub(crate) struct Place {
     pub(crate) etcd: Etcd,
+    program: &'static Path,
 }
 
 impl Place {
     /// `None` where the peer cannot be built, which is said.
     pub(crate) fn start(test: &str) -> Option<Self> {
-        if peer::program().is_none() {
-            support::skip(test, "there is no Go (tools/setup.sh test), which builds the Milvus peer");
-            return None;
-        }
-        Some(Self { etcd: Etcd::start() })
+        let program = peer::program(test)?;
+        Some(Self { etcd: Etcd::start(), program })
     }
 
     /// Holds an election with each family, all at once.
@@ -82,13 +80,14 @@ impl Place {
 
     pub(crate) fn arena(&self, family: Family) -> Arena<'_> {
         let root = format!("{}/meta", family.release);
-        Arena { etcd: &self.etcd, root, role: family.role, release: family.release, family }
+        Arena { etcd: &self.etcd, program: self.program, root, role: family.role, release: family.release, family }
     }
 }
 
 /// One election.
 pub(crate) struct Arena<'a> {
     pub(crate) etcd: &'a Etcd,
+    pub(crate) program: &'static Path,
     pub(crate) root: String,
     pub(crate) role: &'static str,
     pub(crate) release: &'static str,
@@ -98,7 +97,7 @@ pub(crate) struct Arena<'a> {
 impl Arena<'_> {
     /// The same root, seen by a coordinator of another role or release.
     pub(crate) fn with(&self, role: &'static str, release: &'static str) -> Arena<'_> {
-        Arena { etcd: self.etcd, root: self.root.clone(), role, release, family: self.family }
+        Arena { etcd: self.etcd, program: self.program, root: self.root.clone(), role, release, family: self.family }
     }
 
     pub(crate) fn endpoints(&self) -> String {
@@ -184,7 +183,7 @@ impl Arena<'_> {
 
     /// What a Milvus process lists of the role; an error: the listing fails as a whole.
     pub(crate) fn listed(&self) -> Result<Vec<(String, serde_json::Value)>, String> {
-        let mut command = Command::new(peer::program().unwrap());
+        let mut command = Command::new(self.program);
         command.args(["list", "--endpoints", &self.endpoints(), "--root", &self.root, "--role", self.role]);
         let output = command.output().unwrap();
         if !output.status.success() {
