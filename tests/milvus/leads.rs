@@ -98,13 +98,14 @@ fn f51_a_milvus_holder_that_goes_on_without_its_active_key_is_waited_for() {
         arena.delete(&arena.active_key());
         let blocked = ours.blocked_by_milvus();
         assert_eq!((blocked.server_id(), blocked.address()), (peer.id(), Some(address(1).as_str())));
+        let member = arena.member_key(peer.id());
+        assert_eq!(blocked.key(), Some(member.as_bytes()));
         // One that starts only now cannot know who held the key, and waits as well.
         let late = arena.ours(2);
         late.blocked_by_milvus();
         peer.campaigns();
         assert!(peer.lines.of("lost").is_empty());
         assert_eq!(arena.value(&arena.active_key()), None);
-        let member = arena.member_key(peer.id());
         for ours in [&ours, &late] {
             ours.was_never_active();
         }

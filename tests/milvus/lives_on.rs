@@ -1,5 +1,7 @@
 //! A Milvus holder that is cut off acts for a while after its key is gone: what the takeover delay is for.
 
+use coordha::config::keys;
+
 use crate::ours::Ours;
 use crate::peer::{Peer, address};
 use crate::place::{Arena, FAMILIES, Family, Place, of};
@@ -14,7 +16,7 @@ fn pair(arena: &Arena<'_>, delay: Option<&str>) -> (Proxy, Peer, Ours, i64) {
     let proxy = Proxy::start(arena.etcd.endpoint(0));
     let peer = Peer::start(arena, 1, &["--active-standby", "--endpoints", &proxy.address()], |_| {});
     let revision = peer.active();
-    let delay = delay.map(|delay| ("election.milvus_takeover_delay_ms", delay));
+    let delay = delay.map(|delay| (keys::ELECTION_MILVUS_TAKEOVER_DELAY_MS, delay));
     let ours = arena.ours_with(1, &Vec::from_iter(delay));
     ours.sees(peer.id(), &address(1));
     (proxy, peer, ours, revision)

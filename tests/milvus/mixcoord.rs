@@ -81,3 +81,16 @@ fn a_milvus_mixcoord_waits_for_an_old_coordinator_beside_ours() {
     }
     second.stop();
 }
+
+#[test]
+fn a_store_that_a_later_release_has_been_at_is_refused_by_milvus_and_used_by_us() {
+    let Some(place) = Place::start("mixcoord, version") else { return };
+    let arena = place.arena(of("2.6.15"));
+    arena.etcd.ctl(&["put", &arena.key("version"), "2.7.0"]);
+    let version = state(&arena, "version");
+    assert_eq!(arena.peer(1).exit_code(), 2);
+    let ours = arena.ours(1);
+    ours.active_after(0);
+    assert_eq!(state(&arena, "version"), version);
+    ours.stop();
+}

@@ -6,7 +6,7 @@ use std::time::Instant;
 use coordha::config::Config;
 use coordha::error::ErrorKind;
 use coordha::kv::Revision;
-use coordha::session::{Event, EventKind, Reason, Session, reason_name};
+use coordha::session::{Event, EventKind, Reason, Session};
 
 use crate::lines::PATIENCE;
 
@@ -122,5 +122,5 @@ impl Drop for Ours {
 }
 
 fn is_milvus(event: &Event) -> bool {
-    event.kind() == EventKind::Blocked && event.reason().is_some_and(|reason| reason_name(reason) == "MILVUS_HOLDER")
+    event.kind() == EventKind::Blocked && event.reason() == Some(Reason::MilvusHolder)
 }

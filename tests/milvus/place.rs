@@ -63,18 +63,15 @@ impl Place {
 
     /// Holds an election with each family, all at once.
     pub(crate) fn each(&self, families: &[Family], test: impl Fn(&Arena<'_>) + Sync) {
-        std::thread::scope(|scope| {
-            let tests: Vec<_> = families
-                .iter()
-                .map(|family| {
-                    let arena = self.arena(*family);
-                    let test = &test;
-                    (family.release, scope.spawn(move || test(&arena)))
-                })
-                .collect();
-            let failed: Vec<_> =
-                tests.into_iter().filter_map(|(name, test)| test.join().is_err().then_some(name)).collect();
-            assert!(failed.is_empty(), "fails next to {failed:?}: see above");
+        at_once(families, |family| test(&self.arena(family)));
+    }
+
+    /// The same, with an etcd for each.
+    pub(crate) fn each_alone(name: &str, families: &[Family], test: impl Fn(&Arena<'_>) + Sync) {
+        at_once(families, |family| {
+            if let Some(place) = Self::start(name) {
+                test(&place.arena(family));
+            }
         });
     }
 
@@ -82,6 +79,17 @@ impl Place {
         let root = format!("{}/meta", family.release);
         Arena { etcd: &self.etcd, program: self.program, root, role: family.role, release: family.release, family }
     }
+}
+
+fn at_once(families: &[Family], test: impl Fn(Family) + Sync) {
+    std::thread::scope(|scope| {
+        let test = &test;
+        let tests: Vec<_> =
+            families.iter().map(|family| (family.release, scope.spawn(move || test(*family)))).collect();
+        let failed: Vec<_> =
+            tests.into_iter().filter_map(|(name, test)| test.join().is_err().then_some(name)).collect();
+        assert!(failed.is_empty(), "fails next to {failed:?}: see above");
+    });
 }
 
 /// One election.

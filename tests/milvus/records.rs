@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use coordha::session::EventKind;
 
 use crate::peer::address;
-use crate::place::{FAMILIES, Place};
+use crate::place::{FAMILIES, Place, of};
 
 #[test]
 fn f45_milvus_lists_our_records_and_we_know_a_milvus_holder() {
@@ -49,4 +49,22 @@ fn server_ids_are_unique_between_both() {
         let next: i64 = arena.value(&arena.key("id")).unwrap().parse().unwrap();
         assert!(ids.iter().all(|id| (1..next).contains(id)), "{ids:?}, next {next}");
     });
+}
+
+#[test]
+fn a_record_that_milvus_cannot_decode_breaks_its_listing_and_not_ours() {
+    let Some(place) = Place::start("records that do not decode") else { return };
+    let arena = place.arena(of("2.4.0"));
+    let first = arena.ours(1);
+    let token = first.active_after(0);
+    let second = arena.ours(2);
+    assert_eq!(second.sees(first.id(), "127.0.0.1:1"), token);
+    for garbage in ["12", r#"{"ServerID":"15"}"#, r#"{"Version":"v2.4.0"}"#] {
+        arena.etcd.ctl(&["put", &arena.member_key(99), garbage]);
+        arena.listed().unwrap_err();
+    }
+    second.nth(EventKind::Foreign, 3);
+    first.stop();
+    assert!(second.active_after(token) > token);
+    second.stop();
 }
