@@ -2,6 +2,7 @@
 
 use coordha::kv::Revision;
 use coordha::session::{EventKind, Reason};
+use rustix::process::Signal;
 
 use crate::child::Child;
 use crate::ours::Ours;
@@ -132,6 +133,25 @@ fn f45_a_milvus_standby_that_lost_its_lease_never_wins_and_is_in_nobodys_way() {
             // It goes on for ever, and nobody is told.
             _ => peer.kill(),
         }
+        ours.stop();
+    });
+}
+
+#[test]
+fn f45_a_milvus_standby_that_is_told_to_end_leaves_and_ours_stays_active() {
+    let Some(place) = Place::start("f45, its standby leaving") else { return };
+    place.each(&FAMILIES, |arena| {
+        let (ours, peer, token) = pair(arena);
+        let member = arena.member_key(peer.id());
+        peer.signal(Signal::TERM);
+        if ["2.2.3", "2.2.10", "2.3.1"].contains(&arena.release) {
+            // Up to 2.3.13 it hears the second one.
+            peer.lines.nth("signal", 1);
+            peer.signal(Signal::TERM);
+        }
+        assert_eq!(peer.exit_code(), 0);
+        assert_eq!(arena.value(&member), None);
+        assert!(ours.session.holds(token));
         ours.stop();
     });
 }

@@ -4,6 +4,7 @@ use coordha::session::EventKind;
 
 use crate::peer::address;
 use crate::place::{Arena, FAMILIES, Family, Place, of};
+use crate::support::wait::until;
 use crate::{ours::Ours, peer::Peer};
 
 /// It is active, ours stands by and knows it, with the revision of its key.
@@ -134,6 +135,25 @@ fn f45_a_milvus_holder_whose_key_is_overwritten_does_not_mind_and_is_waited_for(
         peer.kill();
         assert!(ours.active_after(0) > revision);
         assert_eq!(arena.value(&member), None);
+        ours.stop();
+    });
+}
+
+#[test]
+fn f45_a_milvus_holder_that_marks_itself_as_stopping_stays_the_holder() {
+    let Some(place) = Place::start("f45, stopping") else { return };
+    place.each(&FAMILIES, |arena| {
+        let (mut peer, ours, revision) = pair(arena);
+        // A second write of its active key, which coordinators never make and nodes do.
+        peer.tell("going-stop");
+        peer.lines.nth("done", 1);
+        let newer = until("the newer revision", || {
+            let seen = ours.sees(peer.id(), &address(1));
+            (seen > revision).then_some(seen)
+        });
+        ours.was_never_active();
+        peer.stop();
+        assert!(ours.active_after(0) > newer);
         ours.stop();
     });
 }

@@ -33,9 +33,10 @@ const fn family(release: &'static str, role: &'static str, minds_its_key: bool, 
 }
 
 /// One release of each family.
-pub(crate) const FAMILIES: [Family; 8] = [
+pub(crate) const FAMILIES: [Family; 9] = [
     family("2.2.3", "rootcoord", false, 0),
     family("2.2.10", "indexcoord", true, 0),
+    family("2.3.1", "rootcoord", true, 0),
     family("2.4.0", "querycoord", true, 1),
     family("2.5.4", "datacoord", true, 1),
     family("2.6.6", "mixcoord", true, 1),

@@ -149,7 +149,7 @@ func (p *process) run() {
 	needed := 1
 	for range signals {
 		if p.session.standing.Load() && needed == 1 && p.standbySignals > 1 {
-			// Its Register has not returned, so nobody hears the first one.
+			// Its Register has not returned, so nobody hears the first one. That the second one ends in an orderly stop is a guess.
 			needed = p.standbySignals
 			say("signal ignored")
 			continue
