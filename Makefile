@@ -36,6 +36,8 @@ ONLY  ?=
 # Seconds for each fuzz target.
 FUZZ_S  ?= 10
 LIBRARY ?=
+# Takeovers of each kind.
+ROUNDS ?=
 
 BENCH := $(TARGET)/bench
 SIZES := $(patsubst %,$(BENCH)/sizes/%.so,capi capi+etcd capi+local capi+etcd+tls)
@@ -158,8 +160,12 @@ bench-bindings: setup build etcd python ## What a call, an event, a session and 
 		$(if $(WRITE),--write) $(ONLY)
 
 .PHONY: bench-run
-bench-run: setup etcd ## How soon `coordha run` starts the standby's command, with `etcdctl lock` beside it; ONLY=<part>; WRITE=1
-	cargo bench --locked --quiet --all-features --bench run -- $(if $(WRITE),--write) $(ONLY)
+bench-run: setup etcd ## Takeovers of `coordha run`, beside etcdctl and a session as Milvus's; ROUNDS=<how many> ONLY=<part>; WRITE=1
+	mkdir -p $(BENCH)
+	if tools/go.sh version >/dev/null; then \
+		tools/go.sh -C tests/milvus/peer build -trimpath -o $(abspath $(BENCH))/milvuspeer .; \
+	fi
+	cargo bench --locked --quiet --all-features --bench run -- $(if $(WRITE),--write) $(if $(ROUNDS),--rounds $(ROUNDS)) $(ONLY)
 
 # Shared libraries with some of the features, to see what each one adds. In a folder of their own: Cargo takes one such
 # library for another.

@@ -64,7 +64,7 @@ fn main() -> Result<()> {
     let before = report::load();
     let bench = Bench::start(wanted, languages, sizes)?;
     let rows = bench.run()?;
-    let mut facts = report::facts(&bench.etcd_version, [before, report::load()]);
+    let mut facts = report::facts(&bench.etcd_version, "one member", [before, report::load()]);
     facts.push(format!("The programs by {}", bench.made_by.join(", ")));
     report::print("bench-bindings", &format!("languages={} ", bench.languages.len()), &rows, &facts);
     if write {

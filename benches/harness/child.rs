@@ -1,4 +1,5 @@
-//! Child processes that say what happens to them: a line with a state and the time in ns at which it began, or a line of JSON.
+//! Child processes that say what happens to them: a line with a state and the time in ns at which it began, a line of JSON, or a
+//! log.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -17,22 +18,35 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A child process. Dropped, it is killed.
 pub(crate) struct Talker {
     child: Child,
-    lines: Receiver<String>,
+    /// With the time at which each was read.
+    lines: Receiver<(String, i64)>,
 }
 
 impl Talker {
     /// Starts one. The kernel kills it when the calling thread ends.
     pub(crate) fn start(program: &Command) -> Result<Self> {
+        Self::spawn(program, false)
+    }
+
+    /// Starts one, whose log on stderr is read as well.
+    pub(crate) fn start_logging(program: &Command) -> Result<Self> {
+        Self::spawn(program, true)
+    }
+
+    fn spawn(program: &Command, with_log: bool) -> Result<Self> {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]);
         command.arg(program.get_program()).args(program.get_args());
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("cannot start {program:?}"))?;
-        let stdout = child.stdout.take().context("it has no output")?;
+        let (said, output) = std::io::pipe()?;
+        if with_log {
+            command.stderr(output.try_clone()?);
+        }
+        let command = command.stdin(Stdio::piped()).stdout(output);
+        let child = command.spawn().with_context(|| format!("cannot start {program:?}"))?;
         let (sender, lines) = channel();
         std::thread::spawn(move || {
-            let lines = BufReader::new(stdout).lines();
-            lines.map_while(Result::ok).try_for_each(|line| sender.send(line))
+            let lines = BufReader::new(said).lines();
+            lines.map_while(Result::ok).try_for_each(|line| sender.send((line, now_ns())))
         });
         Ok(Self { child, lines })
     }
@@ -48,7 +62,7 @@ impl Talker {
     pub(crate) fn expect(&self, state: &str) -> Result<i64> {
         loop {
             let line = self.lines.recv_timeout(PATIENCE);
-            let line = line.with_context(|| format!("a child never said {state}"))?;
+            let (line, _) = line.with_context(|| format!("a child never said {state}"))?;
             let mut words = line.rsplitn(3, ' ');
             let (number, said) = (words.next(), words.next());
             if said == Some(state) {
@@ -57,6 +71,17 @@ impl Talker {
             }
             if said == Some("lost") {
                 bail!("a child lost its lease before {state}");
+            }
+        }
+    }
+
+    /// Reads lines up to one that contains this, and gives the time at which it was read.
+    pub(crate) fn says(&self, part: &str) -> Result<i64> {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let (line, at) = line.with_context(|| format!("a child never said {part}"))?;
+            if line.contains(part) {
+                return Ok(at);
             }
         }
     }
@@ -70,7 +95,7 @@ impl Talker {
 
     /// Reads a line of JSON.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T> {
-        let line = self.lines.recv_timeout(PATIENCE).context("a child said nothing")?;
+        let (line, _) = self.lines.recv_timeout(PATIENCE).context("a child said nothing")?;
         serde_json::from_str(&line).with_context(|| line.clone())
     }
 
@@ -83,11 +108,13 @@ impl Talker {
         self.child.stdin = None;
     }
 
-    /// SIGTERM.
-    pub(crate) fn terminate(&self) -> Result<()> {
+    /// SIGTERM, and the time just before it.
+    pub(crate) fn terminate(&self) -> Result<i64> {
         // It is not reaped yet, so the PID is its own.
         let pid = Pid::from_raw(i32::try_from(self.child.id())?).context("no PID")?;
-        Ok(kill_process(pid, Signal::TERM)?)
+        let at = now_ns();
+        kill_process(pid, Signal::TERM)?;
+        Ok(at)
     }
 
     /// SIGKILL, and the time just before it.

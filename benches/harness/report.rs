@@ -128,8 +128,8 @@ pub(crate) fn renewed(page: &str, target: &str, rows: &[Row], facts: &[String]) 
     Some(format!("{before}{begin}{}{END}{after}", markdown(rows, facts)))
 }
 
-/// What the numbers hang on. `load` are the load averages before and after.
-pub(crate) fn facts(etcd: &str, load: [f64; 2]) -> Vec<String> {
+/// What the numbers hang on. `members` are those of etcd, `load` the load averages before and after.
+pub(crate) fn facts(etcd: &str, members: &str, load: [f64; 2]) -> Vec<String> {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let system = rustix::system::uname();
     let (kernel, machine) = (system.release(), system.machine());
@@ -143,7 +143,7 @@ pub(crate) fn facts(etcd: &str, load: [f64; 2]) -> Vec<String> {
         format!("Machine: {cores} cores, {processor}"),
         format!("Kernel: Linux {} {}", kernel.to_string_lossy(), machine.to_string_lossy()),
         format!("Compiler: {}", said("rustc", &["--version"])),
-        format!("etcd: {etcd}, one member, its own settings, on the machine's disk"),
+        format!("etcd: {etcd}, {members}, its own settings, on the machine's disk"),
         format!(
             "Load average before and after: {:.1} and {:.1} (the benchmarks themselves make some)",
             load[0], load[1]

@@ -64,7 +64,7 @@ impl Kind {
                 active.end_input();
                 Ok(())
             }
-            Self::Peer { .. } => active.terminate(),
+            Self::Peer { .. } => active.terminate().map(drop),
         }
     }
 

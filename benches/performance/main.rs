@@ -48,7 +48,7 @@ fn main() -> Result<()> {
     let before = report::load();
     let bench = Bench::start(wanted, quick, programs()?)?;
     let rows = bench.run()?;
-    let facts = report::facts(&bench.etcd_version, [before, report::load()]);
+    let facts = report::facts(&bench.etcd_version, "one member", [before, report::load()]);
     report::print("bench", "", &rows, &facts);
     if write {
         ensure!(!bench.is_any_left_out(), "something was left out, so nothing is written");
