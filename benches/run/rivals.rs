@@ -74,13 +74,13 @@ impl Milvus {
                 command.args(["--endpoints", &etcd.endpoints().join(",")]);
                 command.args(["--root", &format!("milvus{}/{election}", self.release)]);
                 command.args(["--address", &format!("127.0.0.1:{port}")]);
-                Talker::start(&command)
+                Talker::start_logging(&command)
             };
             let mut active = start(1)?;
-            active.says("active ")?;
+            active.says("active role=")?;
             let standby = start(2)?;
-            standby.says("standby ")?;
-            takeover(&mut active, &standby, "active ")
+            standby.says("standby role=")?;
+            takeover(&mut active, &standby, "active role=")
         })
     }
 }

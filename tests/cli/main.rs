@@ -22,5 +22,6 @@ mod status;
 mod stream;
 #[path = "../support/mod.rs"]
 mod support;
+mod walkthrough;
 mod watch;
 mod world;
