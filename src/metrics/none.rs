@@ -29,6 +29,7 @@ impl StoreCounts {
     #[inline]
     pub(crate) fn request(&self, _: &'static str, _: &'static str, _: Duration) {}
 
+    #[cfg(feature = "etcd")]
     #[inline]
     pub(crate) fn switched(&self) {}
 }
