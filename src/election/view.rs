@@ -53,12 +53,14 @@ impl View {
         self.mark_milvus(seen);
         let was_held = self.known == 0 || self.active.is_some();
         let before = (self.active.as_ref().map(|a| a.revision), self.term.as_ref().map(|t| t.revision));
+        let mut others = false;
         if reply.revision >= self.known {
             self.known = reply.revision;
-            self.members.clear();
+            let known = std::mem::take(&mut self.members);
             for kv in reply.kvs() {
                 self.put_member(keys, kv);
             }
+            others = known != self.members;
             let present: BTreeSet<&[u8]> = reply.kvs().map(|kv| kv.key.as_slice()).collect();
             self.foreign.retain(|key| present.contains(key.as_slice()));
         }
@@ -69,10 +71,12 @@ impl View {
         let same = before.0.is_some() && before.0 == self.active.as_ref().map(|a| a.revision);
         let shown = same || self.active.as_ref().is_some_and(Active::is_held);
         self.trail.read(keys, reply, shown);
-        if was_held && !shown {
+        let news = before != (self.active.as_ref().map(|a| a.revision), self.term.as_ref().map(|t| t.revision));
+        // What the watch has not told of may be that somebody held the key, too.
+        if (was_held || others || news) && !shown {
             self.milvus_seen = Some(seen);
         }
-        before != (self.active.as_ref().map(|a| a.revision), self.term.as_ref().map(|t| t.revision))
+        news
     }
 
     /// Takes in one event of the watch.

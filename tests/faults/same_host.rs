@@ -22,6 +22,8 @@ const WAIT_MS: i64 = 5_000;
 /// H of a holder that is proven dead: 75 s would be more than the test waits.
 pub(crate) const PROVEN_MS: i64 = 60_000;
 
+const SESSION_ID: &str = "0123456789abcdef0123456789abcdef";
+
 pub(crate) const PROOF: (&str, &str) = (keys::ELECTION_SAME_HOST_PROOF, "true");
 
 /// Any process, to be named as the holder. Dropping it kills it.
@@ -84,7 +86,7 @@ pub(crate) fn hold_with(place: &Place, process: (u32, u64), cgroup: Option<serde
     }
     let term = serde_json::json!({
         "State": "held", "Token": 0, "HoldMs": hold_ms, "Renewals": 0, "ServerID": 77,
-        "SessionID": "0123456789abcdef0123456789abcdef",
+        "SessionID": SESSION_ID,
         "Process": named,
     });
     let options = EtcdOptions::new(place.etcd.endpoints());
@@ -95,6 +97,7 @@ pub(crate) fn hold_with(place: &Place, process: (u32, u64), cgroup: Option<serde
         let active = serde_json::json!({
             "ServerID": 77, "ServerName": "rootcoord", "Address": "127.0.0.1:77", "Exclusive": true,
             "TriggerKill": true, "Version": "2.5.0", "LeaseID": lease, "HostName": "here",
+            "Coordha": {"SessionID": SESSION_ID, "Priority": 0, "HoldMs": hold_ms, "TtlMs": 300_000},
         });
         let txn = Txn {
             success: vec![Op::put(ACTIVE_KEY, active.to_string(), lease), Op::put(TERM_KEY, term.to_string(), 0)],

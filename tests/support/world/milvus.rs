@@ -61,7 +61,7 @@ pub(crate) struct Milvus {
     /// The revision at which it took the role.
     took: Revision,
     cut_off: bool,
-    /// Nobody can know of it any more: its member key was deleted by hand, or a term has started since.
+    /// Nobody can know of it any more: its member key was deleted or written over, or a term has started since.
     hidden: bool,
 }
 
@@ -124,7 +124,7 @@ impl World {
                 self.milvus_campaigns(role, &mut milvus);
             }
             Stage::Active { since } => {
-                milvus.hidden |= lives && self.store.get(&member).is_none();
+                milvus.hidden |= lives && self.store.get(&member).is_none_or(|kv| kv.lease != milvus.lease);
                 if self.is_over(role, &milvus) {
                     milvus.stage = Stage::Leaving { until: self.now + milvus.lingers };
                     note!(self, "Milvus {} has lost the role", milvus.server_id);
@@ -187,6 +187,7 @@ impl World {
         };
         if let Ok(done) = self.store.apply_txn(&txn) {
             note!(self, "Milvus {} takes the role at {}", milvus.server_id, done.revision);
+            self.forget_milvus(role);
             (milvus.stage, milvus.took) = (Stage::Active { since: self.now }, done.revision);
         }
     }
@@ -223,8 +224,8 @@ impl World {
         sessions.find(known).map(|milvus| milvus.server_id)
     }
 
-    /// A term has started all the same, by a campaign that was sent before any of them could be known of: from then on
-    /// others take them for standbys.
+    /// A term has started all the same, by a campaign that was sent before any of them could be known of, or another Milvus
+    /// session has taken the role: from then on those who come take them for standbys.
     pub(crate) fn forget_milvus(&mut self, role: usize) {
         for stranger in self.strangers.iter_mut().filter(|stranger| stranger.role == role) {
             stranger.forget_milvus();

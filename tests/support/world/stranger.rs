@@ -117,6 +117,7 @@ impl World {
                     };
                     let done = self.store.apply_txn(&txn);
                     note!(self, "a Milvus process takes the active key: {done:?}");
+                    self.forget_milvus(role);
                 }
                 Habit::Contends { lease, ttl_ms }
             }
