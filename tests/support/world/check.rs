@@ -6,6 +6,7 @@ use coordha::kv::{Revision, TxnReply};
 use super::clock::{Ns, SECOND};
 use super::message::{Keys, Kind, Proc};
 use super::milvus::old_keys;
+use super::node::Shown;
 use super::{World, note};
 
 /// Most requests that one session may send in a second.
@@ -236,9 +237,9 @@ impl World {
         }
     }
 
-    /// What must be known of the store before a transaction of a session is done: who is in its way. The session had been
-    /// shown the active key up to the revision `saw`.
-    pub(crate) fn before_commit(&mut self, at: usize, kind: Kind, saw: Revision) -> InTheWay {
+    /// What must be known of the store before a transaction of a session is done: who is in its way. `saw`: what the session had
+    /// been shown of the active key.
+    pub(crate) fn before_commit(&mut self, at: usize, kind: Kind, saw: Shown) -> InTheWay {
         if kind != Kind::Campaign {
             return InTheWay::default();
         }

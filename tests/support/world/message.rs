@@ -7,6 +7,7 @@ use coordha::kv::{KeyRange, Op, Revision, StoreError, Target, Txn, WatchItem};
 
 use super::clock::Ns;
 use super::config::ROOT;
+use super::node::Shown;
 
 /// The kinds of requests, told by what they would change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,7 +126,7 @@ pub(crate) type Proc = u64;
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// A request reaches the store.
-    Arrive { node: usize, proc: Proc, id: RequestId, kind: Kind, saw: Revision, request: Rc<StoreRequest> },
+    Arrive { node: usize, proc: Proc, id: RequestId, kind: Kind, saw: Shown, request: Rc<StoreRequest> },
     /// A watch is asked for at the store.
     Watch { node: usize, proc: Proc, id: WatchId, from: Revision },
     /// A reply reaches the session's host.

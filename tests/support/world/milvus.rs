@@ -4,6 +4,7 @@ use coordha::kv::{Compare, LeaseId, Op, Revision, Txn};
 
 use super::clock::{MS, Ns};
 use super::config::ROOT;
+use super::node::Shown;
 use super::stranger::record;
 use super::{World, note};
 
@@ -213,13 +214,15 @@ impl World {
     }
 
     /// The Milvus session that a term that starts now overlaps, though the one who starts it could know of it: it had
-    /// been shown the active key up to the revision `saw`.
-    pub(crate) fn overlapped_milvus(&self, role: usize, saw: Revision) -> Option<i64> {
+    /// been shown `saw` of the active key.
+    pub(crate) fn overlapped_milvus(&self, role: usize, saw: Shown) -> Option<i64> {
         let all = self.strangers.iter().filter(|stranger| stranger.role == role);
         let mut sessions = all.filter_map(|stranger| stranger.milvus());
         let known = |milvus: &&Milvus| {
             let noticed = self.is_over(role, milvus) && milvus.lingers == 0;
-            milvus.acts(self.now) && !noticed && !milvus.hidden && milvus.took <= saw
+            // One that came and went between two reads while the watch was silent leaves nothing to see.
+            let unseen = self.is_over(role, milvus) && saw.first.max(saw.held) < milvus.took;
+            milvus.acts(self.now) && !noticed && !unseen && !milvus.hidden && milvus.took <= saw.upto
         };
         sessions.find(known).map(|milvus| milvus.server_id)
     }

@@ -25,8 +25,18 @@ pub(crate) enum Run {
     Frozen,
 }
 
+/// What a session was shown of the active key.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Shown {
+    /// Up to which revision.
+    pub(crate) upto: Revision,
+    /// From which revision on; 0: not yet.
+    pub(crate) first: Revision,
+    /// The newest revision that it was seen to have.
+    pub(crate) held: Revision,
+}
+
 /// A watch at the store.
-#[derive(Clone, Debug)]
 pub(crate) struct ServedWatch {
     pub(crate) id: WatchId,
     pub(crate) next: Revision,
@@ -61,8 +71,7 @@ pub(crate) struct Node {
     pub(crate) inbox: Vec<Step>,
     pub(crate) pending: Vec<(RequestId, Kind)>,
     pub(crate) watch: Option<ServedWatch>,
-    /// Up to which revision it was shown the active key.
-    pub(crate) shown: Revision,
+    pub(crate) shown: Shown,
     /// When the core wants to be woken.
     pub(crate) timer: Option<Ns>,
     /// The next step that will look whether that is due.
@@ -106,7 +115,7 @@ impl Node {
             inbox: Vec::new(),
             pending: Vec::new(),
             watch: None,
-            shown: 0,
+            shown: Shown::default(),
             timer: None,
             alarm: None,
             process: None,
@@ -171,7 +180,7 @@ impl World {
         node.run = Run::Up;
         node.told = Told::default();
         node.over = 0;
-        node.shown = 0;
+        node.shown = Shown::default();
         node.ended = None;
         node.window = (self.now, 0);
         note!(self, "n{at} starts, process {proc}");
@@ -266,19 +275,28 @@ impl World {
     /// What a step shows of the active key.
     fn note_shown(&mut self, at: usize, step: &Step) {
         let active = &self.roles[self.nodes[at].role].keys.active;
-        let shown = match step {
+        let (upto, held) = match step {
             Step::Reply { reply: Reply::Txn(Ok(reply)), .. } => {
                 let read = reply.replies.iter().any(|reply| matches!(reply, OpReply::Range { .. }));
-                if read { reply.revision } else { 0 }
+                let held = reply.kvs().find(|kv| kv.key == *active).map_or(0, |kv| kv.mod_revision);
+                if read { (reply.revision, held) } else { (0, 0) }
             }
             Step::Watched { item: WatchItem::Events(events), .. } => {
-                let of_active = events.iter().filter(|event| event.key() == active.as_slice());
-                of_active.map(WatchEvent::revision).max().unwrap_or(0)
+                let of_active = || events.iter().filter(|event| event.key() == active.as_slice());
+                let puts = of_active().filter(|event| matches!(event, WatchEvent::Put(_)));
+                (
+                    of_active().map(WatchEvent::revision).max().unwrap_or(0),
+                    puts.map(WatchEvent::revision).max().unwrap_or(0),
+                )
             }
-            _ => 0,
+            _ => (0, 0),
         };
-        let node = &mut self.nodes[at];
-        node.shown = node.shown.max(shown);
+        let shown = &mut self.nodes[at].shown;
+        shown.upto = shown.upto.max(upto);
+        shown.held = shown.held.max(held);
+        if shown.first == 0 {
+            shown.first = upto;
+        }
     }
 
     /// A session's request is answered, by the store or by the driver.

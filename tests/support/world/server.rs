@@ -7,7 +7,7 @@ use coordha::kv::{Compare, LeaseReply, Op, Revision, StoreError, Txn, WatchItem}
 
 use super::clock::MS;
 use super::message::{Kind, Proc, Step, failed};
-use super::node::{Run, ServedWatch};
+use super::node::{Run, ServedWatch, Shown};
 use super::{World, note};
 
 /// What ails the store.
@@ -29,7 +29,7 @@ impl World {
         at: usize,
         proc: Proc,
         id: RequestId,
-        (kind, saw): (Kind, Revision),
+        (kind, saw): (Kind, Shown),
         request: &StoreRequest,
     ) {
         self.store.set_time(self.now);
@@ -58,7 +58,7 @@ impl World {
         self.queue_scan();
     }
 
-    fn serve(&mut self, at: usize, proc: Proc, (kind, saw): (Kind, Revision), request: &StoreRequest) -> Option<Reply> {
+    fn serve(&mut self, at: usize, proc: Proc, (kind, saw): (Kind, Shown), request: &StoreRequest) -> Option<Reply> {
         Some(match request {
             StoreRequest::Grant { ttl } => {
                 let granted = self.store.grant(ttl.as_millis() as u64);
