@@ -97,7 +97,9 @@ impl View {
         }
         if event.key() == keys.active {
             self.set_active(keys, revision, kv);
-        } else if revision > self.known {
+        } else if revision >= self.known {
+            // A read from before, which comes later, must not undo it.
+            self.known = revision;
             match (keys.member_id(event.key()), kv) {
                 (Some(id), None) => drop(self.members.remove(&id)),
                 (_, Some(kv)) => self.put_member(keys, kv),

@@ -188,6 +188,9 @@ impl World {
 
     pub(crate) fn check_event(&mut self, at: usize, event: &Event) {
         let (role, auto) = (self.nodes[at].role, self.nodes[at].config.auto);
+        if let Event::Holder(Some(holder)) | Event::Standby(Some(holder)) = event {
+            self.nodes[at].shown.told.push(holder.token);
+        }
         let told = &mut self.nodes[at].told;
         let open = |told: &super::node::Told| told.token != 0 && (told.deactivate, told.ended) != (1, 1);
         let mut wrong = None;
@@ -237,9 +240,9 @@ impl World {
         }
     }
 
-    /// What must be known of the store before a transaction of a session is done: who is in its way. `saw`: what the session had
-    /// been shown of the active key.
-    pub(crate) fn before_commit(&mut self, at: usize, kind: Kind, saw: Shown) -> InTheWay {
+    /// What must be known of the store before a transaction of a session is done: who is in its way. `saw`: what the session knew
+    /// of who held the role.
+    pub(crate) fn before_commit(&mut self, at: usize, kind: Kind, saw: &Shown) -> InTheWay {
         if kind != Kind::Campaign {
             return InTheWay::default();
         }

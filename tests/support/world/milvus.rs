@@ -213,16 +213,15 @@ impl World {
         }
     }
 
-    /// The Milvus session that a term that starts now overlaps, though the one who starts it could know of it: it had
-    /// been shown `saw` of the active key.
-    pub(crate) fn overlapped_milvus(&self, role: usize, saw: Shown) -> Option<i64> {
+    /// The Milvus session that a term that starts now overlaps, though the one who starts it could know of it: it knew
+    /// `saw` of who held the role.
+    pub(crate) fn overlapped_milvus(&self, role: usize, saw: &Shown) -> Option<i64> {
         let all = self.strangers.iter().filter(|stranger| stranger.role == role);
         let mut sessions = all.filter_map(|stranger| stranger.milvus());
         let known = |milvus: &&Milvus| {
             let noticed = self.is_over(role, milvus) && milvus.lingers == 0;
-            // One that came and went between two reads while the watch was silent leaves nothing to see.
-            let unseen = self.is_over(role, milvus) && saw.first.max(saw.held) < milvus.took;
-            milvus.acts(self.now) && !noticed && !unseen && !milvus.hidden && milvus.took <= saw.upto
+            let shown = milvus.took <= saw.blank || saw.told.contains(&milvus.took);
+            milvus.acts(self.now) && !noticed && !milvus.hidden && shown
         };
         sessions.find(known).map(|milvus| milvus.server_id)
     }

@@ -163,7 +163,7 @@ impl World {
             return;
         }
         match step {
-            Step::Arrive { node, proc, id, kind, saw, request } => self.arrive(node, proc, id, (kind, saw), &request),
+            Step::Arrive { node, proc, id, kind, saw, request } => self.arrive(node, proc, id, (kind, &saw), &request),
             Step::Watch { node, proc, id, from } => self.open_watch(node, proc, id, from),
             Step::Write { node, proc, token } => self.guarded_write(node, proc, token),
             Step::Start { node } => self.start(node),

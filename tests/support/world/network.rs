@@ -66,7 +66,7 @@ impl World {
         self.nodes[at].pending.push((id, kind));
         self.push(end, Step::Limit { node: at, proc, id, kind });
         let request = Rc::new(request);
-        let saw = self.nodes[at].shown;
+        let saw = self.nodes[at].shown.clone();
         let step = Step::Arrive { node: at, proc, id, kind, saw, request };
         match self.nodes[at].up {
             Way::Lost => {}

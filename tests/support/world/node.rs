@@ -6,7 +6,7 @@ use coordha::election::{
     Election, Event, Input, Output, Process, Reply, Request, RequestId, Role, Status, Time, WatchId,
 };
 use coordha::error::{Error, ErrorKind, Result};
-use coordha::kv::{KeyRange, LeaseId, OpReply, Revision, WatchEvent, WatchItem};
+use coordha::kv::{KeyRange, LeaseId, OpReply, Revision};
 use fastrand::Rng;
 
 use super::clock::{Clock, MS, Ns};
@@ -25,15 +25,14 @@ pub(crate) enum Run {
     Frozen,
 }
 
-/// What a session was shown of the active key.
-#[derive(Clone, Copy, Debug, Default)]
+/// What a session knows of who held the role before.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Shown {
-    /// Up to which revision.
-    pub(crate) upto: Revision,
-    /// From which revision on; 0: not yet.
-    pub(crate) first: Revision,
-    /// The newest revision that it was seen to have.
-    pub(crate) held: Revision,
+    /// The tokens of which it has said that they are held.
+    pub(crate) told: Vec<Revision>,
+    /// The revision of its first read, where that showed no active key; else 0.
+    pub(crate) blank: Revision,
+    read: bool,
 }
 
 /// A watch at the store.
@@ -272,30 +271,14 @@ impl World {
         }
     }
 
-    /// What a step shows of the active key.
+    /// What the first read shows of the active key.
     fn note_shown(&mut self, at: usize, step: &Step) {
         let active = &self.roles[self.nodes[at].role].keys.active;
-        let (upto, held) = match step {
-            Step::Reply { reply: Reply::Txn(Ok(reply)), .. } => {
-                let read = reply.replies.iter().any(|reply| matches!(reply, OpReply::Range { .. }));
-                let held = reply.kvs().find(|kv| kv.key == *active).map_or(0, |kv| kv.mod_revision);
-                if read { (reply.revision, held) } else { (0, 0) }
-            }
-            Step::Watched { item: WatchItem::Events(events), .. } => {
-                let of_active = || events.iter().filter(|event| event.key() == active.as_slice());
-                let puts = of_active().filter(|event| matches!(event, WatchEvent::Put(_)));
-                (
-                    of_active().map(WatchEvent::revision).max().unwrap_or(0),
-                    puts.map(WatchEvent::revision).max().unwrap_or(0),
-                )
-            }
-            _ => (0, 0),
-        };
+        let Step::Reply { reply: Reply::Txn(Ok(reply)), .. } = step else { return };
+        let reads = reply.replies.iter().any(|reply| matches!(reply, OpReply::Range { .. }));
         let shown = &mut self.nodes[at].shown;
-        shown.upto = shown.upto.max(upto);
-        shown.held = shown.held.max(held);
-        if shown.first == 0 {
-            shown.first = upto;
+        if reads && !std::mem::replace(&mut shown.read, true) && reply.kvs().all(|kv| kv.key != *active) {
+            shown.blank = reply.revision;
         }
     }
 

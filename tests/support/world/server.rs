@@ -29,7 +29,7 @@ impl World {
         at: usize,
         proc: Proc,
         id: RequestId,
-        (kind, saw): (Kind, Shown),
+        (kind, saw): (Kind, &Shown),
         request: &StoreRequest,
     ) {
         self.store.set_time(self.now);
@@ -58,7 +58,7 @@ impl World {
         self.queue_scan();
     }
 
-    fn serve(&mut self, at: usize, proc: Proc, (kind, saw): (Kind, Shown), request: &StoreRequest) -> Option<Reply> {
+    fn serve(&mut self, at: usize, proc: Proc, (kind, saw): (Kind, &Shown), request: &StoreRequest) -> Option<Reply> {
         Some(match request {
             StoreRequest::Grant { ttl } => {
                 let granted = self.store.grant(ttl.as_millis() as u64);
