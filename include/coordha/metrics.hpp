@@ -14,7 +14,7 @@ namespace coordha {
 /// `text/plain; version=0.0.4; charset=utf-8`. From any thread; it waits for no network. Empty in a build without metrics.
 inline std::string metrics_text()
 {
-    const detail::Owned<char, ha_string_free> text(ha_metrics_text());
+    const detail::Owned<char, ha_string_free> text{ha_metrics_text()};
     return text ? std::string(text.get()) : std::string();
 }
 
