@@ -10,7 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::lines::{Lines, number};
-use crate::place::{Arena, spawn};
+use crate::place::Arena;
+use crate::support;
 
 /// What tells a process that it is such a child: the configuration, as JSON.
 const CONFIG: &str = "COORDHA_TEST_MILVUS_CHILD";
@@ -107,5 +108,5 @@ impl Drop for Child {
 
 fn spawn_piped(mut command: Command) -> std::process::Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped());
-    spawn(command)
+    support::etcd::member::spawn(command).unwrap()
 }

@@ -89,7 +89,7 @@ impl Peer {
         command.args(["--endpoints", &arena.endpoints(), "--root", &arena.root, "--role", arena.role]);
         command.args(["--address", &address(number), "--ttl", &TTL_S.to_string()]).args(more);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = crate::place::spawn(command);
+        let mut process = crate::support::etcd::member::spawn(command).unwrap();
         let input = process.stdin.take().unwrap();
         let lines = Lines::read(&name, "", process.stdout.take().unwrap(), each);
         Self { name, process, input, lines }

@@ -1,9 +1,7 @@
 //! Where the elections are held: one etcd for all families of releases, a root for each.
 
-use std::io;
 use std::path::Path;
-use std::process::{Child, Command};
-use std::sync::{LazyLock, Mutex, mpsc};
+use std::process::Command;
 
 use coordha::config::{Config, keys};
 
@@ -202,22 +200,4 @@ impl Arena<'_> {
         let records = text.lines().map(|line| line.split_once(' ').unwrap());
         Ok(records.map(|(key, record)| (key.to_owned(), serde_json::from_str(record).unwrap())).collect())
     }
-}
-
-/// Starts a process from a thread that lives as long as this process does: what dies with its parent dies with the
-/// thread that started it.
-pub(crate) fn spawn(command: Command) -> Child {
-    type Request = (Command, mpsc::Sender<io::Result<Child>>);
-    static STARTER: LazyLock<Mutex<mpsc::Sender<Request>>> = LazyLock::new(|| {
-        let (requests, inbox) = mpsc::channel::<Request>();
-        std::thread::spawn(move || {
-            for (mut command, reply) in inbox {
-                let _ = reply.send(command.spawn());
-            }
-        });
-        Mutex::new(requests)
-    });
-    let (reply, answer) = mpsc::channel();
-    STARTER.lock().unwrap().send((command, reply)).unwrap();
-    answer.recv().unwrap().unwrap()
 }

@@ -214,8 +214,9 @@ fn dies_with_us(program: &Path) -> Command {
 
 type Request = (Command, mpsc::Sender<io::Result<Child>>);
 
-/// Starts a process from a thread that lives as long as this process does, whichever test asked.
-fn spawn(command: Command) -> io::Result<Child> {
+/// Starts a process from a thread that lives as long as this process does, whichever test asked: what dies with its
+/// parent dies with the thread that started it.
+pub fn spawn(command: Command) -> io::Result<Child> {
     static STARTER: LazyLock<Mutex<mpsc::Sender<Request>>> = LazyLock::new(|| {
         let (requests, inbox) = mpsc::channel::<Request>();
         std::thread::spawn(move || {

@@ -8,7 +8,7 @@
 //!
 //! Calls block; a test whose own tasks must go on meanwhile makes them in `spawn_blocking`.
 
-mod member;
+pub mod member;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
