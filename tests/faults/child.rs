@@ -2,9 +2,9 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use coordha::kv::Revision;
 use rustix::process::{Pid, Signal, kill_process};
@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::coordinator::PATIENCE;
 use crate::place::Contender;
 use crate::referee::{Referee, Span};
+use crate::support::seen::Seen;
 
 /// What tells a process that it is such a child: the configuration, as JSON.
 pub(crate) const CONFIG: &str = "COORDHA_TEST_CHILD";
@@ -19,17 +20,10 @@ pub(crate) const CONFIG: &str = "COORDHA_TEST_CHILD";
 /// What stands before a line that is for the parent.
 pub(crate) const MARK: char = '@';
 
-#[derive(Default)]
-struct Seen {
-    lines: Vec<String>,
-    active: Option<Revision>,
-    closed: bool,
-}
-
-#[derive(Default)]
+/// What it says, and the token with which it said last that it is active.
 struct Log {
-    seen: Mutex<Seen>,
-    changed: Condvar,
+    lines: Seen<String>,
+    active: Mutex<Option<Revision>>,
 }
 
 /// Dropping it kills it.
@@ -75,7 +69,7 @@ impl Child {
             .unwrap();
         let input = process.stdin.take().unwrap();
         let output = BufReader::new(process.stdout.take().unwrap());
-        let log = Arc::<Log>::default();
+        let log = Arc::new(Log { lines: Seen::new(String::clone), active: Mutex::default() });
         let (its_log, its_name, referee) = (Arc::clone(&log), name.to_owned(), Arc::clone(referee));
         let reader = std::thread::spawn(move || read(output, &its_log, &its_name, &referee));
         Self { name: name.to_owned(), process, input, log, reader: Some(reader) }
@@ -104,21 +98,11 @@ impl Child {
     }
 
     pub(crate) fn lines(&self, kind: &str) -> Vec<String> {
-        let seen = self.log.seen.lock().unwrap();
-        of(&seen.lines, kind).map(str::to_owned).collect()
+        self.log.lines.read(|lines| of(lines, kind).map(str::to_owned).collect())
     }
 
     fn until<T>(&self, what: &str, find: impl Fn(&[String]) -> Option<T>) -> T {
-        let end = Instant::now() + PATIENCE;
-        let mut seen = self.log.seen.lock().unwrap();
-        loop {
-            if let Some(found) = find(&seen.lines) {
-                return found;
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero() && !seen.closed, "{}: waited in vain: {what}: {:#?}", self.name, seen.lines);
-            seen = self.log.changed.wait_timeout(seen, left).unwrap().0;
-        }
+        self.log.lines.until(&self.name, what, PATIENCE, find)
     }
 
     /// Waits for the first event of a kind, of a term after `token`.
@@ -158,11 +142,11 @@ impl Child {
 
 impl Contender for Child {
     fn is_active(&self) -> bool {
-        self.log.seen.lock().unwrap().active.is_some()
+        self.log.active.lock().unwrap().is_some()
     }
 
     fn token(&self) -> Revision {
-        self.log.seen.lock().unwrap().active.unwrap_or(0)
+        self.log.active.lock().unwrap().unwrap_or(0)
     }
 
     fn stop(mut self: Box<Self>) {
@@ -209,31 +193,25 @@ fn read(output: impl BufRead, log: &Log, name: &str, referee: &Referee) {
         let Some((_, line)) = line.split_once(MARK) else {
             continue;
         };
-        let mut seen = log.seen.lock().unwrap();
         if let Some(span) = line.strip_prefix("active ") {
             let numbers: Vec<i64> = span.split(' ').map(|n| n.parse().unwrap()).collect();
             let [token, first, last] = numbers[..] else {
                 panic!("no span: {line}");
             };
-            seen.active = Some(token);
+            *log.active.lock().unwrap() = Some(token);
             referee.saw(name, token, Span { first, last });
         } else if line == "idle" {
-            seen.active = None;
+            *log.active.lock().unwrap() = None;
         } else if let Some(wrote) = line.strip_prefix("reply wrote ") {
             let numbers: Vec<i64> = wrote.split(' ').map(|n| n.parse().unwrap()).collect();
             referee.wrote(name, numbers[0], numbers[1]);
-            seen.lines.push(line.to_owned());
+            log.lines.push(line.to_owned());
         } else {
-            seen.lines.push(line.to_owned());
+            log.lines.push(line.to_owned());
         }
-        drop(seen);
-        log.changed.notify_all();
     }
-    let mut seen = log.seen.lock().unwrap();
-    seen.closed = true;
-    seen.active = None;
-    drop(seen);
-    log.changed.notify_all();
+    *log.active.lock().unwrap() = None;
+    log.lines.close();
 }
 
 /// How often a child says that it is still active.

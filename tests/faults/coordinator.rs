@@ -1,6 +1,6 @@
 //! A coordinator inside the test process: a session whose events a thread reads, answers and keeps.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use coordha::config::Config;
@@ -11,6 +11,7 @@ use coordha::session::{Event, EventKind, Reason, Session};
 use crate::faulty::Faulty;
 use crate::place::Contender;
 use crate::referee::Referee;
+use crate::support::seen::Seen;
 
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,16 +29,13 @@ pub(crate) enum Manner {
     NeverLeaves,
 }
 
-#[derive(Default)]
-struct Log {
-    events: Mutex<Vec<(Instant, Event)>>,
-    changed: Condvar,
-}
+/// The events of a session, and when each came.
+type Events = Seen<(Instant, Event)>;
 
 pub(crate) struct Coordinator {
     pub(crate) name: String,
     pub(crate) session: Session,
-    log: Arc<Log>,
+    events: Arc<Events>,
     manner: Arc<Mutex<Manner>>,
     referee: Arc<Referee>,
 }
@@ -55,12 +53,12 @@ impl Coordinator {
 
     fn of(name: &str, session: Session, manner: Manner, referee: &Arc<Referee>) -> Self {
         referee.watch(name, &session);
-        let log = Arc::<Log>::default();
+        let events = Arc::new(Events::new(|(_, event)| event.text().to_owned()));
         let manner = Arc::new(Mutex::new(manner));
-        let (its_session, its_log) = (session.clone(), Arc::clone(&log));
+        let (its_session, its_events) = (session.clone(), Arc::clone(&events));
         let its_manner = Arc::clone(&manner);
-        std::thread::spawn(move || read(&its_session, &its_log, &its_manner));
-        Self { name: name.to_owned(), session, log, manner, referee: Arc::clone(referee) }
+        std::thread::spawn(move || read(&its_session, &its_events, &its_manner));
+        Self { name: name.to_owned(), session, events, manner, referee: Arc::clone(referee) }
     }
 
     /// From now on it answers so.
@@ -70,9 +68,10 @@ impl Coordinator {
 
     /// All events so far of a kind.
     pub(crate) fn events(&self, kind: EventKind) -> Vec<Event> {
-        let events = self.log.events.lock().unwrap();
-        let of_kind = events.iter().filter(|(_, event)| event.kind() == kind);
-        of_kind.map(|(_, event)| event.clone()).collect()
+        self.events.read(|events| {
+            let of_kind = events.iter().filter(|(_, event)| event.kind() == kind);
+            of_kind.map(|(_, event)| event.clone()).collect()
+        })
     }
 
     pub(crate) fn count(&self, kind: EventKind) -> usize {
@@ -80,18 +79,8 @@ impl Coordinator {
     }
 
     /// Waits until `find` finds something in the events, and gives when the last of those came.
-    pub(crate) fn until<T>(&self, what: &str, mut find: impl FnMut(&[(Instant, Event)]) -> Option<T>) -> T {
-        let end = Instant::now() + PATIENCE;
-        let mut events = self.log.events.lock().unwrap();
-        loop {
-            if let Some(found) = find(&events) {
-                return found;
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            let texts = || events.iter().map(|(_, event)| event.text().to_owned()).collect::<Vec<_>>();
-            assert!(!left.is_zero(), "{}: waited in vain: {what}: {:#?}", self.name, texts());
-            events = self.log.changed.wait_timeout(events, left).unwrap().0;
-        }
+    pub(crate) fn until<T>(&self, what: &str, find: impl FnMut(&[(Instant, Event)]) -> Option<T>) -> T {
+        self.events.until(&self.name, what, PATIENCE, find)
     }
 
     /// Waits for the n-th event (from 1) of a kind.
@@ -161,15 +150,14 @@ impl Contender for Coordinator {
     }
 }
 
-fn read(session: &Session, log: &Log, manner: &Mutex<Manner>) {
+fn read(session: &Session, events: &Events, manner: &Mutex<Manner>) {
     loop {
         let Ok(event) = session.next_event(None) else {
             return;
         };
         let (kind, token) = (event.kind(), event.token());
         let manner = *manner.lock().unwrap();
-        log.events.lock().unwrap().push((Instant::now(), event));
-        log.changed.notify_all();
+        events.push((Instant::now(), event));
         // A late answer is an error, and no harm.
         match (kind, manner) {
             (EventKind::Activate, Manner::FailsToActivate) => {

@@ -1,29 +1,19 @@
 //! What a process says, line by line.
 
 use std::io::{BufRead, BufReader, Read};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::support::seen::Seen;
 
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
-#[derive(Default)]
-struct Seen {
-    lines: Vec<String>,
-    closed: bool,
-}
-
-#[derive(Default)]
-struct Log {
-    seen: Mutex<Seen>,
-    changed: Condvar,
-}
-
 /// The lines of one process so far, and the thread that reads them.
 pub(crate) struct Lines {
     name: String,
-    log: Arc<Log>,
+    seen: Arc<Seen<String>>,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -36,23 +26,21 @@ impl Lines {
         source: impl Read + Send + 'static,
         each: impl Fn(&str) + Send + 'static,
     ) -> Self {
-        let log = Arc::<Log>::default();
-        let its_log = Arc::clone(&log);
+        let seen = Arc::new(Seen::new(String::clone));
+        let its_seen = Arc::clone(&seen);
         let reader = std::thread::spawn(move || {
             for line in BufReader::new(source).lines().map_while(Result::ok) {
                 let Some((_, line)) = line.split_once(mark) else { continue };
                 each(line);
-                its_log.seen.lock().unwrap().lines.push(line.to_owned());
-                its_log.changed.notify_all();
+                its_seen.push(line.to_owned());
             }
-            its_log.seen.lock().unwrap().closed = true;
-            its_log.changed.notify_all();
+            its_seen.close();
         });
-        Self { name: name.to_owned(), log, reader: Some(reader) }
+        Self { name: name.to_owned(), seen, reader: Some(reader) }
     }
 
     pub(crate) fn all(&self) -> Vec<String> {
-        self.log.seen.lock().unwrap().lines.clone()
+        self.seen.read(<[_]>::to_vec)
     }
 
     /// The lines of a kind: their first word.
@@ -62,19 +50,9 @@ impl Lines {
 
     /// Waits for the n-th line (from 1) of a kind.
     pub(crate) fn nth(&self, kind: &str, n: usize) -> String {
-        let end = Instant::now() + PATIENCE;
-        let mut seen = self.log.seen.lock().unwrap();
-        loop {
-            if let Some(line) = seen.lines.iter().filter(|line| is_of(line, kind)).nth(n - 1) {
-                return line.clone();
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() || seen.closed {
-                drop(seen);
-                panic!("{}: waited in vain: {kind} no. {n}: {:#?}", self.name, self.all());
-            }
-            seen = self.log.changed.wait_timeout(seen, left).unwrap().0;
-        }
+        self.seen.until(&self.name, &format!("{kind} no. {n}"), PATIENCE, |lines| {
+            lines.iter().filter(|line| is_of(line, kind)).nth(n - 1).cloned()
+        })
     }
 
     /// Waits until the process has closed its output.

@@ -1,7 +1,6 @@
 //! A session of ours inside the test's process: a thread keeps its events.
 
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Instant;
+use std::sync::Arc;
 
 use coordha::config::Config;
 use coordha::error::ErrorKind;
@@ -9,53 +8,34 @@ use coordha::kv::Revision;
 use coordha::session::{Event, EventKind, Reason, Session};
 
 use crate::lines::PATIENCE;
-
-#[derive(Default)]
-struct Log {
-    events: Mutex<Vec<Event>>,
-    changed: Condvar,
-}
+use crate::support::seen::Seen;
 
 /// Dropping it has it leave.
 pub(crate) struct Ours {
     name: String,
     pub(crate) session: Session,
-    log: Arc<Log>,
+    events: Arc<Seen<Event>>,
 }
 
 impl Ours {
     pub(crate) fn start(name: &str, config: &Config) -> Self {
         let session = Session::start(config, None).unwrap();
-        let log = Arc::<Log>::default();
-        let (its_session, its_log) = (session.clone(), Arc::clone(&log));
+        let events = Arc::new(Seen::new(|event: &Event| event.text().to_owned()));
+        let (its_session, its_events) = (session.clone(), Arc::clone(&events));
         std::thread::spawn(move || {
             while let Ok(event) = its_session.next_event(None) {
-                its_log.events.lock().unwrap().push(event);
-                its_log.changed.notify_all();
+                its_events.push(event);
             }
         });
-        Self { name: name.to_owned(), session, log }
+        Self { name: name.to_owned(), session, events }
     }
 
     pub(crate) fn until<T>(&self, what: &str, find: impl Fn(&[Event]) -> Option<T>) -> T {
-        let end = Instant::now() + PATIENCE;
-        let mut events = self.log.events.lock().unwrap();
-        loop {
-            if let Some(found) = find(&events) {
-                return found;
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let texts: Vec<_> = events.iter().map(Event::text).collect();
-                drop(events);
-                panic!("{}: waited in vain: {what}: {texts:#?}", self.name);
-            }
-            events = self.log.changed.wait_timeout(events, left).unwrap().0;
-        }
+        self.events.until(&self.name, what, PATIENCE, find)
     }
 
     pub(crate) fn count(&self, kind: EventKind) -> usize {
-        self.log.events.lock().unwrap().iter().filter(|event| event.kind() == kind).count()
+        self.events.read(|events| events.iter().filter(|event| event.kind() == kind).count())
     }
 
     /// Waits for the n-th event (from 1) of a kind.

@@ -1,4 +1,4 @@
-//! What the tests share: a real etcd, certificates, a proxy with switches, free ports, and the one way to wait.
+//! What the tests share: a real etcd, certificates, a proxy with switches, free ports, and the ways to wait.
 //!
 //! Nothing here outlives its test: servers are ended when they are dropped, also in a panic, and by the kernel where
 //! the test's process is killed.
@@ -14,6 +14,7 @@ pub mod certs;
 pub mod etcd;
 pub mod ports;
 pub mod proxy;
+pub mod seen;
 pub mod wait;
 
 /// Says, also where the harness keeps what tests print, that a test is left out and why.
