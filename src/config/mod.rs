@@ -50,6 +50,7 @@ pub use self::resolved::{
     EtcdOptions, LogFormat, Login, ObserverOptions, Resolved, Secret, StoreOptions, TlsIdentity, TlsOptions,
 };
 pub use self::url::StoreUrl;
+pub use self::yaml::YamlFile;
 
 use self::check::problems;
 use self::keys::{DefaultValue, Key, Kind};
@@ -148,7 +149,15 @@ impl Config {
     /// as for [`Config::set`]; [`ErrorKind::ConfigConflict`]: a key stands in it twice. Several problems are told in one
     /// error, whose kind and details are those of the first. [`ErrorKind::Unsupported`] in a build without the feature `yaml`.
     pub fn load_yaml(&mut self, path: impl AsRef<Path>, dialect: Dialect) -> Result<()> {
-        let loaded = yaml::load(path.as_ref(), dialect)?;
+        self.load_file(&YamlFile::read(path)?, dialect)
+    }
+
+    /// [`Config::load_yaml`] with a file that was read before.
+    ///
+    /// # Errors
+    /// As [`Config::load_yaml`].
+    pub fn load_file(&mut self, file: &YamlFile, dialect: Dialect) -> Result<()> {
+        let loaded = file.load(dialect)?;
         self.add_file(loaded);
         Ok(())
     }
@@ -161,9 +170,10 @@ impl Config {
     /// As [`Config::load_yaml`]; then nothing was loaded.
     pub fn load_milvus(&mut self, folder: Option<&Path>) -> Result<()> {
         let [first, others @ ..] = milvus::files(folder);
-        let mut all = vec![yaml::load(&first, Dialect::Milvus)?];
+        let load = |path: &Path| YamlFile::read(path)?.load(Dialect::Milvus);
+        let mut all = vec![load(&first)?];
         for path in others.iter().filter(|path| path.exists()) {
-            all.push(yaml::load(path, Dialect::Milvus)?);
+            all.push(load(path)?);
         }
         all.into_iter().for_each(|loaded| self.add_file(loaded));
         Ok(())

@@ -1,6 +1,7 @@
 //! A YAML file as a source of values: what stands in its map `coordha:`, or in all of a file of Milvus's.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -20,18 +21,43 @@ const MAX_BYTES: u64 = 1 << 20;
 /// More than any key has parts.
 const MAX_DEPTH: usize = 16;
 
-/// Reads a file.
-pub(super) fn load(path: &Path, dialect: Dialect) -> Result<Loaded> {
-    let shown = path.display().to_string();
-    let wrong = |why: &str| Error::new(ErrorKind::ConfigFile, format!("{shown}: {why}")).with("value", &shown);
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| wrong(&error.to_string()))?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| wrong(&error.to_string()))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(wrong("longer than 1 MiB"));
+/// A YAML file that was read. It can be loaded more than once, as a pipe or a process substitution cannot be read again.
+#[derive(Clone)]
+pub struct YamlFile {
+    path: String,
+    text: String,
+}
+
+impl YamlFile {
+    /// Reads a file of at most 1 MiB.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigFile`], with the file's name: it cannot be read, is too long, or is no UTF-8.
+    /// [`ErrorKind::Unsupported`] in a build without the feature `yaml`.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let shown = path.display().to_string();
+        let wrong = |why: &str| Error::new(ErrorKind::ConfigFile, format!("{shown}: {why}")).with("value", &shown);
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(|error| wrong(&error.to_string()))?;
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| wrong(&error.to_string()))?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(wrong("longer than 1 MiB"));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| wrong("not UTF-8"))?;
+        Ok(Self { path: shown, text })
     }
-    let text = String::from_utf8(bytes).map_err(|_| wrong("not UTF-8"))?;
-    read(&text, &shown, dialect)
+
+    pub(super) fn load(&self, dialect: Dialect) -> Result<Loaded> {
+        read(&self.text, &self.path, dialect)
+    }
+}
+
+/// The name alone: secrets may stand in it.
+impl fmt::Debug for YamlFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("YamlFile").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// The values of a file's text.

@@ -1,5 +1,6 @@
 //! `coordha config`: each key, its value and where that comes from.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use coordha::config::keys::KEYS;
@@ -127,6 +128,28 @@ fn milvus_names_count_where_the_role_is_one_of_its_coordinators() {
         assert!(line(&config(folder.path(), args, &[on]), "active_standby.enabled").contains("= false"), "{args}");
     }
     refused(&config(folder.path(), "--config n.yaml", &[]), &["no map `coordha:`", "--dialect milvus"]);
+}
+
+/// What a shell makes of `--config <(…)`: a pipe, whose text is gone once it was read.
+#[test]
+fn a_file_that_can_be_read_only_once_is_read_whole() {
+    let folder = folder(&[]);
+    let piped = |args: &str, text: &str| {
+        let (read, mut write) = std::io::pipe().unwrap();
+        write.write_all(text.as_bytes()).unwrap();
+        drop(write);
+        let args =
+            ["config", "--config", "/dev/stdin"].into_iter().chain(args.split(' ').filter(|arg| !arg.is_empty()));
+        ran(coordha(folder.path(), args).stdin(read))
+    };
+    let ran = piped("", "coordha: {role: a, priority: 7}\n");
+    assert!(line(&ran, "priority").starts_with("priority = 7 ") && ran.code == 0, "{ran:?}");
+    let ran = piped("--role rootcoord", "rootCoord: {enableActiveStandby: true}\n");
+    assert!(line(&ran, "active_standby.enabled").ends_with("# file, /dev/stdin:1"), "{ran:?}");
+    // By the role in it, it is one of Milvus's.
+    let ran = piped("", "dataCoord: {port: 13333}\ncoordha: {role: datacoord}\n");
+    assert!(line(&ran, "address").starts_with("address = :13333 "), "{ran:?}");
+    refused(&piped("", "etcd: {rootPath: x}\n"), &["/dev/stdin", "no map `coordha:`", "--dialect milvus"]);
 }
 
 #[test]

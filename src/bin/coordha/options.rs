@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use coordha::config::{Config, Dialect, keys};
+use coordha::config::{Config, Dialect, YamlFile, keys};
 use coordha::error::{Error, ErrorKind};
 
 use crate::exit::{Failure, USAGE, code};
@@ -47,19 +47,16 @@ enum Names {
 }
 
 impl Options {
-    /// Reads files and environment, then what the command line says.
+    /// Reads files and environment, then what the command line says. Each file is read once, as it may be a pipe.
     pub(crate) fn load(&self) -> Result<Config, Failure> {
+        let files = self.config.iter().map(Given::read).collect::<Result<Vec<Given<'_>>, Error>>()?;
         let mut config = Config::new();
-        let dialect = self.dialect();
-        if self.config.is_empty() && dialect == Dialect::Milvus && milvus_folder_is_there() {
+        let dialect = self.dialect(&files);
+        if files.is_empty() && dialect == Dialect::Milvus && milvus_folder_is_there() {
             config.load_milvus(None)?;
         }
-        for file in &self.config {
-            if dialect == Dialect::Milvus && file.is_dir() {
-                config.load_milvus(Some(file))?;
-            } else {
-                config.load_yaml(file, dialect).map_err(|error| self.hinted(&error, file, dialect))?;
-            }
+        for file in &files {
+            file.load(&mut config, dialect).map_err(|error| self.hinted(&error, file, dialect))?;
         }
         config.load_env(dialect)?;
         self.set_all(&mut config)?;
@@ -67,10 +64,10 @@ impl Options {
     }
 
     /// The failure; where the file reads well as Milvus's, with what to do.
-    fn hinted(&self, error: &Error, file: &Path, dialect: Dialect) -> Failure {
+    fn hinted(&self, error: &Error, file: &Given<'_>, dialect: Dialect) -> Failure {
         let is_guess =
             self.dialect == Names::Auto && dialect == Dialect::Native && error.kind() == ErrorKind::ConfigFile;
-        let hint = match is_guess && Config::new().load_yaml(file, Dialect::Milvus).is_ok() {
+        let hint = match is_guess && file.load(&mut Config::new(), Dialect::Milvus).is_ok() {
             true => "; a milvus.yaml needs --dialect milvus, or the role of a coordinator of Milvus",
             false => "",
         };
@@ -94,26 +91,47 @@ impl Options {
         Ok(())
     }
 
-    fn dialect(&self) -> Dialect {
+    fn dialect(&self, files: &[Given<'_>]) -> Dialect {
         match self.dialect {
             Names::Native => Dialect::Native,
             Names::Milvus => Dialect::Milvus,
             Names::Auto => {
-                let is_milvus = self.role().is_some_and(|role| MILVUS_ROLES.contains(&role.as_str()));
+                let is_milvus = self.role(files).is_some_and(|role| MILVUS_ROLES.contains(&role.as_str()));
                 if is_milvus { Dialect::Milvus } else { Dialect::Native }
             }
         }
     }
 
     /// The role, as far as it stands where our own names do. What is wrong there is told when it is loaded for good.
-    fn role(&self) -> Option<String> {
+    fn role(&self, files: &[Given<'_>]) -> Option<String> {
         let mut config = Config::new();
-        for file in &self.config {
-            let _ = config.load_yaml(file, Dialect::Native);
+        for file in files {
+            let _ = file.load(&mut config, Dialect::Native);
         }
         let _ = config.load_env(Dialect::Native);
         let _ = self.set_all(&mut config);
         config.get(keys::ROLE)
+    }
+}
+
+/// What stands after --config.
+enum Given<'a> {
+    /// Milvus's folder.
+    Folder(&'a Path),
+    File(YamlFile),
+}
+
+impl<'a> Given<'a> {
+    fn read(path: &'a PathBuf) -> Result<Self, Error> {
+        Ok(if path.is_dir() { Self::Folder(path) } else { Self::File(YamlFile::read(path)?) })
+    }
+
+    fn load(&self, config: &mut Config, dialect: Dialect) -> Result<(), Error> {
+        match (self, dialect) {
+            (Self::Folder(folder), Dialect::Milvus) => config.load_milvus(Some(folder)),
+            (Self::Folder(folder), _) => config.load_yaml(folder, dialect),
+            (Self::File(file), _) => config.load_file(file, dialect),
+        }
     }
 }
 
