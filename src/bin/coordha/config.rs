@@ -11,7 +11,7 @@ use crate::output;
 
 /// Show the configuration that counts: each key, its value, and where that comes from
 ///
-/// Secrets are shown as `***`. Values that are wrong or contradict each other end in exit code 2, with the key, the value and
+/// Without a role, all that needs none. Secrets are shown as `***`. Values that are wrong or contradict each other end in exit code 2, with the key, the value and
 /// what is allowed.
 #[derive(Parser)]
 pub(crate) struct Args {
@@ -25,6 +25,6 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let config = args.options.load()?;
     output::write(&config.dump(if args.json { Format::Json } else { Format::Text }))?;
-    config.resolve_observer()?;
+    config.resolve_inspector()?;
     Ok(ExitCode::SUCCESS)
 }
