@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::address::Address;
 use super::url::StoreUrl;
 use super::value::parse_log_format;
-use super::{Config, keys};
+use super::{Config, keys, milvus};
 use crate::election::{Process, Settings};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -55,6 +55,8 @@ pub struct Resolved {
     pub milvus_takeover_delay: Duration,
     /// Exclusive: how long to wait for a holder; `None`: its TTL and 5 s, for a Milvus holder 81 s or more.
     pub exclusive_wait: Option<Duration>,
+    /// Exclusive: at least so long, where `exclusive_wait` is `None`. From Milvus's `common.session.retryTimes`.
+    pub exclusive_wait_floor: Duration,
     /// How many unread events may wait.
     pub events_queue: usize,
     /// How many transactions may be submitted whose end was not read.
@@ -93,6 +95,7 @@ impl Resolved {
             release_timeout: self.release_timeout,
             milvus_takeover_delay: self.milvus_takeover_delay,
             exclusive_wait: self.exclusive_wait,
+            exclusive_wait_floor: self.exclusive_wait_floor,
             process: process.filter(|_| self.same_host_proof),
         }
     }
@@ -245,6 +248,7 @@ pub(super) fn resolve(config: &Config) -> Result<Resolved> {
             -1 => None,
             _ => Some(ms(config, keys::EXCLUSIVE_WAIT_MS)?),
         },
+        exclusive_wait_floor: milvus::exclusive_wait_floor(config),
         events_queue: int(config, keys::EVENTS_QUEUE)?,
         txn_inflight: int(config, keys::TXN_INFLIGHT)?,
         log_format: config.parsed(keys::LOG_FORMAT, parse_log_format)?,

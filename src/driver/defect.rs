@@ -331,6 +331,7 @@ mod tests {
             release_timeout: second,
             milvus_takeover_delay: Duration::ZERO,
             exclusive_wait: None,
+            exclusive_wait_floor: Duration::ZERO,
             process: None,
         };
         let driver = Driver::start(Setup {

@@ -77,6 +77,8 @@ pub struct Settings {
     pub milvus_takeover_delay: Duration,
     /// Exclusive: how long to wait for a holder; `None`: its TTL and 5 s, for a Milvus holder at least 81 s.
     pub exclusive_wait: Option<Duration>,
+    /// Exclusive: at least so long, where `exclusive_wait` is `None`.
+    pub exclusive_wait_floor: Duration,
     /// This process, where its death may be proven and that of others be believed (`election.same_host_proof`).
     pub process: Option<Process>,
 }

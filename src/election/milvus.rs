@@ -62,6 +62,6 @@ impl Election {
         let ttl = ours.map_or(self.settings.ttl, |ours| Duration::from_millis(ours.ttl_ms)) + Duration::from_secs(5);
         let milvus = past || active.is_some_and(Active::is_milvus);
         let wait = if milvus { ttl.max(MILVUS_TRIES) + self.settings.milvus_takeover_delay } else { ttl };
-        self.settings.exclusive_wait.unwrap_or(wait)
+        self.settings.exclusive_wait.unwrap_or(wait.max(self.settings.exclusive_wait_floor))
     }
 }

@@ -91,7 +91,8 @@ fn a_file_of_milvus_configures_a_coordinator() {
     assert_eq!(config.store.url, StoreUrl::Etcd { endpoints });
     assert_eq!((config.root.as_str(), config.address.as_str()), ("by-dev/meta", "10.0.0.7:13333"));
     assert!(!config.active_standby);
-    assert_eq!((config.ttl, config.exclusive_wait), (Duration::from_secs(30), Some(Duration::from_secs(81))));
+    assert_eq!((config.ttl, config.exclusive_wait), (Duration::from_secs(30), None));
+    assert_eq!(config.exclusive_wait_floor, Duration::from_secs(81));
     assert_eq!(config.store.request_timeout, Duration::from_secs(10));
     let login = config.store.etcd.login.unwrap();
     assert_eq!((login.user.as_str(), login.password.reveal()), ("milvus", "geheim"));

@@ -37,7 +37,8 @@ fn the_files_of_all_releases_load() {
             assert!(config.address.ends_with(port), "{release}, {role}: {}", config.address);
             assert_eq!((config.active_standby, config.root.as_str()), (false, "by-dev/meta"), "{release}");
             assert_eq!(config.store.url.to_string(), "etcd://localhost:2379", "{release}");
-            assert_eq!((config.ttl.as_secs(), config.exclusive_wait.unwrap().as_secs()), (*ttl, 81), "{release}");
+            assert_eq!((config.ttl.as_secs(), config.exclusive_wait_floor.as_secs()), (*ttl, 81), "{release}");
+            assert_eq!(config.exclusive_wait, None, "{release}");
             assert!(config.store.etcd.tls.is_none() && config.store.etcd.login.is_none(), "{release}");
         }
     }

@@ -150,6 +150,7 @@ fn settings_carry_every_value() {
         release_timeout: ms(104),
         milvus_takeover_delay: ms(106),
         exclusive_wait: Some(Duration::ZERO),
+        exclusive_wait_floor: Duration::ZERO,
         process: Some(process.clone()),
     };
     let settings = |text: &str| resolved(text).settings("h1".into(), 42, Some(process.clone()));

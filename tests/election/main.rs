@@ -1,5 +1,6 @@
 //! The election core by itself: what each session does, step by step, against a simulated store.
 
+mod exclusive;
 mod world;
 
 use coordha::election::{Event, Reason, Request, Role, Settings, StoreRequest};

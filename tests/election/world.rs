@@ -72,6 +72,7 @@ pub(crate) fn settings(number: u128) -> Settings {
         release_timeout: 2000 * MS,
         milvus_takeover_delay: Duration::ZERO,
         exclusive_wait: None,
+        exclusive_wait_floor: Duration::ZERO,
         process: None,
     }
 }

@@ -144,6 +144,7 @@ impl Plan {
             release_timeout: Duration::from_millis(1),
             milvus_takeover_delay: Duration::from_millis(self.delay_ms),
             exclusive_wait: None,
+            exclusive_wait_floor: Duration::ZERO,
             process: None,
         }
     }

@@ -6,6 +6,7 @@
 mod names;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use self::names::{Form, NAMES, Name};
 
@@ -91,7 +92,8 @@ pub(super) fn say(config: &Config, key: &Key) -> Result<Option<(Source, Given)>>
         keys::STORE_ETCD_USER => of_login(config, "etcd.auth.userName"),
         keys::STORE_ETCD_PASSWORD => of_login(config, "etcd.auth.password"),
         keys::LEASE_TTL_MS => find(config, "common.session.ttl").map(|found| number(found, |seconds| seconds * 1000)),
-        keys::EXCLUSIVE_WAIT_MS => find(config, "common.session.retryTimes").map(|found| number(found, pauses_ms)),
+        // It says at least how long, which is no value of that key.
+        keys::EXCLUSIVE_WAIT_MS => None,
         name => NAMES.iter().find(|row| row.sets == name).and_then(|row| find(config, row.name)),
     };
     // In the form in which our own values are kept.
@@ -147,9 +149,14 @@ fn number(found: Found, convert: impl FnOnce(i64) -> i64) -> Found {
     found.saying(number.to_string())
 }
 
-/// How long so many tries of Milvus's take: its pauses are 200 ms and double up to 3 s.
-fn pauses_ms(tries: i64) -> i64 {
-    (0..tries).map(|nth| if nth < 4 { 200 << nth } else { 3000 }).sum()
+/// How long so many tries of Milvus's take as `common.session.retryTimes` has them: its pauses are 200 ms and double up to
+/// 3 s. A small number must not make a restart fail that waits for the lease of the process before it.
+pub(super) fn exclusive_wait_floor(config: &Config) -> Duration {
+    const LONGEST_MS: i64 = 600_000;
+    let tries = find(config, "common.session.retryTimes").and_then(|found| found.given.text.parse().ok()).unwrap_or(0);
+    let tries = i64::min(tries, LONGEST_MS / 200);
+    let pauses_ms: i64 = (0..tries).map(|nth| if nth < 4 { 200 << nth } else { 3000 }).sum();
+    Duration::from_millis(pauses_ms.clamp(0, LONGEST_MS).unsigned_abs())
 }
 
 /// How Milvus spells the coordinator whose role is configured.

@@ -165,7 +165,8 @@ const OTHERS: [Name; 16] = [
         "common.session.retryTimes",
         keys::EXCLUSIVE_WAIT_MS,
         Form::Number { min: 0, max: 200, of: "" },
-        "as long as so many tries take, with pauses of 200 ms that double up to 3 s",
+        "only where that is -1, and only longer: as long as so many tries take, with pauses of 200 ms that double up to \
+         3 s, at most 600 s",
     ),
 ];
 

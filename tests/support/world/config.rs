@@ -86,6 +86,7 @@ impl NodeConfig {
             release_timeout: Duration::from_nanos(self.release_timeout),
             milvus_takeover_delay: Duration::from_nanos(self.milvus_takeover_delay),
             exclusive_wait: None,
+            exclusive_wait_floor: Duration::ZERO,
             process: self.host.map(|host| Process {
                 boot_id: format!("boot-{host}"),
                 pid_namespace: 4_026_531_836,
