@@ -86,11 +86,11 @@ fn every_combination_of_the_two_spellings_is_one_mode_or_a_refusal() {
         // The environment counts more, spelling by spelling.
         let higher = |env: &'static str, file: &'static str| if env.is_empty() { file } else { env };
         let [one, two] = [higher(env_real, real), higher(env_other, other)];
-        let is_over = !env_real.is_empty() && env_other.is_empty();
         let config = said(said_here);
-        if !one.is_empty() && !two.is_empty() && one != two && !is_over {
+        if !one.is_empty() && !two.is_empty() && one != two {
             let error = config.check().unwrap_err();
-            says(&error, ErrorKind::ConfigConflict, &[REAL, OTHER, one, two]);
+            let [one, two] = [format!("{REAL} = {one} ("), format!("{OTHER} = {two} (")];
+            says(&error, ErrorKind::ConfigConflict, &[&one, &two, "Milvus reads the first alone"]);
             assert_eq!((error.detail("key"), config.get(keys::ACTIVE_STANDBY_ENABLED)), (Some(REAL), None));
         } else {
             let on = if one.is_empty() { two } else { one } == "true";
@@ -103,6 +103,9 @@ fn every_combination_of_the_two_spellings_is_one_mode_or_a_refusal() {
 fn the_places_of_both_spellings_are_told_where_they_differ() {
     let error = said(["false", "", "", "true"]).check().unwrap_err();
     let words = ["milvus.yaml:3", "environment variable ROOT_COORD_ACTIVE_STANDBY_ENABLED", "Milvus reads the first"];
+    says(&error, ErrorKind::ConfigConflict, &words);
+    let error = said(["", "false", "true", ""]).check().unwrap_err();
+    let words = ["environment variable ROOT_COORD_ENABLE_ACTIVE_STANDBY", "milvus.yaml:3", "Milvus reads the first"];
     says(&error, ErrorKind::ConfigConflict, &words);
 }
 

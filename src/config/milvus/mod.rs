@@ -198,13 +198,13 @@ fn standby(config: &Config) -> Result<Option<Found>> {
     }
 }
 
-/// Both spellings of a coordinator's switch. They must not differ, unless Milvus's own stands in the higher source.
+/// Both spellings of a coordinator's switch. They must not differ, wherever they stand: Milvus would be in the mode that the
+/// one says, and its users believe in the other.
 fn switch(config: &Config, coordinator: &str) -> Result<Option<Found>> {
     let names = [format!("{coordinator}.enableActiveStandby"), format!("{coordinator}.activeStandby.enabled")];
     let [real, other] = [&names[0], &names[1]].map(|name| find(config, name));
     if let (Some(real), Some(other)) = (&real, &other)
         && real.given.text != other.given.text
-        && real.source >= other.source
     {
         let [real, other] = [&real.given, &other.given];
         let message = format!(
