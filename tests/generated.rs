@@ -80,10 +80,16 @@ alone. Without a path `milvus.yaml` is read, and `default.yaml` and `user.yaml` 
   whose switch is off or not there has the root coordinator's, as it has the root coordinator's `ip` and `port` where it has none of
   its own; an index coordinator without a switch has the data coordinator's.
 - `activeStandby.enabled` stands in Milvus's documentation and is read by none of its releases, whose key is `enableActiveStandby`.
-  Here both count. The first is warned of; where the two differ, nothing starts, unless Milvus's own is in the environment and
-  the other in a file. Which mode is in effect, and by which line or variable, is logged at the start.
+  Here both count. The first is warned of; where the two differ, nothing starts, also where one is in the environment and the
+  other in a file. Which mode is in effect, and by which line or variable, is logged at the start.
 - In one source a key of Milvus's and ours must say the same; so must two variables that are one key.
-- A switch has the spellings below alone. Milvus takes another word for off in most releases, and stops in some.
+- A switch has the spellings below alone. Milvus takes another word for off in most releases, and stops in some; `yes` and `on`
+  may be on in a file without quotes, and are off in the environment.
+- A whole number may be in quotes, have a `+`, or be written as a float (`30.0`). With leading zeros it is refused: what it is
+  depends on the reader.
+- Nothing, `~` or `null` in a file is as if the key were not there, but that a switch is off by it; so is an empty number. In Milvus
+  itself some of them are errors at its start.
+- What YAML takes from elsewhere (`*alias`, `<<`) is not followed, and refused where one of these keys might come from it.
 - What Milvus keeps in its configuration centre (`config/` in etcd) is not read. Its defaults are not ours: where nothing is said,
   the defaults above hold.
 

@@ -1,8 +1,8 @@
 //! The rules that join several keys.
 
-use super::Config;
 use super::keys::{self, DefaultValue, KEYS, Key, rules};
 use super::value::parse_version;
+use super::{Config, Source};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Everything that is wrong with the configuration, as one error. Of the required keys, some may be missing.
@@ -44,7 +44,8 @@ fn both_or_neither(config: &Config, rule: &'static str, one: &'static str, other
     Err(conflict(config, rule, &[one, other]))
 }
 
-/// A certificate that is named but never used is worse than an error; an explicit "off" is a decision.
+/// A certificate that is named but never used is worse than an error; an explicit "off" is a decision. Under Milvus's names
+/// there is no need of one: it has TLS off where nothing is said.
 fn tls_switch(config: &Config) -> Result<()> {
     if config.is_set(keys::STORE_ETCD_TLS_ENABLED) {
         return Ok(());
@@ -58,7 +59,7 @@ fn tls_switch(config: &Config) -> Result<()> {
     ];
     let set: Vec<&'static str> = of_tls
         .into_iter()
-        .filter(|key| config.is_set(key) && config.text(key).is_ok_and(|text| !text.is_empty()))
+        .filter(|key| config.is_own(key, Source::Proposal) && config.text(key).is_ok_and(|text| !text.is_empty()))
         .collect();
     if set.is_empty() {
         return Ok(());

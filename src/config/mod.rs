@@ -141,7 +141,7 @@ impl Config {
     }
 
     /// Loads a YAML file of at most 1 MiB. What stands beside the map `coordha:` is left to others, unless the dialect knows it;
-    /// an empty value, `~` or `null` means off. Of several files, the one loaded last counts, key by key.
+    /// an empty value, `~` or `null` means off (under Milvus's names: not set). Of several files, the one loaded last counts, key by key.
     ///
     /// # Errors
     /// Each names the file and the line. [`ErrorKind::ConfigFile`]: it cannot be read, is no YAML of one document, or has
@@ -298,6 +298,11 @@ impl Config {
             }
         }
         Ok(None)
+    }
+
+    /// Whether a value under our own name stands in this source, or in one that counts more.
+    fn is_own(&self, key: &str, source: Source) -> bool {
+        Source::ALL.into_iter().filter(|other| *other <= source).any(|s| self.sources[s as usize].contains_key(key))
     }
 
     fn is_set(&self, key: &str) -> bool {

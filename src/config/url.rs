@@ -68,7 +68,8 @@ fn etcd(list: &str) -> Result<StoreUrl, Why> {
     Ok(StoreUrl::Etcd { endpoints })
 }
 
-fn endpoint(text: &str) -> Result<String, Why> {
+/// One endpoint, `host:port`, the port filled in.
+pub(super) fn endpoint(text: &str) -> Result<String, Why> {
     if text.is_empty() {
         return Err("it is empty: a comma too many".into());
     }

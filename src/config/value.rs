@@ -45,15 +45,14 @@ pub(super) fn shown(key: &Key, text: &str) -> String {
     if key.is_secret() {
         return "***".into();
     }
-    // A user and password that somebody has put into the URL are refused, and not shown.
-    if key.kind == Kind::StoreUrl
-        && !text.starts_with("local:")
-        && let Some(at) = text.rfind('@')
-    {
-        let start = text[..at].find("://").map_or(0, |scheme| scheme + 3);
-        return visible(&format!("{}***{}", &text[..start], &text[at..]));
-    }
-    visible(text)
+    if key.kind == Kind::StoreUrl && !text.starts_with("local:") { without_user(text) } else { visible(text) }
+}
+
+/// A URL as errors show it: a user and password that somebody has put into it are refused, and not shown.
+pub(super) fn without_user(text: &str) -> String {
+    let Some(at) = text.rfind('@') else { return visible(text) };
+    let start = text[..at].find("://").map_or(0, |scheme| scheme + 3);
+    visible(&format!("{}***{}", &text[..start], &text[at..]))
 }
 
 /// Text with what cannot be seen escaped, cut at 200 characters.

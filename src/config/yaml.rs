@@ -96,11 +96,17 @@ fn take(
         Dialect::Milvus => name.strip_prefix(OURS).and_then(|rest| rest.strip_prefix('.')),
     };
     if let Some(name) = own {
-        let (key, text) = check(name, &text?, lines.get(name))?;
+        let (key, text) = check(name, &text?.unwrap_or_default(), lines.get(name))?;
         lines.entry(name.to_owned()).or_insert(line);
         loaded.own.insert(key.name, Given { text, place: place.to_owned() });
     } else if let Some(key) = milvus::by_key(&name) {
-        milvus::take(&mut loaded.milvus, key, &text?, place)?;
+        match text? {
+            Some(text) => milvus::take(&mut loaded.milvus, key, &text, place)?,
+            None => milvus::take_null(&mut loaded.milvus, key, place)?,
+        }
+    } else if name == OURS || milvus::is_above(&name) {
+        // Not a value, so only what hides values is wrong.
+        text?;
     }
     Ok(())
 }
@@ -114,10 +120,10 @@ fn check(name: &str, text: &str, before: Option<&usize>) -> Result<(&'static Key
     Ok((key, value::check(key, text)?))
 }
 
-/// One value: its key with dots, its text as it is written or why it is no text, its line.
+/// One value: its key with dots, its text as it is written or why it is no text, its line. Null is no text.
 struct Entry {
     name: String,
-    text: Result<String>,
+    text: Result<Option<String>>,
     line: usize,
 }
 
@@ -225,6 +231,13 @@ impl<'a> Reader<'a> {
         loop {
             let name = match self.next()? {
                 Event::MappingEnd => return Ok(()),
+                Event::Scalar(name, ScalarStyle::Plain, ..) if name == "<<" => {
+                    let text = Err(no_text(path, "merged with another map by <<, which is not followed"));
+                    self.entries.push(Entry { name: path.to_owned(), text, line: self.line });
+                    let value = self.next()?;
+                    self.skip(&value)?;
+                    continue;
+                }
                 Event::Scalar(name, ..) if depth < MAX_DEPTH => below(path, &name),
                 key => {
                     self.skip(&key)?;
@@ -248,19 +261,19 @@ impl<'a> Reader<'a> {
     }
 
     /// The rest of a list, as one text with commas.
-    fn list(&mut self, name: &str) -> Read<Result<String>> {
+    fn list(&mut self, name: &str) -> Read<Result<Option<String>>> {
         let (mut items, mut has_others) = (Vec::new(), false);
         loop {
             match self.next()? {
                 Event::SequenceEnd => break,
-                Event::Scalar(text, ..) => items.push(text.into_owned()),
+                Event::Scalar(text, style, ..) => items.push(plain(&text, style).unwrap_or_default()),
                 other => {
                     has_others = true;
                     self.skip(&other)?;
                 }
             }
         }
-        Ok(if has_others { Err(no_text(name, "a list of more than texts")) } else { Ok(items.join(",")) })
+        Ok(if has_others { Err(no_text(name, "a list of more than texts")) } else { Ok(Some(items.join(","))) })
     }
 
     /// The value of `coordha:`.
@@ -325,15 +338,15 @@ fn below(path: &str, name: &str) -> String {
 }
 
 fn no_text(name: &str, what: &str) -> Error {
-    let name = value::visible(name);
-    Error::new(ErrorKind::ConfigValue, format!("{name} is {what}")).with("key", name)
+    let shown = if name.is_empty() { "the file".to_owned() } else { value::visible(name) };
+    Error::new(ErrorKind::ConfigValue, format!("{shown} is {what}")).with("key", shown)
 }
 
-fn plain(text: &str, style: ScalarStyle) -> String {
-    if is_null(text, style) { String::new() } else { text.to_owned() }
+fn plain(text: &str, style: ScalarStyle) -> Option<String> {
+    (!is_null(text, style)).then(|| text.to_owned())
 }
 
-/// Nothing, or a word for it; it stands for the empty value.
+/// Nothing, or a word for it. To our own keys it stands for the empty value.
 fn is_null(text: &str, style: ScalarStyle) -> bool {
     style == ScalarStyle::Plain && matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }

@@ -132,7 +132,7 @@ fn milvus_names_count_where_the_role_is_one_of_its_coordinators() {
 
 #[test]
 fn the_files_of_all_releases_of_milvus_are_read_without_a_word() {
-    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/milvus_yaml");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/milvus_yaml");
     let files: Vec<_> = std::fs::read_dir(&here).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(files.len() >= 5, "{files:?}");
     for file in files {

@@ -4,6 +4,7 @@ mod milvus;
 mod milvus_files;
 mod milvus_properties;
 mod milvus_switch;
+mod milvus_values;
 mod properties;
 mod rules;
 mod sources;

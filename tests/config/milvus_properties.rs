@@ -11,9 +11,10 @@ use crate::milvus::{add_env, says};
 /// A name of Milvus's, and something that might be its value.
 fn said() -> impl Strategy<Value = (&'static str, String)> {
     let names: Vec<&str> = NAMES.iter().map(|name| name.name).collect();
-    let usual =
-        ["true", "false", "T", "", "a:1", "10.0.0.1", "::1", "0.0.0.0", "..", "/", "30", "1.3", "a b", "geheim"];
-    (select(names), prop_oneof![9 => select(usual.to_vec()).prop_map(str::to_owned), 1 => "\\PC{0,12}"])
+    let words =
+        "true|false|T||a:1|10.0.0.1|::1|0.0.0.0|..|/|30|1.3|a b|geheim|https://a:1|http://a:1, b:2|1.1|3e1|1e9|-1|,";
+    let usual: Vec<&str> = words.split('|').collect();
+    (select(names), prop_oneof![9 => select(usual).prop_map(str::to_owned), 1 => "\\PC{0,12}"])
 }
 
 fn file(said: &[(&str, String)]) -> String {

@@ -3,12 +3,14 @@
 //! Several of its keys can make one of ours, and each of them may stand in another place. So they are kept as they are, and
 //! a key of ours is made from them when it is asked for.
 
+mod forms;
 mod names;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use self::names::{Form, NAMES, Name};
+pub use self::forms::Form;
+pub use self::names::{NAMES, Name};
 
 use super::keys::{self, Key};
 use super::{Config, Given, Source, Values, located, value};
@@ -27,11 +29,30 @@ pub(super) fn by_key(name: &str) -> Option<&'static Name> {
     names::find(name)
 }
 
+/// Whether keys of Milvus's are below this one of a file.
+#[cfg(feature = "yaml")]
+pub(super) fn is_above(name: &str) -> bool {
+    names::is_above(name)
+}
+
+/// Takes in what null says at a place of a file.
+#[cfg(feature = "yaml")]
+pub(super) fn take_null(values: &mut Values, name: &'static Name, place: &str) -> Result<()> {
+    name.form.of_null().map_or(Ok(()), |text| take(values, name, text, place))
+}
+
 /// Takes in a value that stands at a place. A second one in the same source must be the same.
 pub(super) fn take(values: &mut Values, name: &'static Name, text: &str, place: &str) -> Result<()> {
-    let shown = if name.is_secret() { "***".to_owned() } else { value::visible(text) };
+    if text.is_empty() && name.form.may_be_empty() {
+        return Ok(());
+    }
+    let shown = match name.form {
+        _ if name.is_secret() => "***".to_owned(),
+        Form::Endpoints => value::without_user(text),
+        _ => value::visible(text),
+    };
     let details = |error: Error| error.with("key", name.name).with("value", &shown).with("allowed", name.allowed());
-    let text = name.read(text).map_err(|why| {
+    let text = name.form.read(text).map_err(|why| {
         let message = format!("{} = \"{shown}\": {why} (allowed: {})", name.name, name.allowed());
         details(Error::new(ErrorKind::ConfigValue, message))
     })?;
@@ -85,15 +106,15 @@ pub(super) fn say(config: &Config, key: &Key) -> Result<Option<(Source, Given)>>
         keys::ACTIVE_STANDBY_ENABLED => standby(config)?,
         keys::ADDRESS => address(config)?,
         keys::ROOT => root(config),
-        keys::STORE_URL => find(config, "etcd.endpoints").map(|found| {
-            let url = format!("etcd://{}", found.given.text);
-            found.saying(url)
-        }),
+        keys::STORE_URL => store_url(config)?,
         keys::STORE_ETCD_USER => of_login(config, "etcd.auth.userName"),
         keys::STORE_ETCD_PASSWORD => of_login(config, "etcd.auth.password"),
         keys::LEASE_TTL_MS => find(config, "common.session.ttl").map(|found| number(found, |seconds| seconds * 1000)),
         // It says at least how long, which is no value of that key.
         keys::EXCLUSIVE_WAIT_MS => None,
+        keys::STORE_REQUEST_TIMEOUT_MS => minute(config, "etcd.requestTimeout"),
+        keys::STORE_ETCD_KEEPALIVE_MS => minute(config, "etcd.dialKeepAliveTime"),
+        keys::STORE_ETCD_KEEPALIVE_TIMEOUT_MS => minute(config, "etcd.dialKeepAliveTimeout"),
         name => NAMES.iter().find(|row| row.sets == name).and_then(|row| find(config, row.name)),
     };
     // In the form in which our own values are kept.
@@ -149,6 +170,11 @@ fn number(found: Found, convert: impl FnOnce(i64) -> i64) -> Found {
     found.saying(number.to_string())
 }
 
+/// Milliseconds, at most a minute.
+fn minute(config: &Config, name: &str) -> Option<Found> {
+    find(config, name).map(|found| number(found, |ms| ms.min(60_000)))
+}
+
 /// How long so many tries of Milvus's take as `common.session.retryTimes` has them: its pauses are 200 ms and double up to
 /// 3 s. A small number must not make a restart fail that waits for the lease of the process before it.
 pub(super) fn exclusive_wait_floor(config: &Config) -> Duration {
@@ -157,6 +183,40 @@ pub(super) fn exclusive_wait_floor(config: &Config) -> Duration {
     let tries = i64::min(tries, LONGEST_MS / 200);
     let pauses_ms: i64 = (0..tries).map(|nth| if nth < 4 { 200 << nth } else { 3000 }).sum();
     Duration::from_millis(pauses_ms.clamp(0, LONGEST_MS).unsigned_abs())
+}
+
+/// The endpoints as a URL. A scheme that goes with TLS or without it must say what the switch says.
+fn store_url(config: &Config) -> Result<Option<Found>> {
+    let is_overruled = |found: &Found| config.is_own(keys::STORE_URL, found.source);
+    let wrong = |name: &str, found: &Found, why: &str, allowed: &str| {
+        let text = &found.given.text;
+        let message = format!("{name} = \"{text}\" ({}): {why} (allowed: {allowed})", found.given.place);
+        let error = Error::new(ErrorKind::ConfigValue, message).with("key", name).with("value", text);
+        Err(error.with("allowed", allowed))
+    };
+    if let Some(embedded) = find(config, "etcd.use.embed").filter(|found| found.is_on() && !is_overruled(found)) {
+        let why = "an embedded etcd is inside Milvus's process and ends with it, so no election can be held in it: run an \
+                   etcd of its own, or name another store by store.url";
+        return wrong("etcd.use.embed", &embedded, why, &Form::Off.allowed());
+    }
+    let Some(found) = find(config, "etcd.endpoints") else { return Ok(None) };
+    let (mut endpoints, mut schemes) = (Vec::new(), Vec::new());
+    for (scheme, endpoint) in found.given.text.split(',').map(forms::split_scheme) {
+        schemes.push(scheme);
+        if !endpoints.contains(&endpoint) {
+            endpoints.push(endpoint);
+        }
+    }
+    let tls = config.effective(keys::STORE_ETCD_TLS_ENABLED).ok();
+    let (has, why, allowed) = match tls.as_deref() {
+        Some("true") => ("http://", "etcd.ssl.enabled is on", "https:// or no scheme"),
+        _ => ("https://", "etcd.ssl.enabled is off", "http:// or no scheme; or etcd.ssl.enabled on"),
+    };
+    if tls.is_some() && schemes.contains(&has) && !is_overruled(&found) {
+        return wrong("etcd.endpoints", &found, why, allowed);
+    }
+    let url = format!("etcd://{}", endpoints.join(","));
+    Ok(Some(found.saying(url)))
 }
 
 /// How Milvus spells the coordinator whose role is configured.
