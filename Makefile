@@ -230,7 +230,7 @@ etcd: ## Build the newer etcds that the tests use, into .etcd
 	@tools/etcd.sh
 
 .PHONY: bless
-bless: ## Write anew all that is generated: header, configuration page, README's examples, ABI baseline
+bless: ## Write anew all that is generated: header, configuration page, the pages' examples, ABI baseline
 	COORDHA_BLESS=1 cargo test --locked --all-features --test generated
 	COORDHA_BLESS=1 cargo test --locked --all-features --test cli -- the_page_shows
 	COORDHA_BLESS=1 cargo test --locked --all-features --test ffi -- header nothing_of_the_baseline

@@ -17,27 +17,32 @@ fn metrics_md_is_made_from_the_list() {
     bless::check("docs/metrics.md", &metrics_md());
 }
 
+/// The pages that show whole programs.
+const PAGES: &[&str] = &["README.md", "docs/c.md", "docs/cpp.md", "docs/go.md", "docs/rust.md"];
+
 #[test]
-fn the_readme_shows_the_examples_as_they_are() {
+fn the_pages_show_the_examples_as_they_are() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
-    let mut expected = String::new();
-    let mut skipping = false;
-    for line in read("README.md").lines() {
-        skipping &= line != "<!-- end -->";
-        if skipping {
-            continue;
+    for page in PAGES {
+        let mut expected = String::new();
+        let mut skipping = false;
+        for line in read(page).lines() {
+            skipping &= line != "<!-- end -->";
+            if skipping {
+                continue;
+            }
+            expected += &format!("{line}\n");
+            let path = line.strip_prefix("<!-- from ").and_then(|l| l.strip_suffix(" -->"));
+            if let Some(path) = path {
+                let language = path.rsplit('.').next().unwrap_or_default().replace("rs", "rust");
+                expected += &format!("```{language}\n{}```\n", read(path));
+                skipping = true;
+            }
         }
-        expected += &format!("{line}\n");
-        let path = line.strip_prefix("<!-- from ").and_then(|l| l.strip_suffix(" -->"));
-        if let Some(path) = path {
-            let language = path.rsplit('.').next().unwrap_or_default().replace("rs", "rust");
-            expected += &format!("```{language}\n{}```\n", read(path));
-            skipping = true;
-        }
+        assert!(expected.matches("\n<!-- from ").count() == 1 && !skipping, "{page}");
+        bless::check(page, &expected);
     }
-    assert!(expected.matches("\n<!-- from ").count() >= 3 && !skipping);
-    bless::check("README.md", &expected);
 }
 
 const HEAD: &str = "# Configuration

@@ -60,6 +60,12 @@ fn links_between_pages_lead_somewhere() {
 }
 
 #[test]
+fn the_readme_is_read_in_five_minutes() {
+    let lines = tree::read("README.md").lines().count();
+    assert!(lines < 180, "README.md has {lines} lines: what is long belongs into docs/");
+}
+
+#[test]
 fn paths_named_in_the_guides_exist() {
     let mut gone = Vec::new();
     for name in GUIDES {
