@@ -7,6 +7,7 @@ mod bless;
 mod command;
 mod config;
 mod doctor;
+mod help;
 mod ids;
 #[path = "../../src/bin/coordha/lines.rs"]
 mod lines;

@@ -1,6 +1,6 @@
 //! What is wrong is told in one message that names it, with the exit code for it, and nothing is left behind.
 
-use crate::command::{coordha, ran};
+use crate::command::ran;
 use crate::support::certs::Authority;
 use crate::support::etcd::Etcd;
 use crate::world::World;
@@ -125,27 +125,4 @@ fn a_wrong_password_is_exit_code_3_and_the_right_one_is_taken() {
     let args: Vec<&str> = wrong.iter().map(String::as_str).collect();
     refused(&world, &args, 3, &["invalid user ID or password"]);
     refused(&world, &[], 3, &["user name is empty"]);
-}
-
-#[test]
-fn every_subcommand_has_help_completions_and_a_manual_page() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let help = ran(&mut coordha(folder.path(), ["--help"]));
-    for name in ["status", "watch", "observe", "doctor", "ids", "config"] {
-        assert!(help.stdout.contains(&format!("  {name} ")), "{name} in {}", help.stdout);
-        let page = ran(&mut coordha(folder.path(), ["man", name]));
-        assert_eq!(page.code, 0, "{page:?}");
-        assert!(page.stdout.contains(".TH"), "{page:?}");
-        let own = ran(&mut coordha(folder.path(), [name, "--help"]));
-        assert_eq!(own.code, 0, "{own:?}");
-        assert!(own.stdout.contains("--store <URL>"), "{own:?}");
-    }
-    for shell in ["bash", "zsh", "fish"] {
-        let script = ran(&mut coordha(folder.path(), ["completions", shell]));
-        assert_eq!(script.code, 0, "{script:?}");
-        assert!(script.stdout.contains("observe"), "{shell}");
-    }
-    let unknown = ran(&mut coordha(folder.path(), ["man", "no-such"]));
-    assert_eq!(unknown.code, 2, "{unknown:?}");
-    assert!(unknown.stderr.contains("allowed: "), "{unknown:?}");
 }

@@ -7,13 +7,17 @@ use coordha::config::Format;
 
 use crate::exit::Failure;
 use crate::options::Options;
-use crate::output;
+use crate::{help, output};
 
 /// Show the configuration that counts: each key, its value, and where that comes from
 ///
-/// Without a role, all that needs none. Secrets are shown as `***`. Values that are wrong or contradict each other end in exit code 2, with the key, the value and
-/// what is allowed.
+/// Without a role, all that needs none. Secrets are shown as `***`. Values that are wrong or contradict each other are told
+/// with the key, the value and what is allowed. Nothing is connected to.
 #[derive(Parser)]
+#[command(after_long_help = help::end(
+    &["coordha config --role rootcoord --config milvus.yaml", "coordha config --json | jq '.[] | select(.source != \"default\")'"],
+    &[("0", "the values go together"), help::FAILED, help::USAGE],
+))]
 pub(crate) struct Args {
     #[command(flatten)]
     options: Options,

@@ -5,27 +5,37 @@ use std::process::ExitCode;
 
 use coordha::error::{Error, ErrorKind};
 
+use crate::help;
+
 /// A failure that none of the others is.
 pub(crate) const FAILED: u8 = 1;
 /// The command line, a configuration key, value or file.
 pub(crate) const USAGE: u8 = 2;
 /// The store cannot be reached, or refuses: credentials, certificates, permissions.
 pub(crate) const STORE: u8 = 3;
-/// The role is held by another one (`run`, exclusive), or nobody is active (`status`).
+/// The role is held by another one (`run`, exclusive), or nobody is active (`status`, `observe --once`).
 pub(crate) const ROLE: u8 = 4;
-/// Problems were found (`doctor`).
+/// Problems were found (`doctor`, `ids`).
 pub(crate) const FOUND: u8 = 5;
 
-/// What `--help` and the manual page say of them.
-pub(crate) const TABLE: &str = "\
-Exit codes:
-  0  done
-  1  failed
-  2  wrong command line, configuration key, value or file; nothing was started
-  3  the store cannot be reached, or refuses: credentials, certificates, permissions
-  4  the role is held by another one (run without active-standby), or nobody is active (status)
-  5  problems were found (doctor)
-  run whose command has ended and is not restarted: the command's, or 128 and its signal";
+/// What `--help` and the manual page say of all subcommands.
+pub(crate) fn help() -> String {
+    let codes = [
+        ("0", "done"),
+        help::FAILED,
+        help::USAGE,
+        help::STORE,
+        ("4", "another one holds the role (run), or nobody is active (status, observe --once)"),
+        ("5", "problems were found (doctor, ids)"),
+        ("*", "run, whose command is not restarted: the command's, or 128 and its signal"),
+    ];
+    let examples = [
+        "coordha run --role indexer --address 10.0.0.5:7000 --active-standby -- ./indexer --port 7000",
+        "coordha status --store etcd://etcd-0:2379",
+        "coordha status --help     # what a subcommand takes, and how it may end",
+    ];
+    help::end(&examples, &codes)
+}
 
 /// Why the command failed: its exit code, and one message.
 pub(crate) struct Failure {

@@ -10,13 +10,17 @@ use serde::Serialize;
 
 use crate::exit::{FOUND, Failure};
 use crate::options::Options;
-use crate::{inspecting, output, words};
+use crate::{help, inspecting, output, words};
 
 /// Show the counter of server IDs and every session below the root by its ID, with what is wrong with them
 ///
 /// With --role, the sessions of that role only; IDs are compared over all roles. An ID is taken from one counter by all
-/// roles, Milvus's nodes too, and is never given back. Exit code 5 where something is wrong.
+/// roles, Milvus's nodes too, and is never given back.
 #[derive(Parser)]
+#[command(after_long_help = help::end(
+    &["coordha ids --store etcd://etcd-0:2379"],
+    &[("0", "nothing is wrong"), help::FAILED, help::USAGE, help::STORE, ("5", "something is wrong with the IDs")],
+))]
 pub(crate) struct Args {
     #[command(flatten)]
     options: Options,

@@ -4,6 +4,7 @@
 mod config;
 mod doctor;
 mod exit;
+mod help;
 mod ids;
 mod inspecting;
 mod lines;
@@ -25,7 +26,7 @@ use self::exit::Failure;
 
 /// Active-standby for coordinators: runs a program under an election, and looks into elections.
 #[derive(Parser)]
-#[command(name = "coordha", version, arg_required_else_help = true, after_long_help = exit::TABLE)]
+#[command(name = "coordha", version, arg_required_else_help = true, after_long_help = exit::help())]
 #[command(infer_long_args = false, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]

@@ -11,29 +11,34 @@ use crate::exit::{Failure, USAGE, code};
 /// The roles of Milvus's coordinators, for which its own files and variables count.
 const MILVUS_ROLES: &[&str] = &["rootcoord", "datacoord", "querycoord", "indexcoord", "mixcoord"];
 
+/// The last heading of each help.
+const COMMON: &str = "Store and configuration";
+
 /// What counts, highest first: --set and the options that name a key; environment; file; default. All keys:
-/// docs/CONFIGURATION.md.
+/// docs/CONFIGURATION.md. They are shown after a subcommand's own options, but for --role.
 #[derive(Args)]
-#[command(next_help_heading = "Configuration")]
 pub(crate) struct Options {
-    /// YAML file: keys below the map `coordha:`, or a milvus.yaml, or Milvus's folder. Of several, the last counts
-    #[arg(long, value_name = "FILE")]
-    config: Vec<PathBuf>,
-    /// Whose names file and environment use
-    #[arg(long, value_enum, default_value_t = Names::Auto)]
-    dialect: Names,
-    /// Name of the role (key `role`)
+    /// Name of the role (key `role`): a-z, 0-9 and _, a letter first. Required by run and observe; without it the others
+    /// look at all roles
     #[arg(long)]
     role: Option<String>,
-    /// Store (key `store.url`): etcd://host:port[,...] or local:<directory>
-    #[arg(long, value_name = "URL")]
+    /// Store (key `store.url`): etcd://host:port[,...] or local:<directory>. Default: etcd://localhost:2379
+    #[arg(long, help_heading = COMMON, value_name = "URL")]
     store: Option<String>,
-    /// Root of all keys in the store (key `root`)
-    #[arg(long)]
-    root: Option<String>,
-    /// Any key: --set lease.ttl_ms=20000. May be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// YAML file: keys below the map `coordha:`, or a milvus.yaml, or Milvus's folder. May be repeated: the last counts.
+    /// Default: none; for a role of Milvus's its configs/milvus.yaml, where that is there
+    #[arg(long, help_heading = COMMON, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// Any key of docs/CONFIGURATION.md: --set lease.ttl_ms=20000. May be repeated. Default: the environment's, the
+    /// file's, the key's own
+    #[arg(long, help_heading = COMMON, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Root of all keys in the store (key `root`). Default: by-dev/meta
+    #[arg(long, help_heading = COMMON)]
+    root: Option<String>,
+    /// Whose names file and environment use
+    #[arg(long, help_heading = COMMON, value_enum, default_value_t = Names::Auto)]
+    dialect: Names,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::exit::{Failure, ROLE};
 use crate::inspecting::{self, HEALTH_LIMIT};
 use crate::options::Options;
-use crate::{output, words};
+use crate::{help, output, words};
 
 /// Show who is active, since when and with which fencing token, and each standby with whether it could win now
 ///
@@ -21,8 +21,12 @@ use crate::{output, words};
 /// each), so it is "about"; of a Milvus process it is not known. How much of the hold time is left cannot be read from a store,
 /// only watched: see --wait. Whether a standby is paused is not in the store, and is not shown.
 ///
-/// Exit code 4 where nobody is active in the role, or, without --role, in one that has sessions, or in any.
+/// Without --role it is exit code 4 where a role that has sessions has nobody active, or where nobody is active at all.
 #[derive(Parser)]
+#[command(after_long_help = help::end(
+    &["coordha status --role rootcoord --store etcd://etcd-0:2379", "coordha status --wait --json | jq '.roles[].hold_left_ms'"],
+    &[("0", "somebody is active"), help::FAILED, help::USAGE, help::STORE, ("4", "nobody is active")],
+))]
 pub(crate) struct Args {
     #[command(flatten)]
     options: Options,

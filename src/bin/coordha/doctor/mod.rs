@@ -16,17 +16,21 @@ use coordha::inspect::Inspector;
 use self::finding::{Finding, Level, bad, ok, skip};
 use crate::exit::{FOUND, Failure};
 use crate::options::Options;
-use crate::{inspecting, output};
+use crate::{help, inspecting, output};
 
 /// Time to live that the round trip asks for: less than etcd gives at its default settings, so that it says its smallest.
 const PROBE_TTL: Duration = Duration::from_secs(1);
 
 /// Look for what is wrong: configuration, etcd, certificates, clock, keys; each with what to do about it
 ///
-/// A line for each check: ok, warn, bad, or skip. Nothing is written, but with --write. Exit code 5 where something is bad.
-/// What cannot be read at all (a wrong key, value or file) is told as by every subcommand, with exit code 2. Settings of
-/// etcd that its API does not show (auto-compaction, heartbeat, quota before 3.6) are not checked.
+/// A line for each check: ok, warn, bad, or skip. Nothing is written, but with --write. A store that cannot be reached is
+/// one of the things that are found. Settings of etcd that its API does not show (auto-compaction, heartbeat, quota before
+/// 3.6) are not checked.
 #[derive(Parser)]
+#[command(after_long_help = help::end(
+    &["coordha doctor --role rootcoord --config milvus.yaml", "coordha doctor --store etcd://etcd-0:2379 --write"],
+    &[("0", "nothing is bad"), help::FAILED, help::USAGE, ("5", "something is bad")],
+))]
 pub(crate) struct Args {
     #[command(flatten)]
     options: Options,

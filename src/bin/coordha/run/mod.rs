@@ -32,7 +32,7 @@ use self::restart::Restart;
 use self::supervisor::{Plan, Supervisor};
 use self::tell::Tell;
 use crate::exit::{FAILED, Failure, USAGE};
-use crate::log;
+use crate::{help, log};
 use crate::options::Options;
 
 /// Run a command under an election: started when active, stopped before the role is lost
@@ -41,41 +41,56 @@ use crate::options::Options;
 /// environment, and inherits stdin, stdout and stderr. SIGTERM or SIGINT stops it in order, then releases the role; a second one
 /// kills it at once. Guide: docs/run.md.
 #[derive(Parser)]
-#[command(after_long_help = crate::exit::TABLE)]
+#[command(after_long_help = help::end(
+    &[
+        "coordha run --role indexer --address 10.0.0.5:7000 --active-standby -- ./indexer --port 7000",
+        "coordha run --role rootcoord --config milvus.yaml --listen 127.0.0.1:9480 -- ./rootcoord",
+    ],
+    &[
+        ("0", "stopped in order, as asked; or the command ended with 0 and is not restarted"),
+        help::FAILED,
+        ("2", "wrong command line, configuration key, value or file; nothing was started"),
+        help::STORE,
+        ("4", "another one holds the role, and --active-standby was not given"),
+        ("126, 127", "the command cannot be started, and is not restarted"),
+        ("*", "the command's own, or 128 and its signal, where it is not restarted"),
+    ],
+))]
 pub(crate) struct Args {
     #[command(flatten)]
     options: Options,
-    /// Where clients reach the command (key `address`)
+    /// Where clients reach the command, told to them and to others of the role (key `address`). Required, here or there
     #[arg(long, value_name = "HOST:PORT")]
     address: Option<String>,
-    /// Stand by while another one holds the role (key `active_standby.enabled`)
+    /// Stand by while another one holds the role (key `active_standby.enabled`). Default: off, it fails then
     #[arg(long)]
     active_standby: bool,
-    /// Serve /healthz, /readyz, /role and /metrics there
+    /// Serve /healthz, /readyz, /role and /metrics there. Default: nowhere
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// What tells the command to stop
+    /// What tells the command to stop: TERM, INT, USR1 and so on, with or without SIG
     #[arg(long, value_name = "SIGNAL", default_value = "TERM", value_parser = tell::signal)]
     stop_signal: Signal,
-    /// How long it may take to stop before it is killed; key deactivation.timeout_ms is this and a second where it is not set
+    /// How long it may take to stop before it is killed, from 0 to 3599000 ms. Key deactivation.timeout_ms is this and a second
+    /// where it is not set
     #[arg(long, value_name = "MS", default_value_t = 8000, value_parser = clap::value_parser!(u64).range(0..=3_599_000))]
     grace_ms: u64,
     /// Whether it is started again when it ends by itself
     #[arg(long, value_enum, default_value_t = Restart::Always)]
     restart: Restart,
-    /// Pause before that, doubling up to 30 s; begins anew after a run of a minute
+    /// Pause before that, from 0 to 600000 ms, doubling up to 30 s; begins anew after a run of a minute
     #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(0..=600_000))]
     restart_backoff_ms: u64,
-    /// A shell command to run while standing by; it has ended before the command is started
+    /// A shell command to run while standing by; it has ended before the command is started. Default: none
     #[arg(long, value_name = "COMMAND", conflicts_with = "warm")]
     standby: Option<String>,
     /// Start the command at once, standing by, and tell it when it is active
     #[arg(long, requires = "tell")]
     warm: bool,
-    /// How to tell a warm command: signal:NAME, file:PATH, socket:PATH. May be repeated
+    /// How to tell a warm command: signal:NAME, file:PATH, socket:PATH. May be repeated. Required by --warm
     #[arg(long, value_name = "HOW", requires = "warm")]
     tell: Vec<Tell>,
-    /// The command is active once a GET of this is answered with 2xx; without it, once it was started
+    /// The command is active once a GET of this is answered with 2xx. Default: once it was started
     #[arg(long, value_name = "URL", value_parser = http_url)]
     ready_url: Option<String>,
     /// A cgroup for the command: below the own one, where that can be made; none; or below this directory

@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{self, Receiver};
 use self::model::{Entry, Model, Moment};
 use crate::exit::{FAILED, Failure};
 use crate::options::Options;
-use crate::{inspecting, output, words};
+use crate::{help, inspecting, output, words};
 
 /// Watch live who is active, who stands by and what happens: on the whole screen, or as a log
 ///
@@ -24,6 +24,15 @@ use crate::{inspecting, output, words};
 /// again by each renewal, the standbys with their ranks, what happened last, and etcd's members; `q` ends it. Elsewhere, or
 /// with --log, a line for each change. Without --role: all roles below the root. Nothing is written to the store.
 #[derive(Parser)]
+#[command(after_long_help = help::end(
+    &["coordha watch --store etcd://etcd-0:2379", "coordha watch --role rootcoord --json | jq 'select(.event == \"active\")'"],
+    &[
+        ("0", "ended by q, SIGINT or SIGTERM, or nobody reads it any more"),
+        help::FAILED,
+        help::USAGE,
+        ("3", "the store cannot be reached at the start, or refuses; later it is tried again for ever"),
+    ],
+))]
 pub(crate) struct Args {
     #[command(flatten)]
     options: Options,
