@@ -79,21 +79,37 @@ looks_right() {
     passes "names, links, SONAME and exports in ${1#"$root"/}"
 }
 
-# has_command <prefix>: the command runs; each subcommand has a manual page; the shells' completions know them all.
+# completes <script> <words...>: what bash offers for the last word, by the installed completions.
+completes() {
+    bash -c '. "$1" && shift && COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) && COMP_LINE="$*" COMP_POINT=${#COMP_LINE} &&
+        _coordha coordha "${@: -1}" "${@: -2:1}" && printf "%s\n" "${COMPREPLY[@]}"' completes "$@"
+}
+
+# has_command <prefix>: the command runs; each subcommand has a manual page with all its options, examples and exit codes;
+# the shells' completions know them all.
 has_command() {
-    local name names page
+    local name names option options page file script=$1/share/bash-completion/completions/coordha
     [[ $("$1/bin/coordha" --version) == "coordha $wanted" ]] || fail "coordha is of another version"
     readarray -t names < <("$1/bin/coordha" --help | awk '/^Commands:/ { on = 1; next } /^$/ { on = 0 } on && /^  [a-z]/ { print $1 }')
-    [[ ${#names[@]} -ge 5 ]] || fail "coordha --help names ${#names[@]} subcommands"
-    grep >/dev/null '^\.TH ' "$1/share/man/man1/coordha.1" || fail "coordha.1 is no manual page"
+    [[ ${#names[@]} -ge 9 ]] || fail "coordha --help names ${#names[@]} subcommands"
+    grep >/dev/null '^\.TH coordha 1 ' "$1/share/man/man1/coordha.1" || fail "coordha.1 is no manual page"
+    bash -n "$script" || fail "the completions for bash do not parse"
     for name in "${names[@]}"; do
         page=$1/share/man/man1/coordha-$name.1
-        grep >/dev/null '^\.TH ' "$page" || fail "there is no manual page $page"
-        for page in bash-completion/completions/coordha zsh/site-functions/_coordha fish/vendor_completions.d/coordha.fish; do
-            grep -q "$name" "$1/share/$page" || fail "$page does not know $name"
+        grep >/dev/null "^\.TH coordha-$name 1 " "$page" || fail "there is no manual page $page"
+        readarray -t options < <("$1/bin/coordha" "$name" --help | sed -n 's/^ .* *\(--[a-z-]*\)\( <.*\)\?$/\1/p')
+        [[ ${#options[@]} -ge 1 ]] || fail "coordha $name --help names no option"
+        for option in EXAMPLES "EXIT STATUS" "${options[@]}"; do
+            sed 's/\\-/-/g' "$page" | grep >/dev/null -e "$option" || fail "$page does not tell $option"
+        done
+        for file in zsh/site-functions/_coordha fish/vendor_completions.d/coordha.fish; do
+            grep -q "$name" "$1/share/$file" || fail "$file does not know $name"
+        done
+        completes "$script" coordha "$name" | grep -qx "$name" || fail "bash does not complete $name"
+        for option in "${options[@]}"; do
+            completes "$script" coordha "$name" "$option" | grep -qx -e "$option" || fail "bash does not complete $name $option"
         done
     done
-    bash -n "$1/share/bash-completion/completions/coordha" || fail "the completions for bash do not parse"
     passes "coordha, ${#names[@]} manual pages and three completions in ${1#"$root"/}"
 }
 
