@@ -7,10 +7,12 @@ mod bless;
 mod command;
 mod config;
 mod doctor;
+mod exit_codes;
 mod help;
 mod ids;
 #[path = "../../src/bin/coordha/lines.rs"]
 mod lines;
+mod json;
 mod log_lines;
 mod observe;
 mod refusals;
