@@ -45,17 +45,22 @@ fn the_table_of_the_page_and_the_help_of_each_subcommand_say_the_same() {
 
 /// Stores in all the states that lead to an exit code.
 struct Stores {
-    etcd: Etcd,
     free: World,
     held: World,
+    /// Nobody is there.
     gone: World,
+    /// Of a version that does not exist yet.
+    newer: World,
+    /// Its counter of server IDs is no number.
+    broken: World,
 }
 
 impl Stores {
     /// The command with these arguments on one of these stores, or with none.
     fn command(&self, store: &str, args: &str) -> Command {
         match store {
-            "etcd" => World::etcd(&self.etcd).command(args),
+            "newer" => self.newer.command(args),
+            "broken" => self.broken.command(args),
             "held" => self.held.command(args),
             "gone" => self.gone.command(args),
             _ if args.starts_with("completions") || args.starts_with("man") => {
@@ -76,7 +81,11 @@ fn each_exit_code_that_a_help_tells_can_be_brought_about() {
     Milvus(&etcd).raw("id", "no number", None);
     let port = Port::take();
     let gone = World { folder: tempfile::TempDir::new().unwrap(), url: format!("etcd://{}", port.address()) };
-    let stores = Stores { etcd, free: World::local(), held: World::local(), gone };
+    let newer = World::local();
+    drop(newer.active("worker", "127.0.0.1:5001"));
+    let database = rusqlite::Connection::open(newer.path().join("store/coordha.db")).unwrap();
+    database.pragma_update(None, "user_version", 99).unwrap();
+    let stores = Stores { free: World::local(), held: World::local(), gone, newer, broken: World::etcd(&etcd) };
     let _active = stores.held.active("worker", "127.0.0.1:5001");
     let script = |name: &str, text: &str| {
         use std::os::unix::fs::OpenOptionsExt as _;
@@ -90,9 +99,9 @@ fn each_exit_code_that_a_help_tells_can_be_brought_about() {
     let cases: Vec<(&str, &str, String)> = vec![
         ("0", "free", never("true")),
         ("2", "free", run("--grace-ms x", "true")),
-        ("3", "gone", never("true")),
+        ("3", "newer", never("true")),
         ("4", "held", never("true")),
-        ("126", "free", never(&script("garbage", "\x7fELF"))),
+        ("126", "free", never(&script("no-program", "#!/etc/passwd\n"))),
         ("127", "free", never(&script("no-interpreter", "#!/no/such/interpreter\n"))),
         ("*", "free", never("false")),
         ("0", "held", "status --role worker".into()),
@@ -112,7 +121,7 @@ fn each_exit_code_that_a_help_tells_can_be_brought_about() {
         ("0", "held", "ids".into()),
         ("2", "held", "ids --no-such-option".into()),
         ("3", "gone", "ids".into()),
-        ("5", "etcd", "ids".into()),
+        ("5", "broken", "ids".into()),
         ("0", "free", "config --role worker".into()),
         ("2", "free", "config --set lease.ttl_ms=1".into()),
         ("0", "", "completions bash".into()),

@@ -50,7 +50,7 @@ use crate::options::Options;
         ("0", "stopped in order, as asked; or the command ended with 0 and is not restarted"),
         help::FAILED,
         ("2", "wrong command line, configuration key, value or file; nothing was started"),
-        help::STORE,
+        ("3", "the store is damaged, of another version or set back; else it is tried again"),
         ("4", "another one holds the role, and --active-standby was not given"),
         ("126, 127", "the command cannot be started, and is not restarted"),
         ("*", "the command's own, or 128 and its signal, where it is not restarted"),
