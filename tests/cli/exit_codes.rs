@@ -145,7 +145,9 @@ fn each_exit_code_that_a_help_tells_can_be_brought_about() {
         see(args, code);
     }
     // What it says goes nowhere.
-    for args in ["status", "watch --log", "observe --role worker", "doctor", "ids", "config", "completions fish", "man"] {
+    let writing =
+        ["status", "watch --log", "observe --role worker", "doctor", "ids", "config", "completions fish", "man"];
+    for args in writing {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let store = if args.starts_with(['c', 'm']) { "" } else { "held" };
         let mut command = stores.command(store, args);

@@ -10,9 +10,9 @@ mod doctor;
 mod exit_codes;
 mod help;
 mod ids;
+mod json;
 #[path = "../../src/bin/coordha/lines.rs"]
 mod lines;
-mod json;
 mod log_lines;
 mod observe;
 mod refusals;

@@ -15,7 +15,10 @@ use crate::{help, output};
 /// with the key, the value and what is allowed. Nothing is connected to.
 #[derive(Parser)]
 #[command(after_long_help = help::end(
-    &["coordha config --role rootcoord --config milvus.yaml", "coordha config --json | jq '.[] | select(.source != \"default\")'"],
+    &[
+        "coordha config --role rootcoord --config milvus.yaml",
+        "coordha config --json | jq '.[] | select(.source != \"default\")'",
+    ],
     &[("0", "the values go together"), help::FAILED, help::USAGE],
 ))]
 pub(crate) struct Args {

@@ -103,7 +103,8 @@ fn names(subcommand: &clap::Command) -> String {
 fn roff(text: &str) -> String {
     let escaped = text.replace('\\', r"\e").replace('-', r"\-");
     // A line that begins with one of these would be an order; blanks in front are kept.
-    let lines = escaped.lines().map(|line| if line.starts_with(['.', '\'']) { format!(r"\&{line}") } else { line.into() });
+    let is_order = |line: &str| line.starts_with(['.', '\'']);
+    let lines = escaped.lines().map(|line| if is_order(line) { format!(r"\&{line}") } else { line.to_owned() });
     lines.collect::<Vec<String>>().join("\n")
 }
 

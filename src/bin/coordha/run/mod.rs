@@ -32,8 +32,8 @@ use self::restart::Restart;
 use self::supervisor::{Plan, Supervisor};
 use self::tell::Tell;
 use crate::exit::{FAILED, Failure, USAGE};
-use crate::{help, log};
 use crate::options::Options;
+use crate::{help, log};
 
 /// Run a command under an election: started when active, stopped before the role is lost
 ///
