@@ -7,6 +7,7 @@ import functools
 import json
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -198,9 +199,25 @@ def versions_agree():
     assert not untold, f"the chart's README.md does not tell {untold}"
 
 
+def commands_of_the_pages():
+    """What a reader copies is taken by the chart."""
+    pages = [facts.ROOT / "docs/deploy.md", facts.CHART / "README.md"]
+    for page in pages:
+        shown = re.findall(r"^helm install ((?:.*\\\n)*.*)$", page.read_text(), re.MULTILINE)
+        assert shown, f"{page} shows no helm install"
+        for arguments in shown:
+            words = shlex.split(arguments.replace("\\\n", " "))
+            assert words[1] == str(facts.CHART.relative_to(facts.ROOT)), words
+            done = helm("template", words[0], str(facts.CHART), "--kube-version", NEWEST, *words[2:])
+            assert done.returncode == 0, f"{page}: helm install {arguments}: {done.stderr}"
+            for manifest in read(done):
+                validate(manifest, NEWEST)
+
+
 def main():
     versions_agree()
     alerts()
+    commands_of_the_pages()
     files = sorted((HERE / "values").glob("*.yaml"))
     assert {file.stem for file in files} == set(EXPECTED), "EXPECTED names other files than there are"
     renderings = checked = 0
