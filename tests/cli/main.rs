@@ -4,6 +4,7 @@
 
 #[path = "../support/bless.rs"]
 mod bless;
+mod beside_milvus;
 mod command;
 mod config;
 mod doctor;
