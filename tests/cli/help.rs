@@ -126,6 +126,38 @@ fn each_help_ends_with_examples_that_parse_and_with_exit_codes() {
     }
 }
 
+/// The lines of the blocks of shell code in a page; a line that goes on in the next one is one.
+fn shell_lines(page: &str) -> Vec<String> {
+    let blocks = page.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0.replace("\\\n", " "));
+    blocks.flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn commands_in_the_pages_have_subcommands_and_options_that_the_help_knows() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = docs.chain([root.join("README.md"), root.join("deploy/helm/coordha/README.md")]);
+    let mut seen = 0;
+    for page in pages.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for line in shell_lines(&text).iter().filter(|line| line.contains("coordha ")) {
+            let (_, own) = line.split_once("coordha ").unwrap();
+            let mut words = own.split(" -- ").next().unwrap().split_whitespace().take_while(|word| *word != "#");
+            let name = words.next().unwrap();
+            if !subcommands().iter().any(|subcommand| subcommand == name) {
+                continue;
+            }
+            let options = shown(&said([name, "--help"]));
+            for option in words.filter(|word| word.starts_with("--")) {
+                let is_known = options.iter().any(|shown| shown.name == option);
+                assert!(is_known, "{}: coordha {name} has no {option}: {line}", page.display());
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 10, "only {seen} commands");
+}
+
 /// A page in roff without its escapes.
 fn plain(page: &str) -> String {
     page.replace(r"\-", "-").replace(r"\fB", "").replace(r"\fR", "").replace(r"\fI", "").replace(r"\e", "\\")
