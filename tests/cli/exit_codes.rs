@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
@@ -47,8 +49,9 @@ fn the_table_of_the_page_and_the_help_of_each_subcommand_say_the_same() {
 struct Stores {
     free: World,
     held: World,
-    /// Nobody is there.
+    /// Nobody is there, and nobody comes, as this holds its port.
     gone: World,
+    _port: Port,
     /// Of a version that does not exist yet.
     newer: World,
     /// Its counter of server IDs is no number.
@@ -75,28 +78,16 @@ fn run(options: &str, command: &str) -> String {
     format!("run --role worker --set address=:1 --set exclusive.wait_ms=0 {options} -- {command}")
 }
 
-#[test]
-fn each_exit_code_that_a_help_tells_can_be_brought_about() {
-    let etcd = Etcd::start();
-    Milvus(&etcd).raw("id", "no number", None);
-    let port = Port::take();
-    let gone = World { folder: tempfile::TempDir::new().unwrap(), url: format!("etcd://{}", port.address()) };
-    let newer = World::local();
-    drop(newer.active("worker", "127.0.0.1:5001"));
-    let database = rusqlite::Connection::open(newer.path().join("store/coordha.db")).unwrap();
-    database.pragma_update(None, "user_version", 99).unwrap();
-    let stores = Stores { free: World::local(), held: World::local(), gone, newer, broken: World::etcd(&etcd) };
-    let _active = stores.held.active("worker", "127.0.0.1:5001");
+/// Code, store, and what to run there.
+fn cases(free: &World) -> Vec<(&'static str, &'static str, String)> {
     let script = |name: &str, text: &str| {
-        use std::os::unix::fs::OpenOptionsExt as _;
         let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).mode(0o755).open(stores.free.path().join(name)).unwrap();
-        std::io::Write::write_all(&mut &file, text.as_bytes()).unwrap();
+        let mut file = options.write(true).create(true).mode(0o755).open(free.path().join(name)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
         format!("./{name}")
     };
     let never = |command: &str| run("--restart never", command);
-    // Code, store, and what to run there.
-    let cases: Vec<(&str, &str, String)> = vec![
+    vec![
         ("0", "free", never("true")),
         ("2", "free", run("--grace-ms x", "true")),
         ("3", "newer", never("true")),
@@ -129,13 +120,33 @@ fn each_exit_code_that_a_help_tells_can_be_brought_about() {
         ("0", "", "man".into()),
         ("1", "", "man --into no/such/folder".into()),
         ("2", "", "man no-such-subcommand".into()),
-    ];
+    ]
+}
+
+impl Stores {
+    fn new(etcd: &Etcd) -> Self {
+        Milvus(etcd).raw("id", "no number", None);
+        let port = Port::take();
+        let gone = World { folder: tempfile::TempDir::new().unwrap(), url: format!("etcd://{}", port.address()) };
+        let newer = World::local();
+        drop(newer.active("worker", "127.0.0.1:5001"));
+        let database = rusqlite::Connection::open(newer.path().join("store/coordha.db")).unwrap();
+        database.pragma_update(None, "user_version", 99).unwrap();
+        Self { free: World::local(), held: World::local(), gone, _port: port, newer, broken: World::etcd(etcd) }
+    }
+}
+
+#[test]
+fn each_exit_code_that_a_help_tells_can_be_brought_about() {
+    let etcd = Etcd::start();
+    let stores = Stores::new(&etcd);
+    let _active = stores.held.active("worker", "127.0.0.1:5001");
     let mut seen: BTreeSet<(String, String)> = BTreeSet::new();
     let mut see = |args: &str, code: &str| {
         let code = if code.len() == 3 { "126, 127" } else { code };
         seen.insert((args.split(' ').next().unwrap().to_owned(), code.to_owned()));
     };
-    for (code, store, args) in &cases {
+    for (code, store, args) in &cases(&stores.free) {
         let ran = ran(stores.command(store, args).env("COORDHA_LOG", "off"));
         let wanted = code.parse().unwrap_or(1);
         assert_eq!(ran.code, wanted, "{args} on {store}: {ran:?}");

@@ -116,7 +116,7 @@ impl Row {
             return None;
         }
         assert!(cells.len() == 5 && !cells[3].is_empty(), "{line}");
-        let whole = cells[1].replace('`', "").replace(',', "");
+        let whole = cells[1].replace(['`', ','], "");
         let (kind, may_be_null) = whole.strip_suffix(" or null").map_or((whole.as_str(), false), |kind| (kind, true));
         let (kind, may_be_absent) = kind.strip_suffix(" or absent").map_or((kind, false), |kind| (kind, true));
         let (kind, is_list) = kind.strip_prefix("list of ").map_or((kind, false), |kind| (kind, true));

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod beside_milvus;
 #[path = "../support/bless.rs"]
 mod bless;
-mod beside_milvus;
 mod command;
 mod config;
 mod doctor;
