@@ -11,8 +11,8 @@ use crate::{help, output};
 
 /// Show the configuration that counts: each key, its value, and where that comes from
 ///
-/// Without a role, all that needs none. Secrets are shown as `***`. Values that are wrong or contradict each other are told
-/// with the key, the value and what is allowed. Nothing is connected to.
+/// Without a role, all that needs none. Secrets are shown as `***`. Values that are wrong or contradict each other are
+/// told with the key, the value and what is allowed. Nothing is connected to.
 #[derive(Parser)]
 #[command(after_long_help = help::end(
     &[

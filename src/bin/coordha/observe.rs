@@ -25,7 +25,10 @@ const GRACE: Duration = Duration::from_secs(10);
 /// came while it was busy is coalesced: what it says is always the newest. Ends by SIGINT or SIGTERM, with exit code 0.
 #[derive(Parser)]
 #[command(after_long_help = help::end(
-    &["coordha observe --role rootcoord --exec 'notify \"$HA_ADDRESS\" \"$HA_TOKEN\"'", "coordha observe --role rootcoord --once"],
+    &[
+        "coordha observe --role rootcoord --exec 'notify \"$HA_ADDRESS\" \"$HA_TOKEN\"'",
+        "coordha observe --role rootcoord --once",
+    ],
     &[
         ("0", "ended by SIGINT or SIGTERM, or nobody reads it any more; with --once, somebody is active"),
         ("1", "with --once and --exec, the command failed; or stdout cannot be written"),
@@ -38,8 +41,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     options: Options,
     /// Run this by `sh -c` for each change, one at a time; changes meanwhile are coalesced to the newest. In its environment:
-    /// HA_ROLE, HA_ADDRESS, HA_SERVER_ID, HA_TOKEN (empty: nobody is active), HA_HOLDER (coordha, milvus, or empty). Default:
-    /// none
+    /// HA_ROLE, HA_ADDRESS, HA_SERVER_ID, HA_TOKEN (empty: nobody is active), HA_HOLDER (coordha, milvus, or empty).
+    /// Default: none
     #[arg(long, value_name = "COMMAND")]
     exec: Option<String>,
     /// Say who is active now, and end: with exit code 4 where nobody is

@@ -18,15 +18,15 @@ const COMMON: &str = "Store and configuration";
 /// docs/CONFIGURATION.md. They are shown after a subcommand's own options, but for --role.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Name of the role (key `role`): a-z, 0-9 and _, a letter first. Required by run and observe; without it the others
-    /// look at all roles
+    /// Name of the role (key `role`): a-z, 0-9 and _, a letter first. Required by run and observe; without it the
+    /// others look at all roles
     #[arg(long)]
     role: Option<String>,
     /// Store (key `store.url`): etcd://host:port[,...] or local:<directory>. Default: etcd://localhost:2379
     #[arg(long, help_heading = COMMON, value_name = "URL")]
     store: Option<String>,
-    /// YAML file: keys below the map `coordha:`, or a milvus.yaml, or Milvus's folder. May be repeated: the last counts.
-    /// Default: none; for a role of Milvus's its configs/milvus.yaml, where that is there
+    /// YAML file: keys below the map `coordha:`, or a milvus.yaml, or Milvus's folder. May be repeated: the last
+    /// counts. Default: none; for a role of Milvus's its configs/milvus.yaml, where that is there
     #[arg(long, help_heading = COMMON, value_name = "FILE")]
     config: Vec<PathBuf>,
     /// Any key of docs/CONFIGURATION.md: --set lease.ttl_ms=20000. May be repeated. Default: the environment's, the

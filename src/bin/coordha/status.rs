@@ -24,7 +24,10 @@ use crate::{help, output, words};
 /// Without --role it is exit code 4 where a role that has sessions has nobody active, or where nobody is active at all.
 #[derive(Parser)]
 #[command(after_long_help = help::end(
-    &["coordha status --role rootcoord --store etcd://etcd-0:2379", "coordha status --wait --json | jq '.roles[].hold_left_ms'"],
+    &[
+        "coordha status --role rootcoord --store etcd://etcd-0:2379",
+        "coordha status --wait --json | jq '.roles[].hold_left_ms'",
+    ],
     &[("0", "somebody is active"), help::FAILED, help::USAGE, help::STORE, ("4", "nobody is active")],
 ))]
 pub(crate) struct Args {
