@@ -9,12 +9,15 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// oldRoles are the coordinators of which the mixed one is made; in this order they are looked for.
+// oldRoles are the coordinators of which the mixed one is made; in this order they are looked for, up to the first that is there.
 var oldRoles = []string{"rootcoord", "datacoord", "querycoord"}
+
+// copiedRoles are the same, in the order in which the mixed one puts its record under their keys.
+var copiedRoles = []string{"querycoord", "datacoord", "rootcoord"}
 
 var (
 	errOldSession = errors.New("old session exists")
-	errVersion    = fmt.Errorf("session version check failure (%w)", errFinal)
+	errVersion    = errors.New("session version check failure")
 )
 
 // campaign stands by until the session is the active one.
@@ -24,10 +27,9 @@ func (s *session) campaign(ctx context.Context) error {
 	say("standby role=%s id=%d", s.role, s.id)
 	go s.tellStandby(ctx)
 	for ctx.Err() == nil {
-		won, revision, err := s.tryActive(ctx)
+		won, revision, err := s.step(ctx)
 		switch {
 		case err == nil && won:
-			s.won(revision)
 			return nil
 		case err == nil:
 			s.watchOnce(ctx, revision)
@@ -41,6 +43,17 @@ func (s *session) campaign(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// step is one campaign, and what a won one changes.
+func (s *session) step(ctx context.Context) (bool, int64, error) {
+	s.gate.enter()
+	defer s.gate.leave()
+	won, revision, err := s.tryActive(ctx)
+	if won {
+		s.won(revision)
+	}
+	return won, revision, err
 }
 
 func (s *session) tellStandby(ctx context.Context) {
@@ -74,7 +87,7 @@ func (s *session) tryActive(ctx context.Context) (bool, int64, error) {
 		if err != nil {
 			return false, 0, err
 		}
-		for _, role := range oldRoles {
+		for _, role := range copiedRoles {
 			copied := s.record()
 			copied.ServerName = role
 			compares = append(compares, s.absent(s.key(role))...)
@@ -109,13 +122,11 @@ func (s *session) version(ctx context.Context) (clientv3.Cmp, error) {
 		writes = kv.Version
 		there, err := parseVersion(string(kv.Value))
 		if err != nil {
-			return clientv3.Cmp{}, fmt.Errorf("%w: %v", errVersion, err)
+			return clientv3.Cmp{}, err
 		}
 		own := s.release
 		if there.major > own.major || (there.major == own.major && there.minor > own.minor) {
-			s.log.error(fmt.Sprintf("current version(%s), session version(%s): session version check failure",
-				own.text, there.text))
-			return clientv3.Cmp{}, errVersion
+			return clientv3.Cmp{}, fmt.Errorf("current version(%s), session version(%s): %w", own.text, there.text, errVersion)
 		}
 	}
 	return clientv3.Compare(clientv3.Version(key), "=", writes), nil
@@ -142,7 +153,6 @@ func (s *session) watchOnce(ctx context.Context, revision int64) {
 
 func (s *session) won(revision int64) {
 	s.standing.Store(false)
-	s.activeHeld.Store(true)
 	quit := fmt.Sprintf("serverName: %s quit STANDBY mode, this node will become ACTIVE", s.role)
 	if s.quitSaysID {
 		quit += fmt.Sprintf(", ID: %d", s.id)

@@ -61,3 +61,14 @@ func quote(text string) string {
 	}
 	return text
 }
+
+// coordinator is what Milvus calls one in its log.
+type coordinator struct{ title, activating, disconnected string }
+
+var coordinators = map[string]coordinator{
+	"rootcoord":  {"RootCoord", "RootCoord", "Root Coord disconnected from etcd, process will exit"},
+	"querycoord": {"QueryCoord", "QueryCoord", "QueryCoord disconnected from etcd, process will exit"},
+	"datacoord":  {"DataCoord", "DataCoord", "disconnected from etcd and exited"},
+	"indexcoord": {"IndexCoord", "IndexCoord", "Index Coord disconnected from etcd, process will exit"},
+	"mixcoord":   {"MixCoord", "mixCoord", "MixCoord disconnected from etcd, process will exit"},
+}

@@ -6,17 +6,20 @@
 //
 // Milvus's log lines go to standard error, changes of state to standard output, one a line:
 //
+//	subprocess pid=             the parent has started it
 //	registered role= id= lease= key=    the session's own key is there
 //	standby role= id=                   it contends
 //	active role= id= rev= campaigns=    it holds the active key
 //	serving role= id=                   its activation has ended
-//	keepalive-once, time-to-live        the keepalive channel was closed: how it asks for its lease
+//	keepalive-once role=                the keepalive channel was closed: how it asks for its lease
+//	time-to-live role=                  the same, and before its first keepalive
 //	lost role=                          the lease counts as lost
 //	key-deleted, watch-failed           what the watch of its active key has shown
-//	purged, drove                       whose keys it has deleted
+//	purged, drove, cleaned              whose keys it has deleted
 //	exit code=                          the end
 //
 // It takes orders on standard input: stop-keepalive and resume-keepalive (all that it sends about its lease is lost from then on),
+// hang and go-on (it does nothing, whatever comes, not even a signal; its lease is kept alive, unless that was stopped as well),
 // going-stop, force-active-standby, count (answer: count campaigns= listings= watches=). SIGTERM and SIGINT: Stop.
 package main
 
@@ -37,6 +40,7 @@ import (
 	"syscall"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -54,6 +58,8 @@ var (
 	retryTimes    = flag.Int("retry-times", 30, "how often it `tries` to register")
 	activation    = flag.Duration("activation", 0, "how `long` activation takes")
 	fails         = flag.Bool("activation-fails", false, "the activation fails")
+	subprocess    = flag.Bool(subprocessFlag, false, "run in a process below this one, which deletes its keys when it is dead")
+	serverInfo    = flag.String(serverInfoFlag, "", "the `file` that tells such a parent what there is to delete")
 )
 
 func main() {
@@ -72,6 +78,10 @@ func main() {
 		log.Fatal(err)
 	}
 	f := factsOf(v)
+	if *subprocess && *serverInfo == "" {
+		runParent(f, arguments)
+		return
+	}
 	line := &leaseLine{}
 	client, err := connect(f, line)
 	if err != nil {
@@ -81,7 +91,7 @@ func main() {
 		printList(client)
 		return
 	}
-	p := &process{facts: f, client: client, line: line}
+	p := &process{facts: f, log: logger{f.verbose}, client: client, line: line}
 	p.run()
 }
 
@@ -112,10 +122,13 @@ func printList(client *clientv3.Client) {
 // process is a coordinator's process. A datacoord of some releases has two sessions.
 type process struct {
 	facts
-	client   *clientv3.Client
-	line     *leaseLine
-	session  *session
-	index    *session
+	log     logger
+	client  *clientv3.Client
+	line    *leaseLine
+	gate    gate
+	session *session
+	index   *session
+	// sessions are all of it, in the order in which they register.
 	sessions []*session
 }
 
@@ -125,8 +138,9 @@ func (p *process) newSession(role string) *session {
 		name, _ = os.Hostname()
 	}
 	s := &session{
-		facts: p.facts, log: logger{p.verbose}, client: p.client, root: *root, role: role, address: *address, hostName: name,
-		ttl: *ttl, tries: *retryTimes, standby: *activeStandby || p.standbyAlways,
+		facts: p.facts, log: p.log, client: p.client, root: *root, role: role, address: *address, hostName: name,
+		labels: serverLabels(role, os.Environ()), ttl: *ttl, tries: *retryTimes, standby: *activeStandby || p.standbyAlways,
+		gate: &p.gate,
 	}
 	if s.ttl == 0 {
 		s.ttl = p.ttl
@@ -137,10 +151,10 @@ func (p *process) newSession(role string) *session {
 
 func (p *process) run() {
 	ctx, cancel := context.WithCancel(context.Background())
-	p.session = p.newSession(*role)
 	if p.indexSession && *role == "datacoord" {
 		p.index = p.newSession("indexcoord")
 	}
+	p.session = p.newSession(*role)
 	// As many as Milvus keeps: none is lost while it is busy.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -156,6 +170,7 @@ func (p *process) run() {
 		}
 		break
 	}
+	p.gate.pass()
 	for _, s := range p.sessions {
 		s.stop()
 	}
@@ -170,23 +185,43 @@ func (p *process) stand(ctx context.Context) {
 			p.die(err)
 		}
 		if n > 0 && s.oneID {
-			s.id = p.session.id
+			s.id = p.sessions[0].id
 		} else if err := s.takeID(ctx); err != nil {
 			p.die(err)
 		}
+	}
+	name := coordinators[p.session.role]
+	if p.session.standby {
+		p.log.info(name.title + " enter standby mode successfully")
 	}
 	for _, s := range p.sessions {
 		if err := s.register(ctx); err != nil {
 			p.die(err)
 		}
 	}
+	// Where a standby needs a second signal, that is as its registration has not come back yet.
+	blocks := p.standbySignals > 1
+	if p.session.standby && !blocks {
+		p.tellStarted(name)
+	}
 	if p.session.standby {
 		if err := p.session.campaign(ctx); err != nil {
 			p.fail(err)
 		}
 	}
-	p.activate(ctx)
+	if !p.activate(ctx, name) {
+		return
+	}
+	p.contendAsIndex(ctx)
+	p.log.info(name.title + " Register Finished")
+	if !p.session.standby || blocks {
+		p.tellStarted(name)
+	}
 	p.session.guard(ctx, p.lost)
+}
+
+// contendAsIndex makes a datacoord's second session active after the first. Nobody guards that one.
+func (p *process) contendAsIndex(ctx context.Context) {
 	if p.index == nil || !p.index.standby {
 		return
 	}
@@ -194,29 +229,43 @@ func (p *process) stand(ctx context.Context) {
 	if err := take(ctx); err != nil {
 		p.die(err)
 	}
-	p.index.guard(ctx, p.lost)
 }
 
-func (p *process) activate(ctx context.Context) {
+// activate ends the process where the activation fails, or leaves it with its key and without anybody on guard: false.
+func (p *process) activate(ctx context.Context, name coordinator) bool {
+	if p.session.standby {
+		p.log.info(name.activating + " switch from standby to active, activating")
+	}
 	select {
 	case <-ctx.Done():
-		return
+		return false
 	case <-time.After(*activation):
 	}
-	if !*fails {
-		say("serving role=%s id=%d", p.session.role, p.session.id)
-		return
+	p.gate.pass()
+	if *fails {
+		say("activation-failed role=%s id=%d", p.session.role, p.session.id)
+		if !p.failedActivationStays {
+			p.die(errors.New("activation failed"))
+		}
+		return false
 	}
-	say("activation-failed role=%s id=%d", p.session.role, p.session.id)
-	if !p.failedActivationStays {
-		p.die(errors.New("activation failed"))
+	if p.session.standby {
+		p.log.info(name.activating+" startup success", field{"address", *address})
 	}
+	p.saveServerInfo()
+	say("serving role=%s id=%d", p.session.role, p.session.id)
+	return true
+}
+
+func (p *process) tellStarted(name coordinator) {
+	p.log.info(name.title + " start done ...")
+	p.log.debug(name.title + " successfully started")
 }
 
 // fail ends the process after a campaign that cannot go on.
 func (p *process) fail(err error) {
-	if p.campaignError == exits && !errors.Is(err, errVersion) {
-		p.session.log.error("campaign failed", field{"error", err})
+	if p.campaignError == exits && errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		p.log.error("failed to activate standby server", field{"error", err})
 		exit(p.lostCode)
 	}
 	p.die(err)
@@ -234,7 +283,7 @@ func (p *process) die(err error) {
 
 // lost is called when the session is lost while it was on guard.
 func (p *process) lost() {
-	p.session.log.error("Coordinator disconnected from etcd, process will exit", field{"Server Id", p.session.id})
+	p.log.error(coordinators[p.session.role].disconnected, field{"Server Id", p.session.id})
 	if !p.signalsItself {
 		exit(p.lostCode)
 	}
@@ -256,6 +305,8 @@ func (p *process) orders(ctx context.Context) {
 			p.line.cut.Store(true)
 		case "resume-keepalive":
 			p.line.cut.Store(false)
+		case "hang", "go-on":
+			p.gate.set(order == "hang")
 		case "going-stop":
 			err = s.goingStop(ctx)
 		case "force-active-standby":
@@ -274,6 +325,10 @@ func (p *process) orders(ctx context.Context) {
 			continue
 		}
 		say("done %s", lines.Text())
+	}
+	if stdin, err := os.Stdin.Stat(); *serverInfo != "" && err == nil && stdin.Mode()&os.ModeNamedPipe != 0 {
+		// The program that gave the orders is gone, and it knew of the parent alone.
+		exit(2)
 	}
 }
 

@@ -10,17 +10,18 @@ import (
 
 // record is the value of a session's keys. What a release does not write is nil.
 type record struct {
-	ServerID                 int64        `json:"ServerID,omitempty"`
-	ServerName               string       `json:"ServerName,omitempty"`
-	Address                  string       `json:"Address,omitempty"`
-	Exclusive                bool         `json:"Exclusive,omitempty"`
-	Stopping                 bool         `json:"Stopping,omitempty"`
-	TriggerKill              *bool        `json:"TriggerKill,omitempty"`
-	Version                  string       `json:"Version"`
-	IndexEngineVersion       *indexEngine `json:"IndexEngineVersion,omitempty"`
-	ScalarIndexEngineVersion *indexEngine `json:"ScalarIndexEngineVersion,omitempty"`
-	LeaseID                  int64        `json:"LeaseID,omitempty"`
-	HostName                 string       `json:"HostName,omitempty"`
+	ServerID                 int64             `json:"ServerID,omitempty"`
+	ServerName               string            `json:"ServerName,omitempty"`
+	Address                  string            `json:"Address,omitempty"`
+	Exclusive                bool              `json:"Exclusive,omitempty"`
+	Stopping                 bool              `json:"Stopping,omitempty"`
+	TriggerKill              *bool             `json:"TriggerKill,omitempty"`
+	Version                  string            `json:"Version"`
+	IndexEngineVersion       *indexEngine      `json:"IndexEngineVersion,omitempty"`
+	ScalarIndexEngineVersion *indexEngine      `json:"ScalarIndexEngineVersion,omitempty"`
+	LeaseID                  int64             `json:"LeaseID,omitempty"`
+	HostName                 string            `json:"HostName,omitempty"`
+	ServerLabels             map[string]string `json:"ServerLabels,omitempty"`
 }
 
 // indexEngine is empty in the records of coordinators.

@@ -56,7 +56,7 @@ const (
 	triesForEver campaignError = iota
 	// panics: exit code 2.
 	panics
-	// exits: with the code of a lost lease.
+	// exits: with the code of a lost lease, where that is why; else as above.
 	exits
 )
 
@@ -73,6 +73,8 @@ type facts struct {
 	hostName                 bool
 	indexEngineVersion       bool
 	scalarIndexEngineVersion bool
+	// serverLabels: the environment's labels are in a coordinator's record; before, only in those of query nodes.
+	serverLabels bool
 
 	// oneID: all sessions of a process share one server ID.
 	oneID bool
@@ -82,6 +84,11 @@ type facts struct {
 	standbyAlways bool
 	// handleRestart: an exclusive session deletes what an earlier one of its address has left.
 	handleRestart bool
+	// subprocess: a parent can delete the keys of its dead child. cleansMixcoord: those of a mixed coordinator, not of the
+	// older ones, whose datacoord leaves indexcoord as well. cleansAtOnce: in one transaction, else one by one.
+	subprocess     bool
+	cleansMixcoord bool
+	cleansAtOnce   bool
 	// indexSession: a datacoord has a second session, as indexcoord; forceActive: which it makes active by force.
 	indexSession bool
 	forceActive  bool
@@ -140,11 +147,15 @@ func factsOf(v version) facts {
 		hostName:                 in("2.3.2", ""),
 		indexEngineVersion:       in("2.3.2", ""),
 		scalarIndexEngineVersion: in("2.5.4", ""),
+		serverLabels:             in("2.6.7", ""),
 
 		oneID:            in("2.3.0", ""),
 		healthGet:        in("", "2.6.7"),
 		standbyAlways:    in("2.6.8", ""),
 		handleRestart:    in("2.3.3", "2.6.8"),
+		subprocess:       in("2.3.2", ""),
+		cleansMixcoord:   in("2.6.0", ""),
+		cleansAtOnce:     in("3.0.0", ""),
 		indexSession:     in("2.3.0", "2.6.0"),
 		forceActive:      in("2.3.1", "2.6.0"),
 		oldSessions:      in("2.6.0", ""),

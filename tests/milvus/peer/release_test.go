@@ -60,6 +60,8 @@ func TestAFeatureBeginsAndEndsWithItsRelease(t *testing.T) {
 		{"TriggerKill", func(f facts) bool { return f.triggerKill }, "2.2.3", "3.0.0"},
 		{"LeaseID", func(f facts) bool { return f.leaseID }, "2.3.1", ""},
 		{"HostName", func(f facts) bool { return f.hostName }, "2.3.2", ""},
+		{"ServerLabels", func(f facts) bool { return f.serverLabels }, "2.6.7", ""},
+		{"a parent that cleans", func(f facts) bool { return f.subprocess }, "2.3.2", ""},
 		{"ScalarIndexEngineVersion", func(f facts) bool { return f.scalarIndexEngineVersion }, "2.5.4", ""},
 	} {
 		if !has(feature.first, feature.what) || feature.after != "" && has(feature.after, feature.what) {

@@ -22,9 +22,11 @@ type session struct {
 	role     string
 	address  string
 	hostName string
+	labels   map[string]string
 	ttl      int64
 	tries    int
 	standby  bool
+	gate     *gate
 
 	id    int64
 	lease clientv3.LeaseID
@@ -38,8 +40,8 @@ type session struct {
 	liveOnce sync.Once
 
 	standing     atomic.Bool
-	activeHeld   atomic.Bool
 	disconnected atomic.Bool
+	stopping     atomic.Bool
 	stopped      atomic.Bool
 	ended        sync.WaitGroup
 
@@ -60,19 +62,23 @@ func (s *session) ownKey() string {
 }
 
 func (s *session) record() record {
-	return newRecord(s.facts, s.role, s.address, s.hostName, s.id, s.lease)
+	r := newRecord(s.facts, s.role, s.address, s.hostName, s.id, s.lease)
+	r.Stopping = s.stopping.Load()
+	if s.serverLabels {
+		r.ServerLabels = s.labels
+	}
+	return r
 }
 
-// retry is Milvus's: pauses of 200 ms, doubling up to 3 s.
+// retry is Milvus's: a pause after each try that fails, the last one too, of 200 ms, doubling up to 3 s.
 func retry(ctx context.Context, tries int, do func() error) error {
-	pause := 200 * time.Millisecond
-	var err error
-	for n := range tries {
-		if err = do(); err == nil || errors.Is(err, errFinal) {
-			return err
-		}
-		if n == tries-1 {
-			break
+	err, pause := ctx.Err(), 200*time.Millisecond
+	if err != nil {
+		return err
+	}
+	for range tries {
+		if err = do(); err == nil {
+			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -83,9 +89,6 @@ func retry(ctx context.Context, tries int, do func() error) error {
 	}
 	return err
 }
-
-// errFinal is of no use to be tried again.
-var errFinal = errors.New("not retried")
 
 // connect is the Get with which a session begins.
 func (s *session) connect(ctx context.Context) error {
@@ -171,12 +174,17 @@ func (s *session) tryRegister(ctx context.Context, key string) error {
 		}
 		return fmt.Errorf("function CompareAndSwap error for compare is false for key: %s", s.role)
 	}
-	s.log.info("put session key into etcd", field{"key", key}, field{"value", value})
+	s.log.info(pick(s.keepAliveEnd == asksTimeToLive, "put session key into etcd, service registered successfully",
+		"put session key into etcd"), field{"key", key}, field{"value", value})
 	if !s.standby {
-		s.activeHeld.Store(true)
 		say("active role=%s id=%d rev=%d campaigns=0", s.role, s.id, done.Header.Revision)
 	}
-	s.keepAliveCtx, s.keepAliveCancel = context.WithCancel(context.Background())
+	if s.keepAliveEnd == asksTimeToLive {
+		// The keepalives begin later, and end with the process's context.
+		s.renewKeepAlive(ctx)
+		return nil
+	}
+	s.renewKeepAlive(context.Background())
 	s.keepAlives, err = s.client.KeepAlive(s.keepAliveCtx, s.lease)
 	if err != nil {
 		s.log.warn("go error during keeping alive with etcd", field{"error", err})
@@ -245,28 +253,43 @@ func (s *session) goingStop(ctx context.Context) error {
 	if err != nil || found.Count == 0 {
 		return err
 	}
-	r := s.record()
-	r.Stopping = true
-	_, err = s.client.Put(ctx, key, r.encode(), clientv3.WithLease(s.lease))
+	s.stopping.Store(true)
+	_, err = s.client.Put(ctx, key, s.record().encode(), clientv3.WithLease(s.lease))
 	return err
 }
 
 // stop ends the session in order: its keys go with its lease. Once, and for a second at most.
 func (s *session) stop() {
 	s.stopped.Store(true)
+	if s.keepAliveEnd != asksTimeToLive {
+		s.giveBack()
+	}
+	// Where a session asks TimeToLive, the end of its keepalives is what gives the lease back.
+	s.cancelKeepAlive()
+	s.ended.Wait()
+}
+
+func (s *session) giveBack() {
+	key := field{"sessionKey", s.activeKey()}
 	switch {
 	case s.lease == 0:
+		s.log.warn("skip remove session", key)
+		return
 	case s.disconnected.Load() && !s.revokesWhenLost:
-		s.log.warn("skip remove session, connection is disconnected", field{"sessionKey", s.activeKey()})
-	default:
-		limit, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if _, err := s.client.Revoke(limit, s.lease); err != nil {
-			s.log.warn("failed to revoke session", field{"sessionKey", s.activeKey()}, field{"error", err})
-		}
-		s.log.info("revoke session successfully", field{"sessionKey", s.activeKey()})
+		s.log.warn("skip remove session, connection is disconnected", key)
+		return
 	}
-	s.cancelKeepAlive()
+	limit, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if _, err := s.client.Revoke(limit, s.lease); err != nil {
+		s.log.warn("failed to revoke session", key, field{"error", err})
+	}
+	s.log.info("revoke session successfully", key)
+}
+
+// renewKeepAlive makes the context of the keepalives that are to come.
+func (s *session) renewKeepAlive(parent context.Context) {
+	s.keepAliveCtx, s.keepAliveCancel = context.WithCancel(parent)
 }
 
 func (s *session) cancelKeepAlive() {
