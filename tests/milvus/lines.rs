@@ -50,8 +50,14 @@ impl Lines {
 
     /// Waits for the n-th line (from 1) of a kind.
     pub(crate) fn nth(&self, kind: &str, n: usize) -> String {
-        self.seen.until(&self.name, &format!("{kind} no. {n}"), PATIENCE, |lines| {
-            lines.iter().filter(|line| is_of(line, kind)).nth(n - 1).cloned()
+        self.nth_with(kind, "", n)
+    }
+
+    /// Waits for the n-th line (from 1) of a kind that has this word; empty: any.
+    pub(crate) fn nth_with(&self, kind: &str, word: &str, n: usize) -> String {
+        let has = |line: &str| word.is_empty() || line.split(' ').any(|one| one == word);
+        self.seen.until(&self.name, &format!("{kind} {word} no. {n}"), PATIENCE, |lines| {
+            lines.iter().filter(|line| is_of(line, kind) && has(line)).nth(n - 1).cloned()
         })
     }
 

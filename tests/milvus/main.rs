@@ -18,5 +18,6 @@ mod peer;
 mod place;
 mod records;
 mod spin;
+mod stuck;
 #[path = "../support/mod.rs"]
 mod support;

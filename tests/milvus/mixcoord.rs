@@ -20,6 +20,8 @@ fn our_mixcoord_is_never_free_to_milvus_and_writes_no_key_of_its_own() {
         let mut peer = arena.peer(1);
         peer.lines.nth("standby", 1);
         until("its campaign", || (peer.campaigns() > 0).then_some(()));
+        // Before each it looks for each of the old coordinators.
+        until("three listings a campaign", || (peer.listings() == 3 * peer.campaigns()).then_some(()));
         for key in OLD.into_iter().chain(["version"]) {
             assert_eq!(arena.value(&arena.key(key)), None, "{key}");
         }

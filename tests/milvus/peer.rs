@@ -74,6 +74,7 @@ fn the_peer_passes_its_own_tests() {
 /// One of them. Dropping it kills it.
 pub(crate) struct Peer {
     pub(crate) name: String,
+    role: &'static str,
     process: std::process::Child,
     input: ChildStdin,
     pub(crate) lines: Lines,
@@ -92,21 +93,26 @@ impl Peer {
         let mut process = crate::support::etcd::member::spawn(command).unwrap();
         let input = process.stdin.take().unwrap();
         let lines = Lines::read(&name, "", process.stdout.take().unwrap(), each);
-        Self { name, process, input, lines }
+        Self { name, role: arena.role, process, input, lines }
     }
 
     pub(crate) fn id(&self) -> i64 {
-        number(&self.lines.nth("registered", 1), "id")
+        number(&self.own("registered"), "id")
+    }
+
+    /// The first line of a kind about its role: a data coordinator has a second session.
+    fn own(&self, kind: &str) -> String {
+        self.lines.nth_with(kind, &format!("role={}", self.role), 1)
     }
 
     /// Its lease, in hexadecimal as etcdctl wants it.
     pub(crate) fn lease(&self) -> String {
-        crate::lines::value(&self.lines.nth("registered", 1), "lease").to_owned()
+        crate::lines::value(&self.own("registered"), "lease").to_owned()
     }
 
     /// Waits until it holds the active key, and gives the revision of that.
     pub(crate) fn active(&self) -> Revision {
-        number(&self.lines.nth("active", 1), "rev")
+        number(&self.own("active"), "rev")
     }
 
     pub(crate) fn is_active(&self) -> bool {
@@ -117,16 +123,38 @@ impl Peer {
         writeln!(self.input, "{order}").unwrap();
     }
 
+    /// Gives an order, and waits until it is carried out.
+    pub(crate) fn order(&mut self, order: &str) {
+        let n = self.lines.of("done").len() + 1;
+        self.tell(order);
+        assert_eq!(self.lines.nth("done", n), format!("done {order}"));
+    }
+
     /// How often it has campaigned so far.
     pub(crate) fn campaigns(&mut self) -> i64 {
+        self.count("campaigns")
+    }
+
+    /// How often it has listed a role so far.
+    pub(crate) fn listings(&mut self) -> i64 {
+        self.count("listings")
+    }
+
+    fn count(&mut self, what: &str) -> i64 {
         let n = self.lines.of("count").len() + 1;
         self.tell("count");
-        number(&self.lines.nth("count", n), "campaigns")
+        number(&self.lines.nth("count", n), what)
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.process.id().cast_signed()).unwrap();
         kill_process(pid, signal).unwrap();
+    }
+
+    /// SIGKILL to the process that does the work below one that runs with a subprocess.
+    pub(crate) fn kill_subprocess(&self) {
+        let pid = number(&self.lines.nth("subprocess", 1), "pid");
+        kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
     }
 
     /// SIGKILL, and waits for its end.
