@@ -17,6 +17,7 @@ mod ours;
 mod peer;
 mod place;
 mod records;
+mod sessions;
 mod spin;
 mod stuck;
 #[path = "../support/mod.rs"]
