@@ -55,7 +55,9 @@ fn f45_a_milvus_standby_that_hangs_changes_nothing_for_ours_and_can_win_when_it_
 #[test]
 fn f45_a_milvus_holder_that_ours_saw_go_is_followed_past_a_milvus_standby_that_hangs() {
     let Some(place) = Place::start("f45, a hung standby and a holder's end") else { return };
-    place.each(&FAMILIES, |arena| {
+    // Of the copies that others write only a read shows that they are gone.
+    let families: Vec<_> = FAMILIES.into_iter().filter(|family| !copies_its_record(family)).collect();
+    place.each(&families, |arena| {
         let holder = arena.peer(1);
         let revision = holder.active();
         let mut standby = hung_standby(arena, 2);
@@ -176,18 +178,19 @@ fn f45_copies_of_a_milvus_holders_record_that_its_parent_leaves_are_waited_for()
 fn f45_a_dead_milvus_standby_is_left_to_its_lease_by_its_parent_and_is_in_nobodys_way() {
     let Some(place) = Place::start("f45, a standby below a parent") else { return };
     place.each(&cleaners(), |arena| {
-        let ours = arena.ours(1);
-        let token = ours.active_after(0);
+        let mut first = Child::start(arena, 1, &[NO_READS], |_| {});
+        let token = first.active();
+        let second = arena.ours_with(2, &[NO_READS]);
+        second.sees(first.id(), "127.0.0.1:1");
         let peer = below_a_parent(arena, "600");
         let member = arena.member_key(peer.id());
         peer.kill_subprocess();
         assert_eq!(peer.exit_code(), 0);
         // It has never served, so its parent knows of no key.
         assert!(arena.value(&member).is_some());
-        let second = arena.ours(2);
-        second.sees(ours.id(), "127.0.0.1:1");
-        ours.stop();
+        first.kill();
         assert!(second.active_after(token) > token);
+        assert!(arena.value(&member).is_some());
         second.stop();
     });
 }
