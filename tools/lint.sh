@@ -35,7 +35,7 @@ if have doxygen doxygen --version; then
     tools/doxygen.sh cpp
 fi
 if have "gofmt and go vet" tools/go.sh version; then
-    unformatted=$("$(tools/go.sh env GOROOT)/bin/gofmt" -l benches/peer bindings/go examples/go tests/install/go)
+    unformatted=$("$(tools/go.sh env GOROOT)/bin/gofmt" -l benches/peer bindings/go examples/go tests/install/go tests/milvus/peer)
     [[ -z $unformatted ]] || { echo "lint: gofmt would change $unformatted" >&2 && exit 1; }
     for module in benches/peer tests/milvus/peer; do
         tools/go.sh -C $module vet .
