@@ -152,7 +152,7 @@ const OUTCOMES: &str = "
 |---|---|
 | `state` | `starting`, `standby`, `activating`, `active`, `deactivating` |
 | `reason` of a term's end | `stop`, `resign`; lost: `expired`, `superseded`, `key_deleted`, `lease_lost`, `regressed`, `internal`; never ready: `activation_failed`, `activation_timeout` |
-| `reason` of not contending | `paused`, `callback_busy`, `backoff` |
+| `reason` of not contending | `paused`, `callback_busy`, `backoff`, `milvus_holder` |
 | `outcome` of a renewal | `ok`, `failed` (an answer that came too late, too) |
 | `outcome` of a transaction | `committed`, `fenced`, `compare_failed`, `unknown_outcome`, `unavailable`, or another error's name |
 | `store`, `operation` | `etcd`, `local`; `grant`, `keepalive`, `revoke`, `range`, `txn`, `watch` |
@@ -165,7 +165,9 @@ store. `deploy/prometheus/alerts.yaml` are alerts: nobody or two active, flappin
 contend, errors of the store, activations that fail, slow renewals. Their tests stand beside them; `make metrics-test` runs them.
 
 Two that are active at once are seen at a takeover, by scrapes a moment apart; the alert waits for a minute. The alert that nobody is active
-fires as well where all processes of a role are gone, for an hour.
+fires as well where all processes of a role are gone, for an hour. Where a Milvus coordinator holds the role, no session is active and
+that is right: the alert is silent while `coordha_session_holder_token` shows a newer token than any session's own and the store
+answers. That nobody stands by is told only with active-standby on, and a Milvus standby counts by its member key.
 ";
 
 fn metrics_md() -> String {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -80,6 +82,8 @@ fn an_active_session_shows_its_term() {
     let during = text();
     assert_eq!(of_role(&during, "coordha_session_active", "term"), Some(1.0), "{during}");
     assert_eq!(of_role(&during, "coordha_session_fencing_token", "term"), Some(token as f64));
+    assert_eq!(of_role(&during, "coordha_session_holder_token", "term"), Some(token as f64));
+    assert_eq!(of_role(&during, "coordha_session_active_standby", "term"), Some(0.0), "{during}");
     assert!(of_role(&during, "coordha_session_remaining_seconds", "term").unwrap() > 0.0);
     assert_eq!(of_role(&during, "coordha_terms_begun_total", "term"), Some(1.0));
     session.stop(LIMIT).unwrap();
@@ -88,6 +92,39 @@ fn an_active_session_shows_its_term() {
     assert_eq!(of_role(&after, "coordha_terms_begun_total", "term"), Some(1.0), "a counter stays");
     let stopped = "coordha_terms_ended_total{role=\"term\",root=\"by-dev/meta\",reason=\"stop\"}";
     assert_eq!((value(&during, stopped), value(&after, stopped)), (Some(0.0), Some(1.0)));
+}
+
+#[test]
+fn behind_a_milvus_holder_a_session_shows_its_token_and_its_member_key() {
+    let etcd = support::etcd::Etcd::start();
+    let lease = etcd.ctl(&["lease", "grant", "60"]);
+    let lease = format!("--lease={}", lease.split(' ').nth(1).unwrap());
+    let record = r#"{"ServerID":15,"ServerName":"rootcoord","Address":"10.0.0.5:53100","Exclusive":true,"TriggerKill":true,"Version":"2.4.0"}"#;
+    for key in ["rootcoord-15", "rootcoord"] {
+        etcd.ctl(&["put", &format!("by-dev/meta/session/{key}"), record, &lease]);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = config(&directory, "rootcoord");
+    config.set(keys::STORE_URL, &format!("etcd://{}", etcd.endpoint(0))).unwrap();
+    config.set(keys::ACTIVE_STANDBY_ENABLED, "true").unwrap();
+    let session = Session::start(&config, None).unwrap();
+    let token = support::wait::until("it knows the holder", || session.holder()).token;
+    let shows = |token: i64| {
+        support::wait::until("the metrics show it", || {
+            let text = text();
+            let shown = |name: &str| of_role(&text, name, "rootcoord");
+            let both = [shown("coordha_session_holder_token"), shown("coordha_session_members")];
+            (both == [Some(token as f64), Some(2.0)]).then_some(text)
+        })
+    };
+    let during = shows(token);
+    assert_eq!(of_role(&during, "coordha_session_active", "rootcoord"), Some(0.0));
+    assert_eq!(of_role(&during, "coordha_session_fencing_token", "rootcoord"), Some(0.0));
+    assert_eq!(of_role(&during, "coordha_session_active_standby", "rootcoord"), Some(1.0));
+    // It may act on, so nobody takes the role.
+    etcd.ctl(&["del", "by-dev/meta/session/rootcoord"]);
+    shows(0);
+    session.stop(LIMIT).unwrap();
 }
 
 /// The metrics that a file of `deploy/` names.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Driver;
 use crate::election::{Election, Event, Reason, Reply, Role, Settings, StoreRequest, Time};
 use crate::error::ErrorKind;
-use crate::kv::{Compare, Op};
+use crate::kv::{Compare, Op, Revision};
 use crate::metrics::{Happened, Live, Reasons, Sample, SessionCounts};
 
 /// The name of a reason, as logs show it: `EXPIRED`.
@@ -66,17 +66,29 @@ pub(super) struct Meter {
     blocked: Option<Reason>,
     gaps: u32,
     lost_leases: u32,
+    holder: Revision,
+    members: usize,
     watched: bool,
 }
 
 /// What a session is counted by.
 pub(super) fn counts(settings: &Settings) -> Arc<SessionCounts> {
-    Arc::new(SessionCounts::new(&settings.role, &settings.root, settings.hold, &REASONS))
+    Arc::new(SessionCounts::new(&settings.role, &settings.root, settings.hold, settings.active_standby, &REASONS))
 }
 
 impl Meter {
     pub(super) fn new(counts: Arc<SessionCounts>) -> Self {
-        Self { counts, activated: None, asked: None, blocked: None, gaps: 0, lost_leases: 0, watched: false }
+        Self {
+            counts,
+            activated: None,
+            asked: None,
+            blocked: None,
+            gaps: 0,
+            lost_leases: 0,
+            holder: 0,
+            members: 0,
+            watched: false,
+        }
     }
 
     /// After each step of the core: for what it tells nobody.
@@ -92,6 +104,14 @@ impl Meter {
             self.counts.count(Happened::LeaseLost);
         }
         (self.blocked, self.gaps, self.lost_leases) = (blocked, gaps, lost_leases);
+        let (holder, members) = election.seen();
+        if holder != self.holder {
+            self.counts.count(Happened::Holder(holder));
+        }
+        if members != self.members {
+            self.counts.count(Happened::Members(members));
+        }
+        (self.holder, self.members) = (holder, members);
     }
 
     pub(super) fn told(&mut self, now: Time, event: &Event) {

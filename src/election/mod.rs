@@ -231,6 +231,11 @@ impl Election {
             .filter(|holder| holder.token > self.burned || !self.view.active_is_of(self.settings.session_id))
     }
 
+    /// The token of the holder that was told last, 0 where nobody is; and how many member keys there are.
+    pub(crate) fn seen(&self) -> (Revision, usize) {
+        (self.told_holder.as_ref().map_or(0, |holder| holder.token), self.view.members.len())
+    }
+
     /// The session's lease; 0: it has none.
     pub fn lease(&self) -> LeaseId {
         self.lease.map_or(0, |lease| lease.id)

@@ -1,6 +1,6 @@
 //! What is counted as it happens.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -119,7 +119,10 @@ fn slow() -> Histogram {
 pub(crate) struct SessionCounts {
     labels: Labels,
     hold: Duration,
+    active_standby: bool,
     lease_ttl_ms: AtomicU64,
+    holder_token: AtomicI64,
+    members: AtomicI64,
     degraded: AtomicBool,
     blocked: Mutex<Option<&'static str>>,
     blocking_reasons: &'static [&'static str],
@@ -171,7 +174,7 @@ impl Series {
 }
 
 impl SessionCounts {
-    pub(crate) fn new(role: &str, root: &str, hold: Duration, reasons: &Reasons) -> Self {
+    pub(crate) fn new(role: &str, root: &str, hold: Duration, active_standby: bool, reasons: &Reasons) -> Self {
         let labels = labels(role, root);
         let series = current().map(|process| Series::new(&process.counts, &labels));
         if let Some(series) = &series {
@@ -187,7 +190,10 @@ impl SessionCounts {
         Self {
             labels,
             hold,
+            active_standby,
             lease_ttl_ms: AtomicU64::new(0),
+            holder_token: AtomicI64::new(0),
+            members: AtomicI64::new(0),
             degraded: AtomicBool::new(false),
             blocked: Mutex::default(),
             blocking_reasons: reasons.blocking,
@@ -201,6 +207,10 @@ impl SessionCounts {
         match happened {
             Happened::LeaseTtl(ttl) => self.lease_ttl_ms.store(millis(ttl), Ordering::Relaxed),
             Happened::Degraded(degraded) => self.degraded.store(degraded, Ordering::Relaxed),
+            Happened::Holder(token) => self.holder_token.store(token, Ordering::Relaxed),
+            Happened::Members(number) => {
+                self.members.store(i64::try_from(number).unwrap_or(i64::MAX), Ordering::Relaxed);
+            }
             Happened::Blocked(reason) => *self.blocked.lock().unwrap_or_else(PoisonError::into_inner) = reason,
             counted => {
                 if let Some(series) = &self.series {
@@ -218,7 +228,11 @@ impl SessionCounts {
             family.get_or_create(&with(&self.labels, label, value)).inc();
         };
         match happened {
-            Happened::LeaseTtl(_) | Happened::Degraded(_) | Happened::Blocked(_) => {}
+            Happened::LeaseTtl(_)
+            | Happened::Degraded(_)
+            | Happened::Blocked(_)
+            | Happened::Holder(_)
+            | Happened::Members(_) => {}
             Happened::TermBegun => count_one(&series.terms_begun),
             Happened::TermEnded(reason) => count(&series.terms_ended, "reason", reason),
             Happened::ActivationFailed(reason) => count(&series.activations_failed, "reason", reason),
@@ -249,6 +263,18 @@ impl SessionCounts {
 
     pub(super) fn lease_ttl(&self) -> Duration {
         Duration::from_millis(self.lease_ttl_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn active_standby(&self) -> bool {
+        self.active_standby
+    }
+
+    pub(super) fn holder_token(&self) -> i64 {
+        self.holder_token.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn members(&self) -> i64 {
+        self.members.load(Ordering::Relaxed)
     }
 
     pub(super) fn degraded(&self) -> bool {

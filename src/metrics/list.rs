@@ -56,6 +56,9 @@ pub const FAMILIES: &[Family] = &[
     SESSION_LEASE_TTL,
     SESSION_DEGRADED,
     SESSION_BLOCKED,
+    SESSION_ACTIVE_STANDBY,
+    SESSION_HOLDER_TOKEN,
+    SESSION_MEMBERS,
     TERMS_BEGUN,
     TERMS_ENDED,
     ACTIVATIONS_FAILED,
@@ -111,6 +114,19 @@ pub(super) const SESSION_DEGRADED: Family =
     gauge("coordha_session_degraded", ROLE, "Sessions that have trouble with the store now");
 pub(super) const SESSION_BLOCKED: Family =
     gauge("coordha_session_blocked", ROLE_REASON, "Sessions that do not contend now, for this reason");
+
+pub(super) const SESSION_ACTIVE_STANDBY: Family =
+    gauge("coordha_session_active_standby", ROLE, "Sessions with active-standby on; 0: exclusive");
+pub(super) const SESSION_HOLDER_TOKEN: Family = gauge(
+    "coordha_session_holder_token",
+    ROLE,
+    "Fencing token of whoever holds the role, Milvus's too, as the session saw it last; 0: nobody",
+);
+pub(super) const SESSION_MEMBERS: Family = gauge(
+    "coordha_session_members",
+    ROLE,
+    "Member keys of the role, its own and Milvus's among them, as the session saw them last",
+);
 
 pub(super) const TERMS_BEGUN: Family =
     counter("coordha_terms_begun_total", ROLE, "Terms won: each is a takeover by this process");

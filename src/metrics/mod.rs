@@ -65,6 +65,10 @@ pub(crate) enum Happened {
     Degraded(bool),
     /// Contending is held back by this reason, or no more.
     Blocked(Option<&'static str>),
+    /// The role is held with this token; 0: by nobody.
+    Holder(i64),
+    /// So many member keys are there.
+    Members(usize),
     TermBegun,
     TermEnded(&'static str),
     ActivationFailed(&'static str),

@@ -11,7 +11,7 @@ pub(crate) fn register(_: Weak<dyn Live>) {}
 pub(crate) struct SessionCounts;
 
 impl SessionCounts {
-    pub(crate) fn new(_: &str, _: &str, _: Duration, _: &Reasons) -> Self {
+    pub(crate) fn new(_: &str, _: &str, _: Duration, _: bool, _: &Reasons) -> Self {
         Self
     }
 

@@ -27,6 +27,9 @@ struct Gauges {
     lease_ttl: Seconds,
     degraded: Numbers,
     blocked: Numbers,
+    active_standby: Numbers,
+    holder_token: Numbers,
+    members: Numbers,
     observers: Numbers,
     observer_token: Numbers,
     observer_reachable: Numbers,
@@ -47,6 +50,9 @@ pub(super) fn registry(samples: Vec<Sample>) -> Registry {
     add(&mut registry, list::SESSION_LEASE_TTL, gauges.lease_ttl.clone());
     add(&mut registry, list::SESSION_DEGRADED, gauges.degraded.clone());
     add(&mut registry, list::SESSION_BLOCKED, gauges.blocked.clone());
+    add(&mut registry, list::SESSION_ACTIVE_STANDBY, gauges.active_standby.clone());
+    add(&mut registry, list::SESSION_HOLDER_TOKEN, gauges.holder_token.clone());
+    add(&mut registry, list::SESSION_MEMBERS, gauges.members.clone());
     add(&mut registry, list::OBSERVERS, gauges.observers.clone());
     add(&mut registry, list::OBSERVER_TOKEN, gauges.observer_token.clone());
     add(&mut registry, list::OBSERVER_REACHABLE, gauges.observer_reachable.clone());
@@ -85,6 +91,9 @@ impl Gauges {
         raise_to(&self.hold, labels, counts.hold());
         raise_to(&self.lease_ttl, labels, counts.lease_ttl());
         self.degraded.get_or_create(labels).inc_by(i64::from(counts.degraded()));
+        self.active_standby.get_or_create(labels).inc_by(i64::from(counts.active_standby()));
+        raise(&self.holder_token, labels, counts.holder_token());
+        raise(&self.members, labels, counts.members());
         let blocked = counts.blocked();
         for reason in counts.blocking_reasons() {
             let is_why = i64::from(blocked == Some(*reason));
