@@ -1,6 +1,8 @@
 //! `coordha observe`: who is active, change by change, and a command for each.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
@@ -105,20 +107,135 @@ fn a_command_that_fails_is_told_and_the_next_one_is_run() {
     observe.line(&["ran []"]);
 }
 
-#[test]
-fn its_end_ends_the_command_and_what_that_has_started() {
-    let world = World::local();
-    let _session = world.active("worker", "127.0.0.1:5001");
-    let pid_file = world.path().join("pid");
-    let mut command = world.command("observe --role worker --exec");
-    command.arg(format!("sleep 1000 & echo $! >'{}'; echo started; wait", pid_file.display()));
-    let mut observe = Stream::start(&mut command);
-    observe.line(&["started"]);
-    assert_eq!(observe.end(Signal::TERM), Some(0));
-    let pid = fs::read_to_string(&pid_file).unwrap().trim().to_owned();
+/// A command that has started something, and waits for it.
+const WAITS: &str = "sleep 1000 & echo $! >pid; echo started; wait";
+/// The same, but it does not wait.
+const LEAVES: &str = "sleep 1000 >&- 2>&- & echo $! >pid; echo started";
+
+fn observe(world: &World, args: &str, exec: &str) -> Command {
+    let mut command = world.command(&format!("observe --role worker {args}"));
+    command.args(["--exec", exec]);
+    command
+}
+
+/// What the command has started ends.
+fn is_ended(world: &World) {
+    let pid = fs::read_to_string(world.path().join("pid")).unwrap().trim().to_owned();
+    assert!(!pid.is_empty());
     until("what it has started is gone", || {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         // Nobody may be there to reap it.
         (stat.is_empty() || stat.contains(") Z ")).then_some(())
     });
+}
+
+#[test]
+fn its_end_by_a_signal_ends_the_command_and_what_that_has_started() {
+    let world = World::local();
+    let _session = world.active("worker", "127.0.0.1:5001");
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT] {
+        for exec in [WAITS, LEAVES] {
+            let mut observe = Stream::start(&mut observe(&world, "", exec));
+            observe.line(&["started"]);
+            assert_eq!(observe.end(signal), Some(0), "{signal:?} {exec}");
+            is_ended(&world);
+        }
+    }
+}
+
+#[test]
+fn a_signal_ends_the_command_of_once_too() {
+    let world = World::local();
+    let _session = world.active("worker", "127.0.0.1:5001");
+    let mut once = Stream::start(&mut observe(&world, "--once", WAITS));
+    once.line(&["started"]);
+    assert_eq!(once.end(Signal::TERM), Some(1));
+    is_ended(&world);
+    let ran = crate::command::ran(&mut observe(&world, "--once", LEAVES));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    is_ended(&world);
+}
+
+#[test]
+fn a_command_that_does_not_mind_sigterm_is_killed() {
+    let world = World::local();
+    let _session = world.active("worker", "127.0.0.1:5001");
+    let mut observe = Stream::start(&mut observe(&world, "", &format!("trap '' TERM; {WAITS}")));
+    observe.line(&["started"]);
+    assert_eq!(observe.end(Signal::TERM), Some(0));
+    is_ended(&world);
+}
+
+#[test]
+fn the_command_ends_when_nobody_reads_any_more() {
+    let world = World::local();
+    let session = world.active("worker", "127.0.0.1:5001");
+    let mut command = observe(&world, "", "sleep 1000 & echo $! >pid; echo started >&2; wait");
+    let mut observe = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(observe.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "started\n");
+    drop(observe.stdout.take());
+    session.stop(None).unwrap();
+    assert_eq!(observe.wait().unwrap().code(), Some(0));
+    is_ended(&world);
+}
+
+#[test]
+fn the_command_ends_when_the_store_is_refused() {
+    let mut etcd = Etcd::start();
+    let world = World::etcd(&etcd);
+    let backup = tempfile::tempdir().unwrap();
+    etcd.ctl(&["put", "other", "x"]);
+    etcd.stop(0);
+    etcd.copy_data_to(0, backup.path());
+    etcd.restart(0);
+    etcd.wait_healthy(0);
+    let lease = Milvus(&etcd).lease();
+    Milvus(&etcd).put("worker", "worker", 15, "2.4.0", &lease);
+    let mut observe = Stream::start(&mut observe(&world, "--set election.reread_ms=200", WAITS));
+    observe.line(&["started"]);
+    etcd.stop(0);
+    etcd.copy_data_from(0, backup.path());
+    etcd.restart(0);
+    observe.line(&["coordha: ", "restored"]);
+    assert_eq!(observe.wait(), Some(3));
+    is_ended(&world);
+}
+
+#[test]
+fn it_begins_with_one_read_beside_the_observers() {
+    let etcd = Etcd::start();
+    let world = World::etcd(&etcd);
+    let lease = Milvus(&etcd).lease();
+    Milvus(&etcd).put("worker", "worker", 15, "2.4.0", &lease);
+    let name = r#"grpc_server_handled_total{grpc_code="OK",grpc_method="Txn",grpc_service="etcdserverpb.KV",grpc_type="unary"}"#;
+    let count = || etcd.metric(0, name).unwrap_or(0.0);
+    let before = count();
+    let mut observe = Stream::start(&mut world.command("observe --role worker"));
+    observe.line(&["server ID 15", "milvus"]);
+    let reads = count() - before;
+    assert!((1.0..=2.0).contains(&reads), "{reads}");
+}
+
+#[test]
+fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
+    let world = World::local();
+    let session = world.active("worker", "127.0.0.1:5001");
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        "trap '' HUP; exec \"$@\"",
+        "sh",
+        env!("CARGO_BIN_EXE_coordha"),
+        "observe",
+        "--role",
+        "worker",
+    ]);
+    let mut observe = Stream::start(command.args(["--store", &world.url]));
+    observe.line(&["127.0.0.1:5001"]);
+    observe.signal(Signal::HUP);
+    session.stop(None).unwrap();
+    observe.line(&["nobody is active"]);
+    assert_eq!(observe.end(Signal::TERM), Some(0));
 }

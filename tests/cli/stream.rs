@@ -47,9 +47,18 @@ impl Stream {
         }
     }
 
-    /// Signals it, and waits for its end: its exit code.
-    pub(crate) fn end(mut self, signal: Signal) -> Option<i32> {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Signals it, and waits for its end: its exit code.
+    pub(crate) fn end(self, signal: Signal) -> Option<i32> {
+        self.signal(signal);
+        self.wait()
+    }
+
+    /// Waits for its end: its exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }

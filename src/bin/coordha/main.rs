@@ -14,6 +14,7 @@ mod observe;
 mod options;
 mod output;
 mod run;
+mod signals;
 mod status;
 mod watch;
 mod words;

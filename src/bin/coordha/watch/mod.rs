@@ -10,12 +10,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use coordha::inspect::{Inspector, Update};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver};
 
 use self::model::{Entry, Model, Moment};
 use crate::exit::{FAILED, Failure};
 use crate::options::Options;
+use crate::signals::Ends;
 use crate::{help, inspecting, output, words};
 
 /// Watch live who is active, who stands by and what happens: on the whole screen, or as a log
@@ -74,8 +74,7 @@ fn moment(begin: Instant) -> Moment {
 }
 
 async fn log(mut source: Source, json: bool) -> Result<(), Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::new(FAILED, format!("signals: {error}")));
-    let [mut interrupt, mut terminate] = [listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?];
+    let mut ends = Ends::listen()?;
     let (mut model, begin) = (Model::default(), Instant::now());
     loop {
         let due = model.next_tick_ms(moment(begin)).map(Duration::from_millis);
@@ -92,8 +91,7 @@ async fn log(mut source: Source, json: bool) -> Result<(), Failure> {
                 None => return Ok(()),
             },
             () = tick => model.tick(moment(begin)),
-            _ = interrupt.recv() => return Ok(()),
-            _ = terminate.recv() => return Ok(()),
+            () = ends.come() => return Ok(()),
         };
         for entry in &entries {
             if !say(entry, json)? {

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use coordha::inspect::Update;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, read};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -14,6 +13,7 @@ use super::view::{Screen, draw};
 use super::{Source, moment};
 use crate::exit::{FAILED, Failure};
 use crate::inspecting::{self, HEALTH_LIMIT};
+use crate::signals::Ends;
 
 /// How often the bars move.
 const FRAME: Duration = Duration::from_millis(100);
@@ -102,16 +102,7 @@ async fn follow(mut terminal: DefaultTerminal, source: Source) -> Result<(), Fai
         scroll: 0,
         begin: Instant::now(),
     };
-    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
-    let mut ends = mpsc::channel(1);
-    for kind in signals {
-        let mut signal = signal(kind).map_err(|error| failed("signals", &error))?;
-        let end = ends.0.clone();
-        tokio::spawn(async move {
-            signal.recv().await;
-            let _ = end.send(()).await;
-        });
-    }
+    let mut ends = Ends::listen()?;
     let (health_in, mut health) = mpsc::channel(1);
     tokio::spawn(async move {
         loop {
@@ -137,7 +128,7 @@ async fn follow(mut terminal: DefaultTerminal, source: Source) -> Result<(), Fai
                 KeyCode::Up | KeyCode::Char('k') => shown.scroll = shown.scroll.saturating_sub(1),
                 _ => {}
             },
-            _ = ends.1.recv() => return Ok(()),
+            () = ends.come() => return Ok(()),
             _ = frames.tick() => shown.draw(&mut terminal)?,
         }
     }
