@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::{Alarm, ClusterMember, Inspector, MemberStatus};
+use super::{Alarm, ClusterMember, Inspector, MemberStatus, unanswered};
 use crate::error::{Error, Result};
 use crate::kv::{Compare, Op, Txn};
 
@@ -65,7 +65,7 @@ impl Inspector {
                 let took_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
                 let (status, error) = match answer {
                     Ok(status) => (Some(status), None),
-                    Err(error) => (None, Some(Error::from(error))),
+                    Err(error) => (None, Some(unanswered(error))),
                 };
                 let why = error.as_ref().map_or("", Error::message).to_owned();
                 let error = error.map(|error| error.kind().name());

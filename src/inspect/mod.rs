@@ -161,14 +161,19 @@ impl Inspector {
         }
     }
 
-    /// The error, with the name of the store before its words. A read that was not answered has changed nothing.
+    /// The error, with the name of the store before its words.
     fn failed(&self, error: StoreError) -> Error {
-        let error: Error = error.into();
-        let kind = match error.kind() {
-            ErrorKind::UnknownOutcome => ErrorKind::Unavailable,
-            kind => kind,
-        };
-        Error::new(kind, format!("{}: {}", self.options.store.url, error.message()))
+        let error = unanswered(error);
+        Error::new(error.kind(), format!("{}: {}", self.options.store.url, error.message()))
+    }
+}
+
+/// A question that was not answered has changed nothing; and who does not understand what is asked here is no etcd.
+fn unanswered(error: StoreError) -> Error {
+    let error: Error = error.into();
+    match error.kind() {
+        ErrorKind::UnknownOutcome | ErrorKind::Internal => Error::new(ErrorKind::Unavailable, error.message()),
+        _ => error,
     }
 }
 

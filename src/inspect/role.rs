@@ -8,6 +8,7 @@ use super::LeaseLeft;
 use super::chance::{self, Chance};
 use crate::kv::{KeyValue, LeaseId, Revision};
 use crate::record::{Record, TermRecord};
+use crate::store::etcd::digits;
 
 /// Who wrote a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -51,8 +52,10 @@ pub struct SessionView {
     /// `Stopping`.
     pub stopping: bool,
     /// The lease that the key goes with; 0: none.
+    #[serde(serialize_with = "digits")]
     pub lease: LeaseId,
     /// `LeaseID` in the record; 0: not said.
+    #[serde(serialize_with = "digits")]
     pub record_lease: LeaseId,
     /// How long that lease has left; `None`: not known.
     pub lease_left: Option<LeaseLeft>,
@@ -108,6 +111,7 @@ pub struct Stranger {
     /// What is wrong.
     pub why: String,
     /// Its lease; 0: none.
+    #[serde(serialize_with = "digits")]
     pub lease: LeaseId,
     /// Revision of its last write.
     pub mod_revision: Revision,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod advice;
 mod beside_milvus;
 #[path = "../support/bless.rs"]
 mod bless;
@@ -23,6 +24,7 @@ mod run_ways;
 mod running;
 mod screen;
 mod status;
+mod strangers;
 mod stream;
 #[path = "../support/mod.rs"]
 mod support;

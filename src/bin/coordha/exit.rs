@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use coordha::error::{Error, ErrorKind};
 
-use crate::help;
+use crate::advice::advice;
+use crate::{help, words};
 
 /// A failure that none of the others is.
 pub(crate) const FAILED: u8 = 1;
@@ -51,14 +52,15 @@ impl Failure {
     /// Writes the message to stderr.
     pub(crate) fn tell(self) -> ExitCode {
         // Nobody is left to be told where that fails.
-        let _ = writeln!(std::io::stderr(), "coordha: {}", self.message);
+        let _ = writeln!(std::io::stderr(), "coordha: {}", words::escaped(&self.message));
         ExitCode::from(self.code)
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::new(code(error.kind()), error.to_string())
+        let advice = advice(error.kind(), error.message()).map_or(String::new(), |advice| format!("; {advice}"));
+        Self::new(code(error.kind()), format!("{error}{advice}"))
     }
 }
 

@@ -1,7 +1,6 @@
 //! `coordha ids`: the counter of server IDs, and every session by ID.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,7 +9,7 @@ use serde::Serialize;
 
 use crate::exit::{FOUND, Failure};
 use crate::options::Options;
-use crate::{help, inspecting, output, words};
+use crate::{help, inspecting, json, output, words};
 
 /// Show the counter of server IDs and every session below the root by its ID, with what is wrong with them
 ///
@@ -44,7 +43,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         sessions.retain(|session| inspector.role().is_none_or(|role| session.role == role));
         Ok(Ids { counter: snapshot.counter(), sessions, problems: problems(&snapshot) })
     })?;
-    output::write(&if args.json { inspecting::json(&ids)? } else { text(&ids) })?;
+    if args.json {
+        output::write(&json::pretty(&ids)?)?;
+    } else {
+        output::lines(&lines(&ids))?;
+    }
     Ok(if ids.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
 }
 
@@ -84,23 +87,21 @@ pub(crate) fn problems(snapshot: &Snapshot) -> Vec<String> {
     problems
 }
 
-fn text(ids: &Ids) -> String {
-    // Writing into a string does not fail.
-    let mut out = String::new();
+fn lines(ids: &Ids) -> Vec<String> {
     let next = ids.counter.next.map_or("none".to_owned(), |next| next.to_string());
-    let _ = writeln!(out, "next server ID {next} ({})\n", ids.counter.key);
+    let mut lines = vec![format!("next server ID {next} ({})", ids.counter.key), String::new()];
     let head = ["ID", "ROLE", "KIND", "ADDRESS", "HOST", "BY", "LEASE LEFT"].map(str::to_owned);
     let rows: Vec<[String; 7]> = std::iter::once(head).chain(ids.sessions.iter().map(row)).collect();
     let widths: Vec<usize> =
         (0..7).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
     for row in &rows {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
+        lines.push(cells.join("  ").trim_end().to_owned());
     }
     for problem in &ids.problems {
-        let _ = writeln!(out, "\nPROBLEM {problem}");
+        lines.extend([String::new(), format!("PROBLEM {problem}")]);
     }
-    out
+    lines
 }
 
 fn row(session: &SessionView) -> [String; 7] {
@@ -113,8 +114,8 @@ fn row(session: &SessionView) -> [String; 7] {
         session.server_id.to_string(),
         session.role.clone(),
         if session.is_active { "active" } else { "member" }.to_owned(),
-        session.address.clone(),
-        session.host_name.clone(),
+        words::escaped(&session.address),
+        words::escaped(&session.host_name),
         session.kind.name().to_owned(),
         lease,
     ]

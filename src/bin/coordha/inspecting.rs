@@ -35,12 +35,6 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     built.map_err(|error| Failure::new(FAILED, format!("no async runtime: {error}")))
 }
 
-/// The value as JSON, with a newline at its end.
-pub(crate) fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
-    let text = serde_json::to_string_pretty(value);
-    Ok(text.map_err(|error| Failure::new(FAILED, error.to_string()))? + "\n")
-}
-
 /// A line for each endpoint of etcd, and one for each alarm.
 pub(crate) fn health_lines(health: &Health) -> Vec<String> {
     let width = health.endpoints.iter().map(|endpoint| endpoint.endpoint.len()).max().unwrap_or(0);

@@ -1,12 +1,14 @@
 //! The command `coordha`: high availability for programs that cannot link the library, and what an operator looks with.
 //! It uses the library as any program would.
 
+mod advice;
 mod config;
 mod doctor;
 mod exit;
 mod help;
 mod ids;
 mod inspecting;
+mod json;
 mod lines;
 mod log;
 mod manual;

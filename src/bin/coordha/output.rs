@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 
 use crate::exit::{FAILED, Failure};
+use crate::words;
 
 /// Writes a line to stdout. `false`: its reader has gone, as `head` does.
 pub(crate) fn line(text: &str) -> Result<bool, Failure> {
@@ -12,6 +13,11 @@ pub(crate) fn line(text: &str) -> Result<bool, Failure> {
         Err(error) => Err(Failure::new(FAILED, format!("stdout: {error}"))),
         Ok(()) => Ok(true),
     }
+}
+
+/// Writes lines for a person to stdout, each escaped. A reader that has gone, as `head` does, is no failure.
+pub(crate) fn lines(lines: &[String]) -> Result<(), Failure> {
+    write(&lines.iter().map(|line| words::escaped(line) + "\n").collect::<String>())
 }
 
 /// Writes `text` to stdout. A reader that has gone, as `head` does, is no failure.

@@ -1,7 +1,6 @@
 //! `coordha status`: who is active, who stands by, and whether each of them could win.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::exit::{Failure, ROLE};
 use crate::inspecting::{self, HEALTH_LIMIT};
 use crate::options::Options;
-use crate::{help, output, words};
+use crate::{help, json, output, words};
 
 /// Show who is active, since when and with which fencing token, and each standby with whether it could win now
 ///
@@ -65,7 +64,11 @@ struct Shown {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let status = inspecting::look(&args.options, async |inspector| look(&inspector, args.wait).await)?;
     let code = if nobody(&status.roles) { ExitCode::from(ROLE) } else { ExitCode::SUCCESS };
-    output::write(&if args.json { inspecting::json(&status)? } else { text(&status) })?;
+    if args.json {
+        output::write(&json::pretty(&status)?)?;
+    } else {
+        output::lines(&lines(&status))?;
+    }
     Ok(code)
 }
 
@@ -129,40 +132,38 @@ async fn watch(
     Ok(inspector.read().await.unwrap_or(newest))
 }
 
-fn text(status: &Status) -> String {
-    // Writing into a string does not fail.
-    let mut out = String::new();
-    let _ = writeln!(out, "{}, root {}, revision {}", status.store, status.root, status.revision);
+fn lines(status: &Status) -> Vec<String> {
+    let mut out = vec![format!("{}, root {}, revision {}", status.store, status.root, status.revision)];
     if status.roles.is_empty() {
-        let _ = writeln!(out, "\nno role below this root");
+        out.extend([String::new(), "no role below this root".to_owned()]);
     }
     for shown in &status.roles {
-        let _ = writeln!(out, "\n{}", shown.role.role);
+        out.extend([String::new(), shown.role.role.clone()]);
         role(&mut out, shown);
     }
     let lines = inspecting::health_lines(&status.etcd);
     if !lines.is_empty() {
-        let _ = writeln!(out, "\netcd");
+        out.extend([String::new(), "etcd".to_owned()]);
     }
     for line in lines {
-        let _ = writeln!(out, "  {line}");
+        out.push(format!("  {line}"));
     }
     out
 }
 
-fn role(out: &mut String, shown: &Shown) {
+fn role(out: &mut Vec<String>, shown: &Shown) {
     let role = &shown.role;
     match &role.active {
         Some(active) => {
-            let _ = writeln!(out, "  active    {}, token {}", name(active), active.mod_revision);
-            let _ = writeln!(out, "            {}", term(shown, active));
-            let _ = writeln!(out, "            {}", lease(active));
+            out.push(format!("  active    {}, token {}", name(active), active.mod_revision));
+            out.push(format!("            {}", term(shown, active)));
+            out.push(format!("            {}", lease(active)));
         }
         None if role.standbys.is_empty() => {
-            let _ = writeln!(out, "  active    nobody; no session is registered");
+            out.push("  active    nobody; no session is registered".to_owned());
         }
         None => {
-            let _ = writeln!(out, "  active    NOBODY");
+            out.push("  active    NOBODY".to_owned());
         }
     }
     for standby in &role.standbys {
@@ -173,12 +174,12 @@ fn role(out: &mut String, shown: &Shown) {
             Standing::Waits => "has to wait",
             Standing::Blocked => "CANNOT WIN",
         };
-        let _ = writeln!(out, "  standby   {}, {rank}", name(&standby.session));
-        let _ = writeln!(out, "            {word}: {}", standby.chance.why);
-        let _ = writeln!(out, "            {}", lease(&standby.session));
+        out.push(format!("  standby   {}, {rank}", name(&standby.session)));
+        out.push(format!("            {word}: {}", standby.chance.why));
+        out.push(format!("            {}", lease(&standby.session)));
     }
     for stranger in &role.strangers {
-        let _ = writeln!(out, "  unknown   {}: {}", stranger.key, stranger.why);
+        out.push(format!("  unknown   {}: {}", stranger.key, stranger.why));
     }
 }
 

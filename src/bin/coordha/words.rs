@@ -1,5 +1,17 @@
 //! How figures are said.
 
+/// What others have written, in a line of its own: nothing in it moves the cursor, ends the line or turns its direction.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '"' | '\'' | '\\' => out.push(c),
+            c => out.extend(c.escape_debug()),
+        }
+    }
+    out
+}
+
 /// `45 s`, `3 min`, `2 h 5 min`, `3 d 4 h`.
 pub(crate) fn long(ms: u64) -> String {
     let s = ms / 1000;

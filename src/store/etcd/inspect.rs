@@ -1,14 +1,20 @@
 //! What an operator asks of etcd beside its keys: how each member fares, alarms, and how long leases have left.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use etcd_client::{AlarmAction, AlarmType};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tokio::time::timeout;
 
 use super::EtcdStore;
 use super::connect::Access;
 use crate::kv::{LeaseId, StoreError};
+
+/// A number of 64 random bits as text: to many readers of JSON it is no number any more.
+pub(crate) fn digits<S: Serializer>(number: &impl Display, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.collect_str(number)
+}
 
 /// How one member fares, by its own words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -16,10 +22,13 @@ pub struct MemberStatus {
     /// Its version.
     pub version: String,
     /// The cluster it belongs to.
+    #[serde(serialize_with = "digits")]
     pub cluster_id: u64,
     /// Itself.
+    #[serde(serialize_with = "digits")]
     pub member_id: u64,
     /// The member that leads; 0: none is known.
+    #[serde(serialize_with = "digits")]
     pub leader_id: u64,
     /// It has no vote yet.
     pub is_learner: bool,
@@ -43,6 +52,7 @@ pub struct MemberStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClusterMember {
     /// Its number.
+    #[serde(serialize_with = "digits")]
     pub id: u64,
     /// Its name; empty: it was added and never started.
     pub name: String,
@@ -54,6 +64,7 @@ pub struct ClusterMember {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Alarm {
     /// Of which member.
+    #[serde(serialize_with = "digits")]
     pub member_id: u64,
     /// `NOSPACE` or `CORRUPT`.
     pub alarm: String,

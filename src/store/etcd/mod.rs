@@ -28,6 +28,8 @@ use async_trait::async_trait;
 
 use self::connect::Pool;
 #[cfg(feature = "cli")]
+pub(crate) use self::inspect::digits;
+#[cfg(feature = "cli")]
 pub use self::inspect::{Alarm, ClusterMember, LeaseLeft, MemberStatus};
 #[cfg(not(feature = "tls"))]
 use self::no_tls as tls;

@@ -1,7 +1,5 @@
 //! What a check says.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -40,8 +38,8 @@ pub(super) fn bad(check: &'static str, text: impl Into<String>, advice: impl Int
     Finding { level: Level::Bad, check, text: text.into(), advice: Some(advice.into()) }
 }
 
-pub(super) fn text(findings: &[Finding]) -> String {
-    let mut out = String::new();
+pub(super) fn lines(findings: &[Finding]) -> Vec<String> {
+    let mut lines = Vec::new();
     let mut counts = [0; 4];
     for finding in findings {
         let (index, word) = match finding.level {
@@ -51,13 +49,10 @@ pub(super) fn text(findings: &[Finding]) -> String {
             Level::Skip => (3, "skip"),
         };
         counts[index] += 1;
-        // Writing into a string does not fail.
-        let _ = writeln!(out, "{word:4}  {:10}  {}", finding.check, finding.text);
-        if let Some(advice) = &finding.advice {
-            let _ = writeln!(out, "                  -> {advice}");
-        }
+        lines.push(format!("{word:4}  {:10}  {}", finding.check, finding.text));
+        lines.extend(finding.advice.as_ref().map(|advice| format!("                  -> {advice}")));
     }
     let [ok, warn, bad, skip] = counts;
-    let _ = writeln!(out, "doctor ok={ok} warn={warn} bad={bad} skipped={skip}");
-    out
+    lines.push(format!("doctor ok={ok} warn={warn} bad={bad} skipped={skip}"));
+    lines
 }

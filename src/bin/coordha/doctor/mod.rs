@@ -16,7 +16,7 @@ use coordha::inspect::Inspector;
 use self::finding::{Finding, Level, bad, ok, skip};
 use crate::exit::{FOUND, Failure};
 use crate::options::Options;
-use crate::{help, inspecting, output};
+use crate::{help, inspecting, json, output};
 
 /// Time to live that the round trip asks for: less than etcd gives at its default settings, so that it says its smallest.
 const PROBE_TTL: Duration = Duration::from_secs(1);
@@ -50,7 +50,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let runtime = inspecting::runtime()?;
     findings.extend(inspecting::quietly(|| runtime.block_on(look(&config, args.write))));
     let code = if findings.iter().any(|finding| finding.level == Level::Bad) { FOUND } else { 0 };
-    output::write(&if args.json { inspecting::json(&findings)? } else { finding::text(&findings) })?;
+    if args.json {
+        output::write(&json::pretty(&findings)?)?;
+    } else {
+        output::lines(&finding::lines(&findings))?;
+    }
     Ok(ExitCode::from(code))
 }
 
@@ -66,7 +70,7 @@ async fn look(config: &Config, write: bool) -> Vec<Finding> {
     let (snapshot, whole) = match read {
         Ok(read) => read,
         Err(error) => {
-            findings.push(bad("read", error.message(), store::advice(error.kind())));
+            findings.push(store::failed("read", error.kind(), error.message()));
             return findings;
         }
     };
@@ -102,6 +106,6 @@ async fn probe(inspector: &Inspector) -> Finding {
                 format!("grant {grant}, keepalive {keepalive}, commit {commit}; the smallest lease is {smallest}"),
             )
         }
-        Err(error) => bad("write", error.message(), store::advice(error.kind())),
+        Err(error) => store::failed("write", error.kind(), error.message()),
     }
 }

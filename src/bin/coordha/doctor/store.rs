@@ -9,6 +9,7 @@ use semver::Version;
 
 use super::bugs::BUGS;
 use super::finding::{Finding, bad, ok, warn};
+use crate::advice::advice;
 use crate::words;
 
 /// Above this many revisions the database of an etcd that never compacts grows noticeably.
@@ -16,23 +17,9 @@ const MANY_REVISIONS: i64 = 100_000;
 /// How full a database may be, in percent of its quota.
 const FULL: i64 = 80;
 
-/// What to do about an error of the store's.
-pub(super) fn advice(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::Auth => "check store.etcd.user and store.etcd.password",
-        ErrorKind::Permission => "grant the user readwrite on the prefix of the root",
-        ErrorKind::Tls => {
-            "check store.etcd.tls.*: the authority, the name in the certificate, its end, a client certificate"
-        }
-        ErrorKind::NoSpace => "compact and defragment, then disarm the alarm (etcdctl alarm disarm)",
-        ErrorKind::Corrupt => "restore that member, or the cluster, from a backup",
-        _ => "check store.url, the network and that etcd runs",
-    }
-}
-
-fn advice_by_name(name: Option<&str>) -> &'static str {
-    let kind = ErrorKind::ALL.iter().find(|kind| Some(kind.name()) == name);
-    advice(kind.copied().unwrap_or(ErrorKind::Unavailable))
+/// What the store says to a request that it should have answered.
+pub(super) fn failed(check: &'static str, kind: ErrorKind, message: &str) -> Finding {
+    bad(check, message, advice(kind, message).unwrap_or("see the log of etcd"))
 }
 
 /// Endpoints, members, versions, alarms; nothing for a store that is no etcd.
@@ -57,7 +44,8 @@ pub(super) fn health(health: &Health, config: &Config) -> Vec<Finding> {
 fn endpoint(endpoint: &Endpoint) -> Finding {
     let name = &endpoint.endpoint;
     let Some(status) = &endpoint.status else {
-        return bad("endpoint", &endpoint.why, advice_by_name(endpoint.error));
+        let kind = ErrorKind::ALL.iter().find(|kind| Some(kind.name()) == endpoint.error);
+        return failed("endpoint", kind.copied().unwrap_or(ErrorKind::Unavailable), &endpoint.why);
     };
     let text = format!("{name} answers: etcd {}, {} ms", status.version, endpoint.took_ms);
     let lag = status.raft_index.saturating_sub(status.raft_applied);
@@ -159,8 +147,8 @@ fn alarms(health: &Health) -> Vec<Finding> {
         } else {
             "its data is damaged"
         };
-        let advice = if is_full { advice(ErrorKind::NoSpace) } else { advice(ErrorKind::Corrupt) };
-        bad("alarms", format!("{} of member {:x}: {what}", alarm.alarm, alarm.member_id), advice)
+        let kind = if is_full { ErrorKind::NoSpace } else { ErrorKind::Corrupt };
+        failed("alarms", kind, &format!("{} of member {:x}: {what}", alarm.alarm, alarm.member_id))
     };
     alarms.iter().map(finding).collect()
 }

@@ -14,7 +14,7 @@ use self::command::Runner;
 use crate::exit::{FAILED, Failure, ROLE};
 use crate::options::Options;
 use crate::signals::Ends;
-use crate::{help, inspecting, output};
+use crate::{help, inspecting, json, output, words};
 
 /// Follow who is active: a line for each change, and a command to run
 ///
@@ -197,8 +197,7 @@ async fn change(event: &Event, known: &mut RoleView, inspector: &Inspector) -> C
 /// Whether somebody still reads.
 fn say(change: &Change, json: bool) -> Result<bool, Failure> {
     if json {
-        let line = serde_json::to_string(change).map_err(|error| Failure::new(FAILED, error.to_string()))?;
-        return output::line(&line);
+        return output::line(&json::line(change)?);
     }
     let line = match (&change.address, change.server_id, change.token) {
         (Some(address), Some(id), Some(token)) => {
@@ -207,5 +206,5 @@ fn say(change: &Change, json: bool) -> Result<bool, Failure> {
         }
         _ => format!("{}: nobody is active", change.role),
     };
-    output::line(&line)
+    output::line(&words::escaped(&line))
 }

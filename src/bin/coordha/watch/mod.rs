@@ -13,10 +13,10 @@ use coordha::inspect::{Inspector, Update};
 use tokio::sync::mpsc::{self, Receiver};
 
 use self::model::{Entry, Model, Moment};
-use crate::exit::{FAILED, Failure};
+use crate::exit::Failure;
 use crate::options::Options;
 use crate::signals::Ends;
-use crate::{help, inspecting, output, words};
+use crate::{help, inspecting, json, output, words};
 
 /// Watch live who is active, who stands by and what happens: on the whole screen, or as a log
 ///
@@ -104,8 +104,7 @@ async fn log(mut source: Source, json: bool) -> Result<(), Failure> {
 /// Whether somebody still reads.
 fn say(entry: &Entry, json: bool) -> Result<bool, Failure> {
     if !json {
-        return output::line(&entry.line());
+        return output::line(&words::escaped(&entry.line()));
     }
-    let line = serde_json::to_string(entry).map_err(|error| Failure::new(FAILED, error.to_string()))?;
-    output::line(&line)
+    output::line(&json::line(entry)?)
 }

@@ -55,17 +55,22 @@ fn header<'a>(screen: &'a Screen<'_>) -> Line<'a> {
     let clock = words::clock(screen.now.unix_ms);
     let seconds = clock.split('.').next().unwrap_or_default().to_owned();
     match &screen.model.trouble {
-        Some(why) => Line::from(format!(" {}  NO ANSWER: {why}", screen.title)).white().on_red(),
-        None => Line::from(format!(" {}  revision {}  {seconds} UTC", screen.title, screen.model.revision)).bold(),
+        Some(why) => line(&format!(" {}  NO ANSWER: {why}", screen.title)).white().on_red(),
+        None => line(&format!(" {}  revision {}  {seconds} UTC", screen.title, screen.model.revision)).bold(),
     }
 }
 
 fn events(frame: &mut Frame<'_>, screen: &Screen<'_>, area: Rect) {
     let rows = usize::from(area.height.saturating_sub(2));
     let first = screen.events.len().saturating_sub(rows);
-    let line = |entry: &Entry| Line::from(entry.line()).style(color(entry.weight));
-    let lines: Vec<Line<'_>> = screen.events[first..].iter().map(line).collect();
+    let entry = |entry: &Entry| line(&entry.line()).style(color(entry.weight));
+    let lines: Vec<Line<'_>> = screen.events[first..].iter().map(entry).collect();
     frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(" events ")), area);
+}
+
+/// A line of what others have written, too.
+fn line<'a>(text: &str) -> Line<'a> {
+    Line::from(words::escaped(text))
 }
 
 fn color(weight: Weight) -> Style {
@@ -76,10 +81,9 @@ fn color(weight: Weight) -> Style {
     }
 }
 
-fn health_line(line: &str) -> Line<'_> {
-    let is_bad = ["DOWN", "NO LEADER", "ALARM"].iter().any(|word| line.contains(word));
-    let line = Line::from(line.to_owned());
-    if is_bad { line.red() } else { line }
+fn health_line(text: &str) -> Line<'_> {
+    let is_bad = ["DOWN", "NO LEADER", "ALARM"].iter().any(|word| text.contains(word));
+    if is_bad { line(text).red() } else { line(text) }
 }
 
 fn role_lines<'a>(screen: &Screen<'_>) -> Vec<Line<'a>> {
@@ -100,7 +104,7 @@ fn role(lines: &mut Vec<Line<'_>>, watched: &Watched, now: Moment) {
         Some(active) => {
             let who = format!("  active   {}  server ID {}  {}", active.address, active.server_id, active.host_name);
             let text = format!("{who}  {}  token {}", active.kind.name(), active.mod_revision);
-            lines.push(Line::from(text).green());
+            lines.push(line(&text).green());
             lines.push(hold(watched, now));
         }
         None => lines.push(Line::from("  active   NOBODY").red()),
@@ -112,16 +116,16 @@ fn role(lines: &mut Vec<Line<'_>>, watched: &Watched, now: Moment) {
             format!("  lease {} of {}", words::seconds(lease.left_ms), words::seconds(lease.granted_ms))
         });
         let who = format!("  standby  {}  server ID {}  {}", session.address, session.server_id, session.host_name);
-        let line = Line::from(format!("{who}  {}  {rank}{lease}", session.kind.name()));
+        let who = line(&format!("{who}  {}  {rank}{lease}", session.kind.name()));
         let why = format!("           {}", standby.chance.why);
         match standby.chance.standing {
-            Standing::Now | Standing::Ready => lines.push(line),
-            Standing::Waits => lines.extend([line.yellow(), Line::from(why).yellow()]),
-            Standing::Blocked => lines.extend([line.red(), Line::from(format!("{why} (cannot win)")).red()]),
+            Standing::Now | Standing::Ready => lines.push(who),
+            Standing::Waits => lines.extend([who.yellow(), line(&why).yellow()]),
+            Standing::Blocked => lines.extend([who.red(), line(&format!("{why} (cannot win)")).red()]),
         }
     }
     for stranger in &view.strangers {
-        lines.push(Line::from(format!("  unknown  {}: {}", stranger.key, stranger.why)).red());
+        lines.push(line(&format!("  unknown  {}: {}", stranger.key, stranger.why)).red());
     }
 }
 
