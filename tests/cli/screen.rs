@@ -66,8 +66,55 @@ fn role(active: Option<i64>, renewals: u64, standbys: Vec<StandbyView>) -> RoleV
 fn drawn(model: &Model, events: &[Entry], health: &[String], now: Moment) -> String {
     let mut terminal = Terminal::new(TestBackend::new(100, 20)).unwrap();
     let screen = Screen { title: "etcd://x  r", model, events, health, now, scroll: 0 };
-    terminal.draw(|frame| draw(frame, &screen)).unwrap();
+    terminal.draw(|frame| _ = draw(frame, &screen)).unwrap();
     terminal.backend().to_string()
+}
+
+/// The lines of a screen of this size, and how far it is scrolled.
+fn lines(model: &Model, events: &[Entry], (width, height): (u16, u16), scroll: u16, now: Moment) -> (Vec<String>, u16) {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    let health = ["10.0.0.9:2379  3.6.1  leader".to_owned()];
+    let screen = Screen { title: "etcd://x  r", model, events, health: &health, now, scroll };
+    let mut used = 0;
+    terminal.draw(|frame| used = draw(frame, &screen)).unwrap();
+    // What has no cell has no text.
+    let shown = if width == 0 { String::new() } else { terminal.backend().to_string() };
+    (shown.lines().map(|line| line.trim_matches('"').trim_end().to_owned()).collect(), used)
+}
+
+#[test]
+fn a_small_screen_shows_what_matters_most() {
+    let mut model = Model::default();
+    let named = |name: &str, active: Option<i64>| RoleView { role: name.into(), ..role(active, 0, Vec::new()) };
+    let mut roles = vec![named("alpha", Some(1)), named("beta", Some(2)), named("gamma", None)];
+    roles[0].standbys = vec![standby(2, Standing::Ready)];
+    let events = model.see(50, roles, at(0));
+    let (small, _) = lines(&model, &events, (20, 5), 0, at(0));
+    assert_eq!(small[..3], ["gamma NOBODY", "alpha 10.0.0.1:1  1", "beta 10.0.0.2:1  NO"]);
+    assert!(small[4].starts_with("00:00:00.000 gamma:"), "{small:?}");
+    assert_eq!(lines(&model, &events, (20, 1), 0, at(0)).0, ["gamma NOBODY"]);
+    let narrow = lines(&model, &events, (39, 20), 0, at(0)).0;
+    assert_eq!(narrow[1], "alpha 10.0.0.1:1  1 standby");
+    assert_eq!(lines(&model, &events, (40, 4), 0, at(4000)).0[1], "alpha 10.0.0.1:1 NOT RENEWED");
+    model.lost("it is gone", at(1));
+    assert_eq!(lines(&model, &events, (20, 1), 0, at(1)).0, ["NO ANSWER: it is gon"]);
+    assert_eq!(lines(&Model::default(), &[], (20, 1), 0, at(1)).0, ["no role yet"]);
+}
+
+#[test]
+fn no_size_is_too_small_and_nothing_is_scrolled_out_of_sight() {
+    let mut model = Model::default();
+    let standbys = (2..30).map(|id| standby(id, Standing::Blocked)).collect();
+    let events = model.see(50, vec![role(Some(1), 0, standbys)], at(0));
+    for size in (0..60).flat_map(|width| (0..30).map(move |height| (width, height))) {
+        for scroll in [0, 7, u16::MAX] {
+            lines(&model, &events, size, scroll, at(0));
+        }
+    }
+    let (shown, scroll) = lines(&model, &events, (100, 20), u16::MAX, at(0));
+    assert!(shown.iter().any(|line| line.contains("server ID 29")), "{shown:#?}");
+    let (again, less) = lines(&model, &events, (100, 20), scroll - 1, at(0));
+    assert!(less == scroll - 1 && again != shown, "{again:#?}");
 }
 
 #[test]
@@ -164,7 +211,7 @@ fn the_page_shows_the_screen_as_it_is() {
     let mut terminal = Terminal::new(TestBackend::new(96, 16)).unwrap();
     let title = "coordha watch  etcd://10.0.0.9:2379  by-dev/meta";
     let screen = Screen { title, model: &model, events: &events, health: &health, now: at(3_724_004), scroll: 0 };
-    terminal.draw(|frame| draw(frame, &screen)).unwrap();
+    terminal.draw(|frame| _ = draw(frame, &screen)).unwrap();
     let shown = terminal.backend().to_string();
     let lines: Vec<&str> = shown.lines().map(|line| line.trim_matches('"').trim_end()).collect();
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/command.md")).unwrap();

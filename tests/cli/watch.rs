@@ -103,9 +103,13 @@ impl Drop for Killed {
 
 /// Runs it on a terminal, by `script`; ends it as `end` does, once the role is shown. Returns all that the terminal got.
 fn on_a_terminal(world: &World, end: impl FnOnce(&mut ChildStdin)) -> String {
+    on_a_terminal_of(world, "rows 30 cols 120", end)
+}
+
+fn on_a_terminal_of(world: &World, size: &str, end: impl FnOnce(&mut ChildStdin)) -> String {
     let transcript = world.path().join("transcript");
     // A terminal without a size shows nothing.
-    let command = format!("stty rows 30 cols 120; exec {} watch --store {}", env!("CARGO_BIN_EXE_coordha"), world.url);
+    let command = format!("stty {size}; exec {} watch --store {}", env!("CARGO_BIN_EXE_coordha"), world.url);
     let mut script = Command::new("script");
     script.args(["--quiet", "--flush", "--return", "--command", &command]).arg(&transcript);
     script.env_remove("COORDHA_LOG").env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -154,6 +158,26 @@ fn the_terminal_is_given_back_on_a_signal() {
         kill_process(pid, Signal::TERM).unwrap();
     });
     is_restored(&output);
+}
+
+#[test]
+fn a_small_terminal_and_one_that_is_resized_are_drawn() {
+    let world = World::local();
+    let _session = world.active("worker", "127.0.0.1:5001");
+    let output = on_a_terminal_of(&world, "rows 5 cols 20", |stdin| {
+        let screen = || std::fs::read(world.path().join("transcript")).unwrap_or_default();
+        let terminal = std::fs::read_link(format!("/proc/{}/fd/1", watch_of(&world).as_raw_nonzero())).unwrap();
+        for (size, words) in [("rows 30 cols 120", "quit"), ("rows 1 cols 9", "worker"), ("rows 12 cols 50", "quit")] {
+            let before = screen().len();
+            let resized = Command::new("stty").arg("-F").arg(&terminal).args(size.split(' ')).status().unwrap();
+            assert!(resized.success());
+            until("it is drawn anew", || String::from_utf8_lossy(&screen()[before..]).contains(words).then_some(()));
+        }
+        stdin.write_all(b"q").unwrap();
+    });
+    is_restored(&output);
+    let first = output.split("\x1b[2J").next().unwrap();
+    assert!(first.contains("worker 127.0.0.1:500") && !first.contains('┌'), "{first:?}");
 }
 
 /// The process that watches this world's store.

@@ -87,7 +87,9 @@ impl Shown {
             now,
             scroll: self.scroll,
         };
-        let drawn = terminal.draw(|frame| draw(frame, &screen));
+        let mut scroll = self.scroll;
+        let drawn = terminal.draw(|frame| scroll = draw(frame, &screen));
+        self.scroll = scroll;
         drawn.map(drop).map_err(|error| failed("terminal", &error))
     }
 }

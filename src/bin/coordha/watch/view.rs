@@ -10,6 +10,9 @@ use ratatui::widgets::{Block, Paragraph};
 use super::model::{Entry, Model, Moment, Watched, Weight};
 use super::words;
 
+/// Below this many lines or columns there is no room for boxes.
+const SMALL: (u16, u16) = (10, 40);
+
 /// Cells of the bar that shows the hold time.
 const BAR: u64 = 30;
 
@@ -23,11 +26,16 @@ pub(crate) struct Screen<'a> {
     /// A line for each endpoint of etcd; empty: there is none.
     pub(crate) health: &'a [String],
     pub(crate) now: Moment,
-    /// Lines of the roles that are scrolled away.
+    /// Lines of the roles that are scrolled away, where there are so many.
     pub(crate) scroll: u16,
 }
 
-pub(crate) fn draw(frame: &mut Frame<'_>, screen: &Screen<'_>) {
+/// Draws all; how many lines of the roles are scrolled away.
+pub(crate) fn draw(frame: &mut Frame<'_>, screen: &Screen<'_>) -> u16 {
+    if frame.area().height < SMALL.0 || frame.area().width < SMALL.1 {
+        frame.render_widget(Paragraph::new(small_lines(screen, frame.area().height)), frame.area());
+        return screen.scroll;
+    }
     let roles = role_lines(screen);
     let health = u16::try_from(screen.health.len()).unwrap_or(u16::MAX);
     let health_height = if health == 0 { 0 } else { health.saturating_add(2).min(frame.area().height / 4) };
@@ -42,13 +50,53 @@ pub(crate) fn draw(frame: &mut Frame<'_>, screen: &Screen<'_>) {
     .areas(frame.area());
     frame.render_widget(header(screen), head);
     let block = Block::bordered().title(" roles ");
-    frame.render_widget(Paragraph::new(roles).block(block).scroll((screen.scroll, 0)), top);
+    let scroll = screen.scroll.min(wanted.saturating_sub(top.height));
+    frame.render_widget(Paragraph::new(roles).block(block).scroll((scroll, 0)), top);
     events(frame, screen, middle);
     if health_height > 0 {
         let lines: Vec<Line<'_>> = screen.health.iter().map(|line| health_line(line)).collect();
         frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(" etcd ")), bottom);
     }
     frame.render_widget(Line::from(" q quit   up/down scroll the roles ").dark_gray(), foot);
+    scroll
+}
+
+/// What matters most comes first: a store that does not answer, roles without an active one, the others, and then what
+/// happened last.
+fn small_lines<'a>(screen: &Screen<'_>, height: u16) -> Vec<Line<'a>> {
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    lines.extend(screen.model.trouble.as_ref().map(|why| line(&format!("NO ANSWER: {why}")).white().on_red()));
+    let mut roles: Vec<_> = screen.model.roles.iter().collect();
+    let rest = |watched: &Watched| watched.hold_left(screen.now).map_or(u64::MAX, |(left, _)| left.min(1));
+    // The order of names is kept where none is worse.
+    roles.sort_by_key(|(_, watched)| (watched.view.active.is_some(), rest(watched)));
+    lines.extend(roles.into_iter().map(|(name, watched)| small_role(name, watched, screen.now)));
+    if lines.is_empty() {
+        lines.push(Line::from("no role yet"));
+    }
+    let room = usize::from(height).saturating_sub(lines.len());
+    let first = screen.events.len().saturating_sub(room);
+    lines.extend(screen.events[first..].iter().map(|entry| line(&entry.line()).style(color(entry.weight))));
+    lines
+}
+
+fn standby_count(standbys: usize) -> String {
+    match standbys {
+        0 => "NO STANDBY".to_owned(),
+        1 => "1 standby".to_owned(),
+        more => format!("{more} standbys"),
+    }
+}
+
+fn small_role<'a>(name: &str, watched: &Watched, now: Moment) -> Line<'a> {
+    let Some(active) = &watched.view.active else {
+        return line(&format!("{name} NOBODY")).red();
+    };
+    let who = format!("{name} {}", active.address);
+    match watched.hold_left(now) {
+        Some((0, _)) => line(&format!("{who} NOT RENEWED")).red(),
+        _ => line(&format!("{who}  {}", standby_count(watched.view.standbys.len()))).green(),
+    }
 }
 
 fn header<'a>(screen: &'a Screen<'_>) -> Line<'a> {
