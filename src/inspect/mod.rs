@@ -21,7 +21,7 @@ pub use self::role::{Kind, RoleView, SessionView, StandbyView, Stranger, Tenure,
 pub use self::snapshot::{Counter, Snapshot};
 pub use crate::store::etcd::{Alarm, ClusterMember, LeaseLeft, MemberStatus};
 
-use crate::config::{Config, InspectorOptions, StoreUrl};
+use crate::config::{Config, InspectorOptions, StoreUrl, keys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{KeyRange, Op, StoreError, Txn, WatchItem};
 use crate::record::Keys;
@@ -44,6 +44,7 @@ pub struct Inspector {
     store: Arc<dyn Store>,
     /// The same store, where it is etcd.
     etcd: Option<Arc<EtcdStore>>,
+    takeover_delay_ms: u64,
 }
 
 impl Inspector {
@@ -68,7 +69,9 @@ impl Inspector {
                 (stores::open(&options.store)?, None)
             }
         };
-        Ok(Self { options: Arc::new(options), store, etcd })
+        let delay = config.get(keys::ELECTION_MILVUS_TAKEOVER_DELAY_MS);
+        let takeover_delay_ms = delay.and_then(|ms| ms.parse().ok()).unwrap_or(0);
+        Ok(Self { options: Arc::new(options), store, etcd, takeover_delay_ms })
     }
 
     /// The store, as the configuration names it.
@@ -118,7 +121,7 @@ impl Inspector {
         ranges.push(KeyRange::key(format!("{}/session/id", self.options.root)));
         let txn = Txn { success: ranges.into_iter().map(Op::read).collect(), ..Txn::default() };
         let reply = self.store.txn(txn, self.limit()).await.map_err(|error| self.failed(error))?;
-        Ok(Snapshot::new(&self.options.root, role, &reply))
+        Ok(Snapshot::new(&self.options.root, role, self.takeover_delay_ms, &reply))
     }
 
     /// How long the leases have left; of those that cannot be learned nothing is said.
@@ -175,6 +178,16 @@ fn unanswered(error: StoreError) -> Error {
         ErrorKind::UnknownOutcome | ErrorKind::Internal => Error::new(ErrorKind::Unavailable, error.message()),
         _ => error,
     }
+}
+
+/// `5 s`, `0.5 s`, `1.25 s`.
+pub fn seconds(ms: u64) -> String {
+    let (whole, rest) = (ms / 1000, ms % 1000);
+    if rest == 0 {
+        return format!("{whole} s");
+    }
+    let rest = format!("{rest:03}");
+    format!("{whole}.{} s", rest.trim_end_matches('0'))
 }
 
 /// What belongs to a role, or to all.

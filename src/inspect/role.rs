@@ -210,6 +210,7 @@ pub(super) struct Seen<'a> {
     pub(super) strangers: Vec<Stranger>,
     /// A key of another role that blocks this one.
     pub(super) old_role: Option<String>,
+    pub(super) takeover_delay_ms: u64,
 }
 
 pub(super) fn view(seen: Seen<'_>) -> RoleView {
@@ -219,7 +220,8 @@ pub(super) fn view(seen: Seen<'_>) -> RoleView {
         active: seen.active.as_ref(),
         term: term.as_ref(),
         old_role: seen.old_role.as_deref(),
-        milvus: seen.sessions.iter().find(|session| session.kind == Kind::Milvus),
+        milvus: seen.sessions.iter().find(|session| session.kind == Kind::Milvus && session.lease != 0),
+        takeover_delay_ms: seen.takeover_delay_ms,
     };
     let is_active = |session: &SessionView| {
         seen.active.as_ref().is_some_and(|active| {

@@ -19,6 +19,7 @@ pub(super) type Leases = BTreeMap<LeaseId, LeaseLeft>;
 pub struct Snapshot {
     root: String,
     role: Option<String>,
+    takeover_delay_ms: u64,
     /// The newest revision that is in it.
     revision: Revision,
     /// Up to here all of it is known: what a watch shows late is dropped.
@@ -52,10 +53,11 @@ enum Place<'a> {
 }
 
 impl Snapshot {
-    pub(super) fn new(root: &str, role: Option<&str>, reply: &TxnReply) -> Self {
+    pub(super) fn new(root: &str, role: Option<&str>, takeover_delay_ms: u64, reply: &TxnReply) -> Self {
         Self {
             root: root.to_owned(),
             role: role.map(str::to_owned),
+            takeover_delay_ms,
             revision: reply.revision,
             whole: reply.revision,
             keys: reply.kvs().map(|kv| (kv.key.clone(), kv.clone())).collect(),
@@ -156,6 +158,7 @@ impl Snapshot {
             sessions,
             strangers: self.strangers().into_iter().filter(own).collect(),
             old_role: if role == "mixcoord" { self.old_role() } else { None },
+            takeover_delay_ms: self.takeover_delay_ms,
         };
         role::view(seen)
     }

@@ -171,6 +171,7 @@ fn role(out: &mut Vec<String>, shown: &Shown) {
         let word = match standby.chance.standing {
             Standing::Now => "could win now",
             Standing::Ready => "could win",
+            Standing::Perhaps => "could win, perhaps",
             Standing::Waits => "has to wait",
             Standing::Blocked => "CANNOT WIN",
         };

@@ -1,5 +1,7 @@
 //! How figures are said.
 
+pub(crate) use coordha::inspect::seconds;
+
 /// What others have written, in a line of its own: nothing in it moves the cursor, ends the line or turns its direction.
 pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::new();
@@ -21,16 +23,6 @@ pub(crate) fn long(ms: u64) -> String {
         7200..=172_799 => format!("{} h {} min", s / 3600, s % 3600 / 60),
         _ => format!("{} d {} h", s / 86_400, s % 86_400 / 3600),
     }
-}
-
-/// `5 s`, `0.5 s`, `1.25 s`.
-pub(crate) fn seconds(ms: u64) -> String {
-    let (whole, rest) = (ms / 1000, ms % 1000);
-    if rest == 0 {
-        return format!("{whole} s");
-    }
-    let rest = format!("{rest:03}");
-    format!("{whole}.{} s", rest.trim_end_matches('0'))
 }
 
 /// `20.5 MiB`.

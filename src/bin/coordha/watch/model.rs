@@ -278,6 +278,10 @@ fn members(before: Option<&RoleView>, after: &RoleView, now: Moment) -> Vec<Entr
             Standing::Waits if stood != Some(standing) => {
                 entries.push(entry("waits", Weight::News, format!("{} has to wait: {why}", name(session))).of(session));
             }
+            Standing::Perhaps if stood != Some(standing) => {
+                let text = format!("{} could win, perhaps: {why}", name(session));
+                entries.push(entry("perhaps", Weight::News, text).of(session));
+            }
             Standing::Now | Standing::Ready if stood == Some(Standing::Blocked) => {
                 entries
                     .push(entry("unblocked", Weight::Good, format!("{} could win again", name(session))).of(session));

@@ -168,7 +168,7 @@ fn role(lines: &mut Vec<Line<'_>>, watched: &Watched, now: Moment) {
         let why = format!("           {}", standby.chance.why);
         match standby.chance.standing {
             Standing::Now | Standing::Ready => lines.push(who),
-            Standing::Waits => lines.extend([who.yellow(), line(&why).yellow()]),
+            Standing::Waits | Standing::Perhaps => lines.extend([who.yellow(), line(&why).yellow()]),
             Standing::Blocked => lines.extend([who.red(), line(&format!("{why} (cannot win)")).red()]),
         }
     }
