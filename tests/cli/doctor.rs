@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
+use std::process::Command;
+
 use crate::command::ran;
+use crate::support::certs::Authority;
 use crate::support::etcd::{Etcd, Version};
 use crate::support::wait::until;
 use crate::world::{Milvus, World};
@@ -55,7 +58,7 @@ fn a_member_that_is_down_is_bad() {
 
 #[test]
 fn the_known_defects_of_an_old_release_are_named() {
-    if std::process::Command::new("etcd").arg("--version").output().is_err() {
+    if Command::new("etcd").arg("--version").output().is_err() {
         return crate::support::skip("the_known_defects_of_an_old_release_are_named", "Debian's etcd is not installed");
     }
     let etcd = Etcd::builder().version(Version::V3_4).start();
@@ -174,4 +177,35 @@ fn times_that_do_not_suit_are_warnings() {
     for words in ["warn  times", "warn  stop", "terminationGracePeriodSeconds: 64"] {
         assert!(ran.stdout.contains(words), "{words} in {}", ran.stdout);
     }
+}
+
+#[test]
+fn the_end_of_certificates_is_told() {
+    let authority = Authority::new();
+    let date = |when: &str| {
+        let date = Command::new("date").args(["--utc", "--date", when, "+%Y %m %d"]).output().unwrap();
+        let date = String::from_utf8(date.stdout).unwrap();
+        let [year, month, day] = [0, 1, 2].map(|index| date.trim().split(' ').nth(index).unwrap().parse().unwrap());
+        (year, u8::try_from(month).unwrap(), u8::try_from(day).unwrap())
+    };
+    let world = World::local();
+    let told = |until: (i32, u8, u8)| {
+        let pair = authority.client_until(until);
+        let mut command = world.command("doctor");
+        for (key, path) in [("ca", &authority.cert), ("cert", &pair.cert), ("key", &pair.key)] {
+            command.args(["--set", &format!("store.etcd.tls.{key}={}", path.display())]);
+        }
+        ran(command.args(["--set", "store.etcd.tls.enabled=true"])).stdout
+    };
+    for (until, line) in [
+        ((2020, 1, 31), "bad   certs       store.etcd.tls.cert = "),
+        (date("+11 days"), "warn  certs       store.etcd.tls.cert = "),
+        (date("+60 days"), "ok    certs       store.etcd.tls.cert = "),
+        ((2090, 12, 31), "ok    certs       store.etcd.tls.cert = "),
+    ] {
+        let told = told(until);
+        assert!(told.contains(line), "{line} in {told}");
+        assert!(told.contains("ok    certs       store.etcd.tls.ca = "), "{told}");
+    }
+    assert!(told(date("+11 days")).contains(": ends in 10 d "), "{}", told(date("+11 days")));
 }

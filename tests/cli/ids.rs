@@ -45,6 +45,9 @@ fn garbage_in_the_counter_and_ids_that_are_given_twice_are_found() {
     assert!(problems()[0].contains("\"fifteen\" is no number"), "{:?}", problems());
     milvus.raw("id", "15", None);
     assert!(problems()[0].contains("server ID 15 is not below the counter (15)"), "{:?}", problems());
+    assert!(problems()[0].ends_with("; write 16 or more to by-dev/meta/session/id"), "{:?}", problems());
+    let doctor = world.ran("doctor").stdout;
+    assert!(doctor.contains("-> write 16 or more to by-dev/meta/session/id\n"), "{doctor}");
     milvus.raw("id", "16", None);
     assert!(problems().is_empty());
     let record = r#"{"ServerID":15,"ServerName":"datacoord","Address":"10.0.0.9:1","Version":"2.4.0"}"#;

@@ -40,6 +40,7 @@ fn it_names_the_active_one_and_each_standby_with_its_rank() {
         }
         let text = world.ran("status");
         assert_eq!(text.code, 0, "{text:?}");
+        assert!(!text.stdout.contains("coordha doctor"), "{}", text.stdout);
         for words in [
             "active    127.0.0.1:5001, server ID",
             "rank 1",
@@ -115,6 +116,29 @@ fn behind_a_milvus_holder_a_standby_goes_by_its_lease() {
 }
 
 #[test]
+fn what_the_store_does_not_tell_is_said_so() {
+    let etcd = Etcd::start();
+    let (world, milvus) = (World::etcd(&etcd), Milvus(&etcd));
+    world.active("rootcoord", "127.0.0.1:5001").stop(None).unwrap();
+    // A standby, whose lease is long enough for this test.
+    let ours = r#""Coordha":{"SessionID":"00000000000000000000000000000001","Priority":0,"HoldMs":500,"TtlMs":60000}"#;
+    let record = |id: i64| format!(r#"{{"ServerID":{id},"Address":"10.0.0.{id}:1","Version":"2.5.0",{ours}}}"#);
+    milvus.raw("rootcoord-30", &record(30), Some(&milvus.lease()));
+    let standing = |args: &str| {
+        let (status, _) = world.json(&format!("status --role rootcoord {args}"));
+        standby(&status["roles"][0], "10.0.0.30:1")["chance"].clone()
+    };
+    assert_eq!(standing("")["standing"], "now");
+    let delayed = standing("--set election.milvus_takeover_delay_ms=31000");
+    assert_eq!(delayed["standing"], "perhaps", "{delayed}");
+    assert!(delayed["why"].as_str().unwrap().contains("for 31 s"), "{delayed}");
+    milvus.put("rootcoord-31", "rootcoord", 31, "2.4.0", &milvus.lease());
+    assert_eq!(standing("")["standing"], "perhaps");
+    let text = world.ran("status").stdout;
+    assert!(text.contains("could win, perhaps: Milvus's server ID 31 (10.0.0.31:53100) is registered"), "{text}");
+}
+
+#[test]
 fn an_active_key_that_cannot_be_read_blocks_the_standbys() {
     let etcd = Etcd::start();
     let (world, milvus) = (World::etcd(&etcd), Milvus(&etcd));
@@ -125,7 +149,9 @@ fn an_active_key_that_cannot_be_read_blocks_the_standbys() {
     let standby = standby(&seen, "127.0.0.1:5001");
     assert_eq!(standby["chance"]["standing"], "blocked", "{seen:#}");
     assert_eq!(seen["strangers"][0]["key"], "by-dev/meta/session/rootcoord");
-    assert_eq!(world.ran("status --role rootcoord").code, 4);
+    let ran = world.ran("status --role rootcoord");
+    assert_eq!(ran.code, 4);
+    assert!(ran.stdout.contains("coordha doctor"), "{}", ran.stdout);
 }
 
 #[test]

@@ -54,11 +54,23 @@ impl Authority {
         self.sign(common_name, Vec::new(), common_name, &usages)
     }
 
+    /// A certificate for a client that ends on this day.
+    pub fn client_until(&self, (year, month, day): (i32, u8, u8)) -> Pair {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.not_after = rcgen::date_time_ymd(year, month, day);
+        let file = format!("until-{year}-{month}-{day}");
+        self.issue(&file, &params)
+    }
+
     fn sign(&self, file: &str, names: Vec<String>, common_name: &str, usages: &[ExtendedKeyUsagePurpose]) -> Pair {
         let mut params = CertificateParams::new(names).expect("host names");
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = usages.to_vec();
+        self.issue(file, &params)
+    }
+
+    fn issue(&self, file: &str, params: &CertificateParams) -> Pair {
         let key = KeyPair::generate().expect("a key");
         let cert = params.signed_by(&key, &self.issuer).expect("a certificate");
         let folder = self.folder.path();

@@ -41,7 +41,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let mut sessions = snapshot.sessions();
         sessions.sort_by_key(|session| (session.server_id, session.is_active, session.key.clone()));
         sessions.retain(|session| inspector.role().is_none_or(|role| session.role == role));
-        Ok(Ids { counter: snapshot.counter(), sessions, problems: problems(&snapshot) })
+        let problems = problems(&snapshot).into_iter().map(|(text, advice)| format!("{text}; {advice}")).collect();
+        Ok(Ids { counter: snapshot.counter(), sessions, problems })
     })?;
     if args.json {
         output::write(&json::pretty(&ids)?)?;
@@ -51,24 +52,24 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(if ids.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
 }
 
-/// What is wrong with the IDs below a root, over all roles.
-pub(crate) fn problems(snapshot: &Snapshot) -> Vec<String> {
+/// What is wrong with the IDs below a root, over all roles, each with what to do.
+pub(crate) fn problems(snapshot: &Snapshot) -> Vec<(String, String)> {
     let (counter, sessions) = (snapshot.counter(), snapshot.sessions());
+    let free = sessions.iter().map(|session| session.server_id).max().unwrap_or(0).saturating_add(1);
     let mut problems = Vec::new();
+    let mut add = |text: String, advice: String| problems.push((text, advice));
     if let Some(garbage) = &counter.garbage {
-        problems.push(format!(
-            "{} = {garbage:?} is no number: no session can start. Write the next free ID there, in decimal digits",
-            counter.key
-        ));
+        let text = format!("{} = {garbage:?} is no number: no session can start", counter.key);
+        add(text, format!("write an ID there that was never used, in decimal digits: {free} or more"));
     } else if counter.next.is_none() && !sessions.is_empty() {
-        problems.push(format!("{} is missing: the next session takes ID 1 again", counter.key));
+        let text = format!("{} is missing: the next session takes ID 1 again", counter.key);
+        add(text, format!("write an ID there that was never used: {free} or more"));
     }
     let next = counter.next.unwrap_or(i64::MAX);
     for session in sessions.iter().filter(|session| session.server_id >= next) {
-        problems.push(format!(
-            "{}: server ID {} is not below the counter ({next}), which will give it out again",
-            session.key, session.server_id
-        ));
+        let (key, id) = (&session.key, session.server_id);
+        let text = format!("{key}: server ID {id} is not below the counter ({next}), which will give it out again");
+        add(text, format!("write {free} or more to {}", counter.key));
     }
     // One process may have one ID for all its roles, on several ports.
     let host = |session: &SessionView| session.address.rsplit_once(':').map(|(host, _)| host.to_owned());
@@ -77,11 +78,9 @@ pub(crate) fn problems(snapshot: &Snapshot) -> Vec<String> {
         let first = *owners.entry(session.server_id).or_insert(session);
         let two = first.role == session.role && first.address != session.address || host(first) != host(session);
         if two {
-            let keys = format!("{} and {}", first.key, session.key);
-            problems.push(format!(
-                "{keys}: two sessions ({}, {}) have server ID {}",
-                first.address, session.address, session.server_id
-            ));
+            let (keys, id) = (format!("{} and {}", first.key, session.key), session.server_id);
+            let text = format!("{keys}: two sessions ({}, {}) have server ID {id}", first.address, session.address);
+            add(text, "restart one of the two: it takes another ID".to_owned());
         }
     }
     problems

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use coordha::inspect::{Health, Inspector, LeaseLeft, RoleView, SessionView, Snapshot, Standing, TermView, Update};
+use coordha::inspect::{
+    Health, Inspector, LeaseLeft, RoleView, SessionView, Snapshot, StandbyView, Standing, TermView, Update,
+};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
@@ -141,6 +143,9 @@ fn lines(status: &Status) -> Vec<String> {
         out.extend([String::new(), shown.role.role.clone()]);
         role(&mut out, shown);
     }
+    if status.roles.iter().any(|shown| is_wrong(&shown.role)) {
+        out.extend([String::new(), "`coordha doctor` says what to do about what is wrong".to_owned()]);
+    }
     let lines = inspecting::health_lines(&status.etcd);
     if !lines.is_empty() {
         out.extend([String::new(), "etcd".to_owned()]);
@@ -149,6 +154,12 @@ fn lines(status: &Status) -> Vec<String> {
         out.push(format!("  {line}"));
     }
     out
+}
+
+fn is_wrong(role: &RoleView) -> bool {
+    let blocked = |standby: &StandbyView| standby.chance.standing == Standing::Blocked;
+    let unbound = role.active.as_ref().is_some_and(|active| active.lease == 0);
+    unbound || !role.strangers.is_empty() || role.standbys.iter().any(blocked)
 }
 
 fn role(out: &mut Vec<String>, shown: &Shown) {

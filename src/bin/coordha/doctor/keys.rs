@@ -24,7 +24,7 @@ pub(super) fn check(snapshot: &Snapshot, role: Option<&str>) -> Vec<Finding> {
     findings.extend(index_coordinator(&all));
     findings.extend(versions(&sessions));
     findings.extend(hosts(&sessions));
-    findings.extend(ids::problems(snapshot).into_iter().map(|text| bad("ids", text, "see coordha ids")));
+    findings.extend(ids::problems(snapshot).into_iter().map(|(text, advice)| bad("ids", text, advice)));
     if !findings.iter().any(|finding| finding.level != Level::Ok) {
         let roles = count(snapshot.role_names().len(), "role");
         findings.push(ok("keys", format!("{roles}, {}: all can be read", count(all.len(), "record"))));
@@ -39,7 +39,7 @@ fn strangers(snapshot: &Snapshot) -> Vec<Finding> {
             return warn(
                 "keys",
                 text,
-                "a term record that cannot be read counts as vacant: a standby waits once, and writes it anew",
+                "leave it, or delete it: it counts as vacant, so a standby waits once, and writes it anew",
             );
         }
         bad("keys", text, "delete it, unless a program needs it: Milvus cannot list a role whose name begins its key")
@@ -61,7 +61,7 @@ fn leases(sessions: &[SessionView]) -> Vec<Finding> {
             findings.push(warn(
                 "leases",
                 text,
-                "Milvus's ForceActiveStandby revokes the one in the record: another session's",
+                "restart that session: Milvus's ForceActiveStandby would revoke the lease in the record, another session's",
             ));
         }
         let granted = session.lease_left.map(|lease| lease.granted_ms).filter(|granted| *granted > 0);

@@ -1,6 +1,7 @@
 //! `coordha doctor`: what is wrong, or will be, each with what to do.
 
 mod bugs;
+mod certificates;
 mod finding;
 mod keys;
 mod own;
@@ -47,6 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut findings = warnings;
     findings.extend(own::configuration(&config));
     findings.push(own::clock());
+    findings.extend(certificates::check(&config));
     let runtime = inspecting::runtime()?;
     findings.extend(inspecting::quietly(|| runtime.block_on(look(&config, args.write))));
     let code = if findings.iter().any(|finding| finding.level == Level::Bad) { FOUND } else { 0 };

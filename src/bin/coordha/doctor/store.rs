@@ -53,11 +53,15 @@ fn endpoint(endpoint: &Endpoint) -> Finding {
         return warn(
             "endpoint",
             format!("{text}; it says: {}", status.errors.join("; ")),
-            "see the log of that member",
+            "see the log of that member, and restart it where that does not help",
         );
     }
     if lag > 1000 {
-        return warn("endpoint", format!("{text}; it lags {lag} entries behind its log"), "its disk may be too slow");
+        return warn(
+            "endpoint",
+            format!("{text}; it lags {lag} entries behind its log"),
+            "give it a faster disk, or take load from it",
+        );
     }
     ok("endpoint", text)
 }
@@ -99,15 +103,17 @@ fn cluster(health: &Health, up: &[&MemberStatus]) -> Finding {
         return warn("cluster", text, "promote it, or take its endpoint out of store.url");
     }
     match members {
-        0 => warn("cluster", "the cluster does not list its members", "the user may not read them"),
-        1 => warn(
+        0 => warn(
+            "cluster",
+            "the cluster does not list its members",
+            "grant the user of store.etcd.user the role root, or look as root",
+        ),
+        1 => warn("cluster", text, "run three: the restart of one alone is an outage, and its disk the only copy"),
+        members if members % 2 == 0 => warn(
             "cluster",
             text,
-            "one member: its restart is an outage, and its disk the only copy. Three survive a loss",
+            "add one or take one away: an even number survives no more losses than one member less",
         ),
-        members if members % 2 == 0 => {
-            warn("cluster", text, "an even number survives no more losses than one member less")
-        }
         members if health.endpoints.len() < members => {
             warn("cluster", text, "name all members in store.url, or the loss of those named cuts the sessions off")
         }
@@ -135,7 +141,7 @@ fn leader(up: &[&MemberStatus]) -> Finding {
 
 fn alarms(health: &Health) -> Vec<Finding> {
     let Some(alarms) = &health.alarms else {
-        return vec![warn("alarms", "the alarms cannot be read", "the user may not read them")];
+        return vec![warn("alarms", "the alarms cannot be read", "look as a user with the role root")];
     };
     if alarms.is_empty() {
         return vec![ok("alarms", "none")];
@@ -167,7 +173,7 @@ fn versions(up: &[&MemberStatus]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for text in &versions {
         let Ok(version) = Version::parse(text) else {
-            findings.push(warn("version", format!("{text:?} is no version"), "is it an etcd?"));
+            findings.push(warn("version", format!("{text:?} is no version"), "check that store.url names an etcd"));
             continue;
         };
         let found: Vec<_> = BUGS.iter().filter(|bug| bug.is_in(&version)).collect();
@@ -176,7 +182,11 @@ fn versions(up: &[&MemberStatus]) -> Vec<Finding> {
         }
         findings.extend(found.iter().map(|bug| {
             let finding = if bug.is_grave { bad } else { warn };
-            finding("version", format!("{text}: {}", bug.what), format!("fixed in {} and what follows", bug.cure()))
+            finding(
+                "version",
+                format!("{text}: {}", bug.what),
+                format!("upgrade etcd: fixed in {} and what follows", bug.cure()),
+            )
         }));
     }
     if versions.len() > 1 {
@@ -189,7 +199,11 @@ fn versions(up: &[&MemberStatus]) -> Vec<Finding> {
 /// How much of the past the store still has.
 pub(super) fn compaction(compacted: Option<i64>, revision: i64) -> Finding {
     match compacted {
-        None => warn("compaction", "what was compacted cannot be learned", "the user may not watch the root"),
+        None => warn(
+            "compaction",
+            "what was compacted cannot be learned",
+            "grant the user of store.etcd.user read on the prefix of root",
+        ),
         Some(1) if revision > MANY_REVISIONS => warn(
             "compaction",
             format!("nothing was ever compacted in {revision} revisions: the database grows until it is full"),
