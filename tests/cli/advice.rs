@@ -92,7 +92,7 @@ fn what_is_no_etcd() {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     });
     advises(&web, &[], &["check that store.url names etcd's client port"]);
-    let silent = listens(|stream| std::mem::forget(stream));
+    let silent = listens(std::mem::forget);
     let limit = "store.request_timeout_ms=300";
     advises(&silent, &[limit], &["no answer within 300ms", "check that store.url names etcd's client port"]);
     let port = crate::support::ports::Port::take();
