@@ -28,8 +28,8 @@ use crate::{help, inspecting, json, output, words};
         "coordha observe --role rootcoord --once",
     ],
     &[
-        ("0", "ended by SIGINT, SIGTERM, SIGHUP or SIGQUIT, or nobody reads it any more; with --once, somebody is active"),
-        ("1", "with --once and --exec, the command failed or was ended by such a signal; or stdout cannot be written"),
+        ("0", "ended by a signal as above, or nobody reads it any more; with --once, somebody is active"),
+        ("1", "with --once and --exec, the command failed or was ended; or stdout cannot be written"),
         help::USAGE,
         ("3", "the store cannot be reached at the start, or refuses; later it is tried again for ever"),
         ("4", "nobody is active (--once)"),
