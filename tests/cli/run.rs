@@ -3,7 +3,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::command::{coordha, ran};
-use crate::running::{BUSY, Running, Scene, lives, until_dead};
+use crate::running::{BUSY, Running, Scene, is_stopped, lives, until_dead};
 use crate::support::skip;
 use crate::support::wait::until;
 
@@ -77,12 +77,52 @@ fn a_command_that_ignores_its_signal_is_killed_after_the_grace() {
 #[test]
 fn a_second_signal_kills_the_command_at_once() {
     let scene = Scene::new();
-    let script = r#"trap 'echo "A ignores" >> journal' TERM; echo "A start" >> journal; while :; do sleep 0.02; done"#;
+    // It says so after the time in which two signals are one.
+    let script = r#"
+        trap 'sleep 0.6; echo "A ignores" >> journal' TERM
+        echo "A start" >> journal; while :; do sleep 0.02; done"#;
     let mut a = scene.start("A", &["--grace-ms", "3000000"], script);
     scene.line("A start");
     a.signal(Signal::TERM);
     scene.line("A ignores");
     assert_eq!(a.stop().code(), Some(0), "a grace of 50 minutes is not waited for");
+    a.says("asked to stop once more: the command is killed");
+}
+
+#[test]
+fn two_signals_at_the_same_time_leave_the_command_its_grace() {
+    let scene = Scene::new();
+    let script = r#"
+        trap 'sleep 0.1; echo "A has drained" >> journal; exit 0' TERM
+        echo "A start" >> journal; while :; do sleep 0.02; done"#;
+    let mut a = scene.start("A", &["--grace-ms", "3000000"], script);
+    scene.line("A start");
+    // Both are there when it looks.
+    a.signal(Signal::STOP);
+    until("it is stopped", || is_stopped(a.pid()).then_some(()));
+    a.signal(Signal::TERM);
+    a.signal(Signal::INT);
+    a.signal(Signal::CONT);
+    assert_eq!(a.ended().code(), Some(0));
+    assert_eq!(scene.count("A has drained"), 1);
+}
+
+#[test]
+fn a_hangup_that_is_ignored_as_by_nohup_stays_ignored() {
+    let scene = Scene::new();
+    let script = r#"echo "A start $$" >> journal; while :; do echo "A lives $$" >> journal; sleep 0.02; done"#;
+    let run = scene.command("A", &["--active-standby", "--restart-backoff-ms", "1"], script);
+    let mut a = Running::start("A", scene.by_shell(r#"trap "" HUP; exec "$@""#, &run));
+    let first = scene.line("A start");
+    let pid = Pid::from_raw(first.parse().unwrap()).unwrap();
+    a.signal(Signal::HUP);
+    kill_process(pid, Signal::HUP).unwrap();
+    let written = scene.count(&format!("A lives {first}"));
+    until("the command lives on", || (scene.count(&format!("A lives {first}")) > written + 5).then_some(()));
+    kill_process(pid, Signal::KILL).unwrap();
+    a.says("the command has ended: signal 9; it is started again after 1 ms");
+    until("the next one", || scene.journal().iter().filter(|line| line.starts_with("A start")).nth(1).map(drop));
+    assert_eq!(a.stop().code(), Some(0));
 }
 
 /// In the group of the command, in a group of its own, and an orphan in a session of its own.
@@ -121,11 +161,7 @@ fn all_that_a_command_has_started_ends_before_the_role_is_released() {
 fn children_of_a_shell_that_has_become_coordha_run_are_left_alone() {
     let scene = Scene::new();
     let run = scene.command("A", &["--cgroup", "off"], BUSY);
-    let mut script = std::process::Command::new("sh");
-    script.current_dir(scene.folder()).envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    script.args(["-c", r#"sleep 600 & echo "other $!" >> journal; exec "$@""#, "sh"]);
-    script.arg(run.get_program()).args(run.get_args());
-    let mut a = Running::start("A", script);
+    let mut a = Running::start("A", scene.by_shell(r#"sleep 600 & echo "other $!" >> journal; exec "$@""#, &run));
     scene.line("A start");
     let other = scene.line("other");
     assert_eq!(a.stop().code(), Some(0));

@@ -70,6 +70,15 @@ impl Scene {
         command
     }
 
+    /// A shell with this script, whose arguments are such a command.
+    pub(crate) fn by_shell(&self, script: &str, run: &Command) -> Command {
+        let mut shell = Command::new("/bin/sh");
+        shell.current_dir(self.folder()).env_clear();
+        shell.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.args(["-c", script, "sh"]).arg(run.get_program()).args(run.get_args());
+        shell
+    }
+
     /// Starts it, standing by where another one is active. A hold time of 2 s.
     pub(crate) fn start(&self, name: &str, options: &[&str], script: &str) -> Running {
         let usual = ["--active-standby", "--set", "election.hold_ms=2000", "--set", "lease.ttl_ms=30000"];
@@ -163,6 +172,12 @@ impl Drop for Running {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Whether a process is stopped.
+pub(crate) fn is_stopped(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
 }
 
 /// Whether a process lives: one that is dead and not yet reaped does not.

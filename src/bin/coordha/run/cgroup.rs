@@ -6,13 +6,19 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::fs::{FlockOperation, flock};
+
 use super::clock;
+
+/// How the names of those that this program makes begin.
+const NAME: &str = "coordha-run-";
 
 /// A cgroup of this process's own, below the one it is in. Dropping it removes it, where it is empty.
 pub(super) struct Cgroup {
     directory: PathBuf,
     events: File,
-    owned: bool,
+    /// The lock that says so, where it is this process's own. It ends with this process, however that ends.
+    owned: Option<File>,
 }
 
 impl Cgroup {
@@ -22,13 +28,14 @@ impl Cgroup {
             Some(parent) => parent.to_owned(),
             None => own_directory()?,
         };
+        remove_left_over(&parent);
         // Never used again while the host is up.
-        let name = format!("coordha-run-{}-{}", std::process::id(), clock::now());
+        let name = format!("{NAME}{}-{}", std::process::id(), clock::now());
         let directory = parent.join(name);
         fs::create_dir(&directory)?;
-        let made = File::open(directory.join("cgroup.events"));
+        let made = lock(&directory).and_then(|lock| Ok((lock, File::open(directory.join("cgroup.events"))?)));
         let cgroup = match made {
-            Ok(events) => Self { directory, events, owned: true },
+            Ok((lock, events)) => Self { directory, events, owned: Some(lock) },
             Err(error) => {
                 let _ = fs::remove_dir(&directory);
                 return Err(error);
@@ -46,7 +53,7 @@ impl Cgroup {
     /// One that somebody else made and removes.
     pub(super) fn open(directory: &Path) -> io::Result<Self> {
         let events = File::open(directory.join("cgroup.events"))?;
-        Ok(Self { directory: directory.to_owned(), events, owned: false })
+        Ok(Self { directory: directory.to_owned(), events, owned: None })
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -88,8 +95,26 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        if self.owned {
+        if self.owned.is_some() {
             self.remove();
+        }
+    }
+}
+
+/// The lock of whoever made it; an error while that one lives.
+fn lock(directory: &Path) -> io::Result<File> {
+    let opened = File::open(directory)?;
+    flock(&opened, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(opened)
+}
+
+/// Removes those below `parent` that others have made who are dead, guardian included. One that is not empty stays: no
+/// other can be removed.
+fn remove_left_over(parent: &Path) {
+    let found = fs::read_dir(parent).into_iter().flatten().flatten();
+    for entry in found.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(NAME.as_bytes())) {
+        if let Ok(_lock) = lock(&entry.path()) {
+            let _ = fs::remove_dir(entry.path());
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::process::{PidfdFlags, Signal as Number, pidfd_open, pidfd_send_signal};
 
 use super::cgroup::Cgroup;
 use super::clock::{self, Instant};
@@ -25,6 +25,15 @@ pub(super) enum Kind {
     Command,
     /// What runs while the session stands by, in its place.
     Standby,
+}
+
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Standby => "standby command",
+        }
+    }
 }
 
 /// How far it is.
@@ -68,14 +77,25 @@ impl std::fmt::Display for Death {
     }
 }
 
-/// At most one lives at any time. It leads a process group of its own.
+/// A process that stands ready to become the program, and then is it. It leads a process group of its own.
+pub(super) struct Program {
+    pub(super) pid: Pid,
+    pub(super) pidfd: OwnedFd,
+}
+
+/// At most one lives at any time.
 pub(super) struct Child {
     pub(super) kind: Kind,
     pub(super) stage: Stage,
-    pub(super) pid: Pid,
-    pub(super) pidfd: OwnedFd,
+    /// The parent of the program.
+    pub(super) keeper: Pid,
+    pub(super) keeper_pidfd: OwnedFd,
+    pub(super) keeper_is_dead: bool,
+    /// From [`Stage::Armed`] on.
+    pub(super) program: Option<Program>,
     /// When it was told to go.
     pub(super) since: Instant,
+    /// Of the program, or of a keeper that never had one.
     pub(super) death: Option<Death>,
     /// It was told that it is active, or was started so.
     pub(super) acts: bool,
@@ -83,24 +103,36 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts what will be `command`. It dies with the calling thread.
+    /// Starts the keeper of what will be `command`.
     pub(super) fn arm(kind: Kind, command: &[OsString], cgroup: Option<&Cgroup>) -> io::Result<Self> {
         let orders = File::from(memfd_create("coordha-orders", MemfdFlags::CLOEXEC)?);
         let own = std::process::id().to_string();
         let mut process = Command::new(exec::program()?);
-        process.args(["__exec", "--parent", &own, "--orders"]).arg(format!("/proc/{own}/fd/{}", orders.as_raw_fd()));
+        process.args(["__keep", "--parent", &own, "--orders"]).arg(format!("/proc/{own}/fd/{}", orders.as_raw_fd()));
         if let Some(cgroup) = cgroup {
             process.arg("--cgroup").arg(cgroup.directory());
         }
         let process = process.arg("--").args(command).arg0("coordha").process_group(0).spawn()?;
-        let pid = Pid::from_raw(process.id().cast_signed());
-        let named = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(io::ErrorKind::NotFound)?;
+        let keeper = Pid::from_raw(process.id().cast_signed());
         // Not reaped before this process does so: the PID is its own.
-        let pidfd = pidfd_open(named, PidfdFlags::empty());
-        let pidfd = pidfd.inspect_err(|_| {
-            let _ = kill(pid, Signal::SIGKILL);
+        let keeper_pidfd = pidfd_open(rustix::process::Pid::from_child(&process), PidfdFlags::empty());
+        let keeper_pidfd = keeper_pidfd.inspect_err(|_| {
+            let _ = kill(keeper, Signal::SIGKILL);
         })?;
-        Ok(Self { kind, stage: Stage::Arming, pid, pidfd, since: 0, death: None, acts: false, orders })
+        let (stage, program) = (Stage::Arming, None);
+        let (keeper_is_dead, since, death, acts) = (false, 0, None, false);
+        Ok(Self { kind, stage, keeper, keeper_pidfd, keeper_is_dead, program, since, death, acts, orders })
+    }
+
+    /// The keeper has stopped: the program stands ready below it, or is dead, which the keeper then says by its end.
+    pub(super) fn stands_ready(&mut self) {
+        self.program = children(self.keeper.as_raw().cast_unsigned()).first().and_then(|pid| {
+            let named = rustix::process::Pid::from_raw(pid.as_raw())?;
+            Some(Program { pid: *pid, pidfd: pidfd_open(named, PidfdFlags::empty()).ok()? })
+        });
+        if self.program.is_some() && self.stage == Stage::Arming {
+            self.stage = Stage::Armed;
+        }
     }
 
     /// Lets it become the program. The guardian must know it by then.
@@ -108,7 +140,30 @@ impl Child {
         self.orders.write_all_at(&serde_json::to_vec(orders)?, 0)?;
         self.since = clock::now();
         self.stage = Stage::Running;
-        Ok(kill(self.pid, Signal::SIGCONT)?)
+        let program = self.program.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        Ok(pidfd_send_signal(&program.pidfd, Number::CONT)?)
+    }
+
+    /// Whether it has ended without becoming the program, as the orders came too late.
+    pub(super) fn was_late(&self) -> bool {
+        let mut start = [0; exec::LATE.len()];
+        self.orders.read_exact_at(&mut start, 0).is_ok() && start == *exec::LATE
+    }
+
+    /// The PID of the program; 0: there is none yet.
+    pub(super) fn pid(&self) -> i32 {
+        self.program.as_ref().map_or(0, |program| program.pid.as_raw())
+    }
+
+    /// The process group of the program.
+    pub(super) fn group(&self) -> Option<Pid> {
+        self.program.as_ref().map(|program| program.pid)
+    }
+
+    fn signal_group(&self, signal: Signal) {
+        if let Some(group) = self.group() {
+            let _ = killpg(group, signal);
+        }
     }
 
     /// Tells its group to stop.
@@ -116,9 +171,9 @@ impl Child {
         match self.stage {
             Stage::Running => {
                 self.stage = Stage::Stopping { kill_at: clock::now().saturating_add(clock::ns(grace)) };
-                let _ = killpg(self.pid, signal);
+                self.signal_group(signal);
                 // One that was stopped by job control would not see it.
-                let _ = killpg(self.pid, Signal::SIGCONT);
+                self.signal_group(Signal::SIGCONT);
             }
             Stage::Arming | Stage::Armed => self.stage = Stage::Stopping { kill_at: 0 },
             Stage::Stopping { .. } | Stage::Killed => {}
@@ -133,38 +188,37 @@ impl Child {
         }
         if self.death.is_none() {
             // The PID cannot have been used again.
-            let _ = killpg(self.pid, Signal::SIGKILL);
+            self.signal_group(Signal::SIGKILL);
         }
         for stray in strays(spared) {
             let _ = kill(stray, Signal::SIGKILL);
         }
     }
 
-    /// The first process is dead: kills the rest of its group, while its PID still names it.
+    /// Its first process is dead, or must be: kills its group, while its PID still names that.
     pub(super) fn kill_group(&self) {
-        let _ = killpg(self.pid, Signal::SIGKILL);
+        self.signal_group(Signal::SIGKILL);
     }
 
     /// Whether nothing that belongs to it lives.
     pub(super) fn is_gone(&self, cgroup: Option<&Cgroup>, spared: &[Pid]) -> bool {
         self.death.is_some()
+            && self.keeper_is_dead
             && cgroup.is_none_or(Cgroup::is_empty)
-            && killpg(self.pid, None) == Err(nix::errno::Errno::ESRCH)
+            && self.group().is_none_or(|group| killpg(group, None) == Err(nix::errno::Errno::ESRCH))
             && strays(spared).is_empty()
     }
 }
 
-/// All children but these. Orphans of the command are among them, as this process takes them in.
+/// All children but these: the keeper, and where that is dead what it kept, as this process takes orphans in.
 fn strays(spared: &[Pid]) -> Vec<Pid> {
-    let mut found = children();
+    let mut found = children(std::process::id());
     found.retain(|pid| !spared.contains(pid));
     found
 }
 
-/// The children of this process.
-pub(super) fn children() -> Vec<Pid> {
-    let own = std::process::id();
-    // Children belong to a thread; this one, the first, starts all of them and takes in all orphans.
-    let listed = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
+/// The children of a process that starts and takes in all of them in its first thread.
+pub(super) fn children(pid: u32) -> Vec<Pid> {
+    let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     listed.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw).collect()
 }

@@ -1,4 +1,4 @@
-//! `coordha __exec`: what becomes the command. It ties its life to `coordha run`, joins the cgroup, stops itself, and goes on
+//! `coordha __exec`: what becomes the command. It ties its life to its keeper, joins the cgroup, stops itself, and goes on
 //! as the command once it is told to: so it stands ready, and is known to the guardian before anything acts.
 
 use std::collections::BTreeMap;
@@ -19,12 +19,14 @@ use crate::exit::Failure;
 const NOT_FOUND: u8 = 127;
 const NOT_EXECUTABLE: u8 = 126;
 /// It never came to the command.
-const NOT_READY: u8 = 125;
+pub(super) const NOT_READY: u8 = 125;
+/// What stands in the place of the orders where they came too late.
+pub(super) const LATE: &[u8] = b"late";
 
 #[derive(Parser)]
 pub(super) struct Args {
     #[arg(long)]
-    parent: u32,
+    pub(super) parent: u32,
     #[arg(long)]
     cgroup: Option<PathBuf>,
     /// Where the orders will stand
@@ -35,6 +37,19 @@ pub(super) struct Args {
     probe: bool,
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
+}
+
+impl Args {
+    /// The same for `__exec` below this parent.
+    pub(super) fn of_program(&self, parent: u32) -> Vec<OsString> {
+        let mut args: Vec<OsString> = vec!["__exec".into(), "--parent".into(), parent.to_string().into()];
+        for (name, path) in [("--cgroup", &self.cgroup), ("--orders", &self.orders)] {
+            args.extend(path.iter().flat_map(|path| [name.into(), path.into()]));
+        }
+        args.push("--".into());
+        args.extend(self.command.iter().cloned());
+        args
+    }
 }
 
 /// What is known only when it is time to go.
@@ -54,8 +69,9 @@ pub(super) fn program() -> io::Result<PathBuf> {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let not_ready = |what: &str, error: io::Error| Failure::new(NOT_READY, format!("{what}: {error}"));
+    let _ = rustix::thread::set_name(c"coordha-exec");
     // Inherited.
-    super::supervised_signals().thread_unblock().map_err(|e| not_ready("signals", e.into()))?;
+    super::signals::supervised().thread_unblock().map_err(|e| not_ready("signals", e.into()))?;
     // First this, then the look at the parent: it may have died in between.
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| not_ready("PR_SET_PDEATHSIG", e.into()))?;
     if let Some(directory) = &args.cgroup {
@@ -77,7 +93,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
         // Somebody else has sent SIGCONT.
     };
-    if !parent_lives(args.parent) || orders.until != 0 && clock::now() >= orders.until {
+    if !parent_lives(args.parent) {
+        return Ok(ExitCode::from(NOT_READY));
+    }
+    if orders.until != 0 && clock::now() >= orders.until {
+        // Nobody reads it where that fails: `coordha run` is dead.
+        let _ = args.orders.as_ref().map(|path| std::fs::write(path, LATE));
         return Ok(ExitCode::from(NOT_READY));
     }
     let mut command = Command::new(&args.command[0]);

@@ -1,8 +1,8 @@
 //! `coordha run`: a command under an election, for programs that cannot link the library.
 //!
-//! Three kinds of process: this one, which stands in the election; the command (`exec`), at most one at a time; and the
-//! guardian, which kills the command where this one cannot. Here the first thread does all that concerns the command
-//! (`supervisor`), and never waits for anything but the next event.
+//! Four kinds of process: this one, which stands in the election; the command (`exec`), at most one at a time; its parent, the
+//! keeper, to which all comes that it leaves behind; and the guardian, which kills the command where this one cannot. Here
+//! the first thread does all that concerns the command (`supervisor`), and never waits for anything but the next event.
 
 mod cgroup;
 mod child;
@@ -10,8 +10,10 @@ mod clock;
 mod exec;
 mod guardian;
 mod http;
+mod keeper;
 mod restart;
 mod say;
+mod signals;
 mod supervisor;
 mod tell;
 
@@ -23,7 +25,7 @@ use std::time::Duration;
 use clap::Parser;
 use coordha::config::{Config, keys};
 use coordha::session::Session;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 use rustix::fs::{Access, access};
 
 use self::cgroup::Cgroup;
@@ -118,6 +120,7 @@ pub(crate) fn as_part() -> Option<ExitCode> {
     }
     let done = match std::env::args_os().nth(1)?.to_str()? {
         "__exec" => parsed().and_then(|args| exec::run(&args)),
+        "__keep" => parsed().and_then(|args| keeper::run(&args)),
         "__guard" => parsed().and_then(|args| guardian::run(&args)),
         _ => return None,
     };
@@ -139,12 +142,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     log::init(&config)?;
     let failed = |what: &str, error: std::io::Error| Failure::new(FAILED, format!("{what}: {error}"));
     // Before the first thread is started: all of them leave these to the supervisor.
-    let mask = supervised_signals();
+    let mask = signals::supervised();
     mask.thread_block().map_err(|e| failed("signals", e.into()))?;
     // Orphans of the command come to this process, which can then kill them.
     let takes_orphans = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     takes_orphans.map_err(|e| failed("PR_SET_CHILD_SUBREAPER", e.into()))?;
-    let inherited = child::children();
+    let inherited = child::children(std::process::id());
     let cgroup = args.cgroup()?;
     let guardian = Guardian::start(cgroup.as_ref()).map_err(|e| failed("guardian", e))?;
     let mut builder = Session::builder().config(config);
@@ -159,7 +162,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             return Err(error.into());
         }
     };
-    let board = http::Board::new(session.clone(), &resolved.address);
+    let board = http::Board::new(session.clone(), &resolved.address).map_err(|e| failed("eventfd", e))?;
     if let Some(listener) = listener {
         http::serve(listener, board.clone())?;
     }
@@ -214,11 +217,6 @@ impl Args {
             hold,
         }
     }
-}
-
-/// What the supervisor waits for.
-fn supervised_signals() -> SigSet {
-    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect()
 }
 
 /// Whether there is a program of that name, where a shell would look for it.

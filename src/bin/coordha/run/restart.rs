@@ -37,6 +37,7 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
+    /// The first pause.
     pub(super) fn new(first: Duration) -> Self {
         Self { first, next: first }
     }

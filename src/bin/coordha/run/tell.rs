@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::signals::takes;
+
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Of one question whether it is ready.
@@ -138,14 +140,6 @@ impl Tell {
             Self::Socket(path) => send_to(path, &work.notice),
         }
     }
-}
-
-/// Whether a process has a handler for the signal, or waits for it with the signal blocked.
-fn takes(pid: i32, signal: Signal) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let masks = status.lines().filter_map(|line| line.strip_prefix("SigCgt:").or(line.strip_prefix("SigBlk:")));
-    let bit = 1u64 << (signal as u32 - 1);
-    masks.filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok()).any(|mask| mask & bit != 0)
 }
 
 fn send_to(path: &Path, notice: &str) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! What the session's state asks of the command, step by step.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::time::Duration;
 
 use coordha::session::activation_failed;
@@ -10,6 +11,7 @@ use super::super::child::{Child, Death, Kind, Stage};
 use super::super::clock::{self, Instant};
 use super::super::exec::Orders;
 use super::super::guardian::{Charge, Guardian};
+use super::super::restart::Backoff;
 use super::super::tell::{Activation, Tell, Work, write_file};
 use super::Supervisor;
 
@@ -28,6 +30,7 @@ enum Wanted {
 impl Supervisor {
     /// Does what can be done now.
     pub(super) fn do_duty(&mut self) {
+        self.hear_guardian();
         self.settle_death();
         let wanted = self.wanted();
         let now = clock::now();
@@ -43,8 +46,11 @@ impl Supervisor {
             }
         }
         self.finish_activation();
-        self.keep_guarded();
-        self.board.facts().acts = self.child.as_ref().is_some_and(|child| child.acts && child.stage == Stage::Running);
+        self.keep_guarded(clock::now());
+        let mut facts = self.board.facts();
+        facts.acts = self.child.as_ref().is_some_and(|child| child.acts && child.stage == Stage::Running);
+        facts.pauses_until = self.not_before.max(self.not_armed_before);
+        facts.stops = self.stops > 0 || self.outcome.is_some();
     }
 
     fn wanted(&self) -> Wanted {
@@ -72,15 +78,23 @@ impl Supervisor {
         let standby = self.plan.standby.as_ref().filter(|_| kind == Kind::Standby);
         match Child::arm(kind, standby.unwrap_or(&self.plan.command), self.cgroup.as_ref()) {
             Ok(child) => self.child = Some(child),
-            Err(error) => self.cannot_start(&error.to_string()),
+            Err(error) => self.cannot_start(kind, &error.to_string()),
         }
     }
 
-    fn cannot_start(&mut self, why: &str) {
-        self.say.warn(format!("the command cannot be started: {why}"));
-        let pause = self.backoff.pause(Duration::ZERO);
+    fn cannot_start(&mut self, kind: Kind, why: &str) {
+        self.say.warn(format!("the {} cannot be started: {why}", kind.name()));
+        let pause = self.backoff(kind).pause(Duration::ZERO);
         self.not_armed_before = clock::now().saturating_add(clock::ns(pause));
         self.give_up_turn(pause, why);
+    }
+
+    /// Each has its own: how the one fares says nothing of the other.
+    fn backoff(&mut self, kind: Kind) -> &mut Backoff {
+        match kind {
+            Kind::Command => &mut self.backoff,
+            Kind::Standby => &mut self.standby_backoff,
+        }
     }
 
     /// Lets others try, and pauses.
@@ -111,6 +125,10 @@ impl Supervisor {
             Stage::Stopping { kill_at: grace } if now >= grace => self.kill(child, "it did not stop in time"),
             Stage::Stopping { .. } | Stage::Running if self.stops > 1 => self.kill(child, ""),
             _ if now >= kill_at => self.kill(child, "its role is over, or nearly so"),
+            _ if child.acts && now >= self.unguarded_at() => {
+                self.kill(child, "the guardian does not answer");
+                self.give_up_turn(Duration::ZERO, "nobody guards the command");
+            }
             Stage::Arming | Stage::Armed if wanted == Wanted::Nothing => self.kill(child, ""),
             Stage::Running if wanted == Wanted::Nothing => child.stop(self.plan.stop_signal, self.plan.grace),
             Stage::Running if now >= stop_at => {
@@ -140,6 +158,8 @@ impl Supervisor {
                     child.stop(self.plan.stop_signal, self.plan.grace);
                 }
             }
+            // The term is over, and its end is on its way.
+            Wanted::Active(_) if self.deadline(clock::now()) == 0 => {}
             Wanted::Active(token) if armed && !self.plan.warm => self.start(child, Some(token)),
             Wanted::Active(token) if !armed && !child.acts => self.tell_active(child, token),
             // A warm one is first started as one that stands by, and told then.
@@ -157,16 +177,14 @@ impl Supervisor {
             self.say_standby();
         }
         child.acts = token.is_some();
-        let until = if child.acts { self.charge(child).kill_at } else { 0 };
-        let orders = Orders { until, environment: self.environment(token) };
-        let guarded = self.guardian.tell(self.charge(child));
-        if let Err(error) = guarded.and_then(|()| child.go(&orders)) {
+        let orders = Orders { until: self.charge(child).kill_at, environment: self.environment(token) };
+        if let Err(error) = self.guard(child).and_then(|()| child.go(&orders)) {
             self.say.warn(format!("the command cannot be started: {error}"));
             self.kill(child, "it could not be started");
             return;
         }
         if let Some(token) = token {
-            self.say.info(format!("the command is started as process {}, token: {token}", child.pid));
+            self.say.info(format!("the command is started as process {}, token: {token}", child.pid()));
             self.activate(child, Vec::new());
         }
     }
@@ -174,11 +192,11 @@ impl Supervisor {
     /// Tells a warm command.
     fn tell_active(&mut self, child: &mut Child, token: i64) {
         child.acts = true;
-        if let Err(error) = self.guardian.tell(self.charge(child)) {
+        if let Err(error) = self.guard(child) {
             self.kill(child, &format!("it is not guarded: {error}"));
             return;
         }
-        self.say.info(format!("the command, process {}, is told that it is active, token: {token}", child.pid));
+        self.say.info(format!("the command, process {}, is told that it is active, token: {token}", child.pid()));
         self.activate(child, self.plan.tells.clone());
     }
 
@@ -188,14 +206,15 @@ impl Supervisor {
             self.say_ready();
             return;
         }
-        let work = child.pidfd.try_clone().map(|pidfd| Work {
+        let pidfd = child.program.as_ref().ok_or(io::ErrorKind::NotFound.into()).and_then(|it| it.pidfd.try_clone());
+        let work = pidfd.map(|pidfd| Work {
             tells,
             notice: self.notice("active", self.term.as_ref().map_or(0, |term| term.token)),
             ready_url: self.plan.ready_url.clone(),
-            pid: child.pid.as_raw(),
+            pid: child.pid(),
             pidfd,
         });
-        match work.and_then(|work| Activation::start(work, std::sync::Arc::clone(&self.wake))) {
+        match work.and_then(|work| Activation::start(work, std::sync::Arc::clone(self.board.wake()))) {
             Ok(activation) => self.activation = Some(activation),
             Err(error) => self.give_up_turn(Duration::ZERO, &error.to_string()),
         }
@@ -261,24 +280,50 @@ impl Supervisor {
             false => 0,
         };
         // In whole ms, as it is told again only where it has changed.
-        Charge { group: child.pid.as_raw(), kill_at: kill_at.div_ceil(1_000_000) * 1_000_000 }
+        let kill_at = kill_at.div_ceil(1_000_000) * 1_000_000;
+        Charge { group: child.pid(), keeper: child.keeper.as_raw(), kill_at }
     }
 
-    fn keep_guarded(&mut self) {
-        if std::mem::take(&mut self.guardian_died) {
-            self.say.warn("the guardian has died: another one is started");
+    /// Tells the guardian of a command that is about to act.
+    fn guard(&mut self, child: &Child) -> io::Result<()> {
+        let charge = self.charge(child);
+        self.guarded_until = charge.kill_at;
+        self.guardian.tell(charge)
+    }
+
+    fn hear_guardian(&mut self) {
+        let Some(charge) = self.guardian.hear() else { return };
+        if charge.kill_at != 0 && self.child.as_ref().is_some_and(|child| child.pid() == charge.group) {
+            self.guarded_until = charge.kill_at;
+        }
+    }
+
+    fn keep_guarded(&mut self, now: Instant) {
+        let is_silent = self.guardian.silent_at(self.plan.hold).is_some_and(|at| now >= at);
+        let has_died = std::mem::take(&mut self.guardian_died);
+        if has_died || is_silent {
+            if !has_died {
+                self.guardian.discard();
+            }
+            let why = if has_died { "has died" } else { "does not answer" };
+            self.say.warn(format!("the guardian {why}: another one is started"));
             match Guardian::start(self.cgroup.as_ref()) {
                 Ok(guardian) => self.guardian = guardian,
-                Err(error) => {
-                    self.say.warn(format!("no guardian: {error}"));
-                    self.session.request_stop();
-                    self.stops = self.stops.max(1);
-                }
+                Err(error) => self.cannot_be_guarded(&error),
             }
         }
         let charge = self.child.as_ref().map(|child| self.charge(child)).unwrap_or_default();
-        // One that does not read acts by what it was told last: the earlier deadline.
+        // One that does not read acts by what it was told last: the earlier deadline. It is replaced in time.
         let _ = self.guardian.tell(charge);
+    }
+
+    fn cannot_be_guarded(&mut self, error: &io::Error) {
+        self.guardian.excuse();
+        let why = format!("no guardian can be started: {error}");
+        self.say.warn(why.clone());
+        self.failure = Some(why);
+        self.session.request_stop();
+        self.stops = self.stops.max(1);
     }
 
     /// The first process of the child is dead: of its own accord?
@@ -289,10 +334,16 @@ impl Supervisor {
         let (stage, kind, acts) = (child.stage, child.kind, child.acts);
         let ran = Duration::from_nanos(clock::now().saturating_sub(child.since));
         child.kill(self.cgroup.as_ref(), &spared);
+        let was_late = child.was_late();
         match stage {
+            Stage::Running if was_late => self.say.warn("the command was not started: its term was nearly over by then"),
+            // It was killed for that, or has ended because of it: nothing that --restart is about.
+            Stage::Running if acts && self.deadline(clock::now()) == 0 => {
+                self.say.warn(format!("the command has ended: {death}; its role is over"));
+            }
             Stage::Running => self.ended_by_itself(death, kind, acts, ran),
             Stage::Stopping { .. } => self.say.info(format!("the command has stopped: {death}")),
-            _ => self.cannot_start(&death.to_string()),
+            _ => self.cannot_start(kind, &death.to_string()),
         }
     }
 
@@ -304,8 +355,8 @@ impl Supervisor {
             self.session.request_stop();
             return;
         }
-        let pause = self.backoff.pause(ran);
-        let what = if kind == Kind::Command { "command" } else { "standby command" };
+        let pause = self.backoff(kind).pause(ran);
+        let what = kind.name();
         self.say.warn(format!("the {what} has ended: {death}; it is started again after {} ms", pause.as_millis()));
         if acts {
             self.give_up_turn(pause, &format!("the command has ended: {death}"));

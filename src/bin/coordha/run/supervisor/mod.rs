@@ -4,17 +4,16 @@ mod duty;
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use coordha::error::Error;
-use coordha::session::{EventKind, Session};
+use coordha::session::{EventKind, Reason, Session};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{WaitId, WaitIdOptions, WaitOptions, WaitStatus, wait, waitid};
 
 use super::cgroup::Cgroup;
@@ -25,10 +24,13 @@ use super::http::Board;
 use super::restart::{Backoff, Restart};
 use super::say::Say;
 use super::tell::{Activation, Tell};
-use crate::exit::Failure;
+use crate::exit::{FAILED, Failure};
 
 /// How soon what should be gone is looked for again.
 const SOON: Duration = Duration::from_millis(5);
+/// Signals to stop within this time are one: a terminal sends its own to a whole group, and whoever started the group passes
+/// it on.
+const SAME_STOP: Duration = Duration::from_millis(500);
 
 /// What is to be done, by the command line.
 pub(super) struct Plan {
@@ -70,25 +72,31 @@ pub(super) struct Supervisor {
     cgroup: Option<Cgroup>,
     guardian: Guardian,
     guardian_died: bool,
+    /// Until when the guardian has said to leave a command alone that acts: no longer is the role claimed.
+    guarded_until: Instant,
     /// Children that were there before, of whoever has become this program.
     inherited: Vec<Pid>,
     say: Say,
     signals: SignalFd,
     timer: Timer,
-    wake: Arc<OwnedFd>,
     child: Option<Child>,
     term: Option<Term>,
     activation: Option<Activation>,
     backoff: Backoff,
+    standby_backoff: Backoff,
     /// No program that stands by is started before.
     not_before: Instant,
     /// Nothing is, after one that could not be.
     not_armed_before: Instant,
     /// How often somebody asked to stop.
     stops: u32,
+    /// When that was first.
+    stopped_at: Instant,
     /// The last end of the command, where nothing follows it.
     outcome: Option<Death>,
     ended: Option<Option<Error>>,
+    /// Why it cannot go on.
+    failure: Option<String>,
 }
 
 impl Supervisor {
@@ -103,25 +111,28 @@ impl Supervisor {
     ) -> io::Result<Self> {
         Ok(Self {
             backoff: Backoff::new(plan.backoff),
+            standby_backoff: Backoff::new(plan.backoff),
             plan,
             session,
             board,
             cgroup,
             guardian,
             guardian_died: false,
+            guarded_until: 0,
             inherited,
             say: Say::start()?,
             signals: SignalFd::with_flags(mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
             timer: Timer::new()?,
-            wake: Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?),
             child: None,
             term: None,
             activation: None,
             not_before: 0,
             not_armed_before: 0,
             stops: 0,
+            stopped_at: 0,
             outcome: None,
             ended: None,
+            failure: None,
         })
     }
 
@@ -131,6 +142,7 @@ impl Supervisor {
             self.reap();
             self.read_events();
             self.do_duty();
+            self.board.has_turned();
             if self.ended.is_some() && self.child.is_none() {
                 break;
             }
@@ -138,6 +150,9 @@ impl Supervisor {
         }
         self.guardian.dismiss();
         self.say.end();
+        if let Some(why) = self.failure {
+            return Err(Failure::new(FAILED, why));
+        }
         match (self.outcome, self.ended.flatten()) {
             (Some(death), _) => Ok(ExitCode::from(death.code())),
             (None, Some(error)) => Err(error.into()),
@@ -153,21 +168,29 @@ impl Supervisor {
     fn read_signals(&mut self) {
         while let Ok(Some(signal)) = self.signals.read_signal() {
             if signal.ssi_signo != Signal::SIGCHLD as u32 {
-                self.stops += 1;
-                self.session.request_stop();
-                if self.stops == 2 {
-                    self.say.warn("asked to stop once more: the command is killed");
-                }
+                self.asked_to_stop(clock::now());
             }
         }
-        let mut count = [0; 8];
-        let _ = rustix::io::read(&*self.wake, &mut count);
+        self.board.take_wake();
+    }
+
+    fn asked_to_stop(&mut self, now: Instant) {
+        if self.stops == 0 {
+            self.stopped_at = now;
+            self.session.request_stop();
+        } else if now < self.stopped_at + clock::ns(SAME_STOP) {
+            return;
+        }
+        self.stops += 1;
+        if self.stops == 2 {
+            self.say.warn("asked to stop once more: the command is killed");
+        }
     }
 
     /// Takes note of what has become of children.
     fn reap(&mut self) {
         if let Some(child) = self.child.as_ref().filter(|child| child.death.is_none())
-            && let Some(pid) = rustix::process::Pid::from_raw(child.pid.as_raw())
+            && let Some(pid) = child.group().and_then(|pid| rustix::process::Pid::from_raw(pid.as_raw()))
         {
             let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
             if matches!(waitid(WaitId::Pid(pid), look), Ok(Some(_))) {
@@ -175,17 +198,13 @@ impl Supervisor {
             }
         }
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
-            let pid = pid.as_raw_nonzero().get();
-            self.inherited.retain(|inherited| status.stopped() || inherited.as_raw() != pid);
-            if pid == self.guardian.pid().as_raw() {
+            let pid = Pid::from_raw(pid.as_raw_nonzero().get());
+            self.inherited.retain(|inherited| status.stopped() || *inherited != pid);
+            if pid == self.guardian.pid() {
                 self.guardian_died = !status.stopped();
             }
-            if let Some(child) = self.child.as_mut().filter(|child| child.pid.as_raw() == pid) {
-                match (death(status), child.stage) {
-                    (Some(death), _) => child.death = Some(death),
-                    (None, Stage::Arming) => child.stage = Stage::Armed,
-                    _ => {}
-                }
+            if let Some(child) = &mut self.child {
+                note(child, pid, status);
             }
         }
     }
@@ -193,7 +212,10 @@ impl Supervisor {
     fn read_events(&mut self) {
         while let Ok(event) = self.session.next_event(Some(Duration::ZERO)) {
             match event.kind() {
-                EventKind::Activate => self.term = Some(Term { token: event.token(), ready: false, ending: false }),
+                EventKind::Activate => {
+                    self.term = Some(Term { token: event.token(), ready: false, ending: false });
+                    self.board.facts().contends();
+                }
                 EventKind::Deactivate => {
                     if let Some(term) = self.term.as_mut().filter(|term| term.token == event.token()) {
                         term.ending = true;
@@ -203,6 +225,12 @@ impl Supervisor {
                     self.board.facts().trouble = event.error().map(ToString::to_string);
                 }
                 EventKind::Recovered => self.board.facts().trouble = None,
+                EventKind::Blocked => match event.reason() {
+                    Some(Reason::Paused) => self.board.facts().paused = true,
+                    Some(Reason::MilvusHolder) => self.board.facts().milvus_holder = true,
+                    _ => {}
+                },
+                EventKind::Holder => self.board.facts().contends(),
                 EventKind::Ended => self.ended = Some(event.error().cloned()),
                 _ => {}
             }
@@ -216,14 +244,14 @@ impl Supervisor {
         let mut fds = vec![
             PollFd::new(&self.signals, PollFlags::IN),
             PollFd::new(&self.timer, PollFlags::IN),
-            PollFd::new(&*self.wake, PollFlags::IN),
+            PollFd::new(self.board.wake(), PollFlags::IN),
         ];
         if let (Ok(events), None) = (&events, &self.ended) {
             fds.push(PollFd::from_borrowed_fd(events.as_fd(), PollFlags::IN));
         }
         if let Some(child) = &self.child {
-            if child.death.is_none() {
-                fds.push(PollFd::new(&child.pidfd, PollFlags::IN));
+            if !child.keeper_is_dead {
+                fds.push(PollFd::new(&child.keeper_pidfd, PollFlags::IN));
             } else if let Some(cgroup) = &self.cgroup {
                 fds.push(PollFd::new(cgroup.events(), PollFlags::PRI));
             }
@@ -237,7 +265,7 @@ impl Supervisor {
         let Some(child) = &self.child else {
             return Some(self.not_armed_before).filter(|at| *at > now);
         };
-        let mut times = Vec::new();
+        let mut times: Vec<Instant> = self.guardian.silent_at(self.plan.hold).into_iter().collect();
         match child.stage {
             Stage::Killed => times.push(now + clock::ns(SOON)),
             Stage::Stopping { kill_at } => times.push(kill_at),
@@ -251,9 +279,15 @@ impl Supervisor {
             for margin in [self.plan.kill_margin(), self.plan.kill_margin() + self.plan.stop_margin()] {
                 times.push(deadline.saturating_sub(clock::ns(margin)));
             }
+            times.push(self.unguarded_at());
             times.retain(|at| *at > now);
         }
         times.into_iter().min()
+    }
+
+    /// When a command that acts is killed unless the guardian says before that it will leave it alone for longer.
+    fn unguarded_at(&self) -> Instant {
+        self.guarded_until.saturating_sub(clock::ns(self.plan.kill_margin() / 2))
     }
 
     /// When the term at work is over if nothing renews it; 0: it is over.
@@ -262,6 +296,30 @@ impl Supervisor {
             Some(term) if self.session.holds(term.token) => now + clock::ns(self.session.remaining()),
             _ => 0,
         }
+    }
+}
+
+/// Takes note of what has become of a child, if it is of this one's.
+fn note(child: &mut Child, pid: Pid, status: WaitStatus) {
+    let death = death(status);
+    if pid == child.keeper {
+        if death.is_none() {
+            if child.stage == Stage::Arming {
+                child.stands_ready();
+            }
+            // Nothing of it may wait, however it was stopped.
+            let _ = nix::sys::signal::kill(pid, Signal::SIGCONT);
+            return;
+        }
+        child.keeper_is_dead = true;
+        match child.group() {
+            None => child.death = death,
+            // Killed: the command must not go on without it.
+            Some(_) if child.death.is_none() => child.kill_group(),
+            Some(_) => {}
+        }
+    } else if child.group() == Some(pid) && death.is_some() {
+        child.death = death;
     }
 }
 
