@@ -20,6 +20,7 @@ mod observe;
 mod refusals;
 mod run;
 mod run_faults;
+mod run_guard;
 mod run_ways;
 mod running;
 mod screen;

@@ -201,6 +201,16 @@ fn f71_without_a_cgroup_a_killed_run_takes_the_group_of_its_command_with_it() {
 }
 
 #[test]
+fn f71_without_a_cgroup_what_has_left_the_group_dies_with_a_killed_run_too() {
+    family_goes(&["--cgroup", "off"], |a| a.signal(Signal::KILL));
+}
+
+#[test]
+fn f71_without_a_cgroup_what_has_left_the_group_dies_at_the_deadline_of_a_stopped_run() {
+    family_goes(&["--cgroup", "off"], |a| a.signal(Signal::STOP));
+}
+
+#[test]
 fn a_command_that_ends_by_itself_passes_its_status_on_where_it_is_not_restarted() {
     let scene = Scene::new();
     let cases = [

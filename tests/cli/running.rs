@@ -79,10 +79,15 @@ impl Scene {
         shell
     }
 
-    /// Starts it, standing by where another one is active. A hold time of 2 s.
-    pub(crate) fn start(&self, name: &str, options: &[&str], script: &str) -> Running {
+    /// One that stands by where another one is active. A hold time of 2 s.
+    pub(crate) fn usual(&self, name: &str, options: &[&str], script: &str) -> Command {
         let usual = ["--active-standby", "--set", "election.hold_ms=2000", "--set", "lease.ttl_ms=30000"];
-        Running::start(name, self.command(name, &[&usual, options].concat(), script))
+        self.command(name, &[&usual, options].concat(), script)
+    }
+
+    /// Starts such a one.
+    pub(crate) fn start(&self, name: &str, options: &[&str], script: &str) -> Running {
+        Running::start(name, self.usual(name, options, script))
     }
 }
 
@@ -99,12 +104,17 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn start(name: &str, mut command: Command) -> Self {
-        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    pub(crate) fn start(name: &str, command: Command) -> Self {
+        Self::start_with(name, command, Stdio::piped())
+    }
+
+    /// What it writes to stderr goes there, and is heard where that is a new pipe.
+    pub(crate) fn start_with(name: &str, mut command: Command, stderr: Stdio) -> Self {
+        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let said = Arc::<Mutex<Vec<String>>>::default();
-        let streams: [Box<dyn Read + Send>; 2] =
-            [Box::new(process.stdout.take().unwrap()), Box::new(process.stderr.take().unwrap())];
-        for stream in streams {
+        let stdout = process.stdout.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>);
+        let stderr = process.stderr.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>);
+        for stream in stdout.into_iter().chain(stderr) {
             let said = Arc::clone(&said);
             std::thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
@@ -154,14 +164,19 @@ impl Running {
 
     /// The PID of its guardian.
     pub(crate) fn guardian(&self) -> i32 {
-        let is_guardian = |pid: &&str| {
+        self.part("__guard")
+    }
+
+    /// The PID of its child that is called so.
+    pub(crate) fn part(&self, name: &str) -> i32 {
+        let is_it = |pid: &&str| {
             let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).split('\0').nth(1) == Some("__guard")
+            String::from_utf8_lossy(&line).split('\0').nth(1) == Some(name)
         };
-        until("its guardian", || {
+        until(name, || {
             let pid = self.process.id();
             let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-            children.split_whitespace().find(is_guardian).map(|pid| pid.parse().unwrap())
+            children.split_whitespace().find(is_it).map(|pid| pid.parse().unwrap())
         })
     }
 }

@@ -37,6 +37,9 @@ use crate::exit::{FAILED, Failure, USAGE};
 use crate::options::Options;
 use crate::{help, log};
 
+/// Unless --grace-ms says otherwise.
+const GRACE_MS: u64 = 8000;
+
 /// Run a command under an election: started when active, stopped before the role is lost
 ///
 /// The command finds HA_ROLE, HA_ADDRESS, HA_TOKEN (the fencing token), HA_SERVER_ID, HA_ACTIVE_KEY and HA_STATE in its
@@ -71,12 +74,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
     /// What tells the command to stop: TERM, INT, USR1 and so on, with or without SIG
-    #[arg(long, value_name = "SIGNAL", default_value = "TERM", value_parser = tell::signal)]
+    #[arg(long, value_name = "SIGNAL", default_value = "TERM", value_parser = tell::stop_signal)]
     stop_signal: Signal,
     /// How long it may take to stop before it is killed, from 0 to 3599000 ms. Key deactivation.timeout_ms is this and a second
-    /// where it is not set
-    #[arg(long, value_name = "MS", default_value_t = 8000, value_parser = clap::value_parser!(u64).range(0..=3_599_000))]
-    grace_ms: u64,
+    /// where it is not set, else half a second more at least [default: 8000]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=3_599_000))]
+    grace_ms: Option<u64>,
     /// Whether it is started again when it ends by itself
     #[arg(long, value_enum, default_value_t = Restart::Always)]
     restart: Restart,
@@ -138,6 +141,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if !is_executable(command) {
         return Err(Failure::new(USAGE, format!("command {}: not found, or not executable", command.display())));
     }
+    let plan = args.plan(resolved.hold, resolved.deactivation_timeout)?;
     let listener = args.listen.as_deref().map(http::bind).transpose()?;
     log::init(&config)?;
     let failed = |what: &str, error: std::io::Error| Failure::new(FAILED, format!("{what}: {error}"));
@@ -166,7 +170,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if let Some(listener) = listener {
         http::serve(listener, board.clone())?;
     }
-    let plan = args.plan(resolved.hold, resolved.deactivation_timeout);
     Supervisor::new(plan, session, board, cgroup, guardian, inherited, &mask)
         .map_err(|e| failed("supervisor", e))?
         .run()
@@ -181,7 +184,7 @@ impl Args {
         if self.active_standby {
             config.set(keys::ACTIVE_STANDBY_ENABLED, "true")?;
         }
-        config.set_default(keys::DEACTIVATION_TIMEOUT_MS, &(self.grace_ms + 1000).to_string())?;
+        config.set_default(keys::DEACTIVATION_TIMEOUT_MS, &(self.grace_ms.unwrap_or(GRACE_MS) + 1000).to_string())?;
         config.set_default(keys::ACTIVATION_BACKOFF_MS, &self.restart_backoff_ms.to_string())?;
         Ok(config)
     }
@@ -198,24 +201,44 @@ impl Args {
             return Ok(told.ok());
         }
         let made = Cgroup::create(Some(&self.cgroup));
-        made.map(Some).map_err(|why| Failure::new(USAGE, format!("--cgroup {}: {why}", self.cgroup.display())))
+        let allowed = "allowed: auto, off, or the directory of a cgroup (v2) that this user may write in";
+        made.map(Some)
+            .map_err(|why| Failure::new(USAGE, format!("--cgroup {}: {why} ({allowed})", self.cgroup.display())))
     }
 
-    fn plan(&self, hold: Duration, limit: Duration) -> Plan {
-        let grace = Duration::from_millis(self.grace_ms);
-        Plan {
+    /// What the command may take to stop: it must be dead when the session's own patience, `limit`, ends.
+    fn grace(&self, limit: Duration) -> Result<Duration, Failure> {
+        let most = limit - (limit / 10).min(Duration::from_millis(500));
+        let Some(asked) = self.grace_ms else { return Ok(most.min(Duration::from_millis(GRACE_MS))) };
+        let grace = Duration::from_millis(asked);
+        if grace > most {
+            let (key, limit, most) = (keys::DEACTIVATION_TIMEOUT_MS, limit.as_millis(), most.as_millis());
+            let why = format!("--grace-ms {asked}: too long for {key} = {limit} (allowed: 0 to {most}, or a longer {key})");
+            return Err(Failure::new(USAGE, why));
+        }
+        Ok(grace)
+    }
+
+    fn plan(&self, hold: Duration, limit: Duration) -> Result<Plan, Failure> {
+        for path in self.tell.iter().filter_map(Tell::file) {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            if !folder.is_dir() || access(folder, Access::WRITE_OK).is_err() {
+                let why = format!("--tell file:{}: no folder to write in (allowed: one that is there)", path.display());
+                return Err(Failure::new(USAGE, why));
+            }
+        }
+        Ok(Plan {
             command: self.command.clone(),
             standby: self.standby.as_ref().map(|line| vec!["/bin/sh".into(), "-c".into(), line.into()]),
             warm: self.warm,
             tells: self.tell.clone(),
             ready_url: self.ready_url.clone(),
             stop_signal: self.stop_signal,
-            // It must be dead when the session's own patience ends.
-            grace: grace.min(limit - (limit / 10).min(Duration::from_millis(500))),
+            grace: self.grace(limit)?,
             restart: self.restart,
             backoff: Duration::from_millis(self.restart_backoff_ms),
             hold,
-        }
+        })
     }
 }
 

@@ -34,7 +34,7 @@ impl FromStr for Tell {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
-            Some(("signal", name)) => signal(name).map(Self::Signal),
+            Some(("signal", name)) => caught(signal(name)?).map(Self::Signal),
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
             Some(("socket", path)) if !path.is_empty() => Ok(Self::Socket(path.into())),
             _ => Err("allowed: signal:NAME, file:PATH, socket:PATH".into()),
@@ -42,8 +42,36 @@ impl FromStr for Tell {
     }
 }
 
+impl Tell {
+    /// The file that it writes, if it does.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            _ => None,
+        }
+    }
+}
+
+/// One that can tell a command to stop.
+pub(super) fn stop_signal(name: &str) -> Result<Signal, String> {
+    match signal(name)? {
+        Signal::SIGKILL => Ok(Signal::SIGKILL),
+        other => caught(other),
+    }
+}
+
+/// One for which a command can have a handler, and that does not stop it for good.
+fn caught(signal: Signal) -> Result<Signal, String> {
+    match signal {
+        Signal::SIGKILL | Signal::SIGSTOP | Signal::SIGCONT => {
+            Err("no command can act by it (allowed: TERM, INT, HUP, QUIT, USR1, USR2 and the like)".into())
+        }
+        other => Ok(other),
+    }
+}
+
 /// A signal by its name, with or without SIG.
-pub(super) fn signal(name: &str) -> Result<Signal, String> {
+fn signal(name: &str) -> Result<Signal, String> {
     let name = name.to_ascii_uppercase();
     let full = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
     Signal::from_str(&full).map_err(|_| "allowed: the name of a signal, such as TERM, INT, USR1".into())
