@@ -21,6 +21,7 @@ mod refusals;
 mod run;
 mod run_faults;
 mod run_guard;
+mod run_served;
 mod run_ways;
 mod running;
 mod screen;

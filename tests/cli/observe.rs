@@ -101,8 +101,7 @@ fn a_command_that_fails_is_told_and_the_next_one_is_run() {
     let mut command = world.command("observe --role worker --exec");
     command.arg("echo \"ran [$HA_ADDRESS]\"; exit 3");
     let mut observe = Stream::start(&mut command);
-    observe.line(&["ran [127.0.0.1:5001]"]);
-    observe.line(&["--exec: the command ended with exit status: 3"]);
+    observe.lines(&["ran [127.0.0.1:5001]", "--exec: the command ended with exit status: 3"]);
     session.stop(None).unwrap();
     observe.line(&["ran []"]);
 }

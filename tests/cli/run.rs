@@ -201,6 +201,31 @@ fn f71_without_a_cgroup_a_killed_run_takes_the_group_of_its_command_with_it() {
 }
 
 #[test]
+fn cgroups_that_dead_runs_have_left_behind_are_removed_and_no_other_ones() {
+    let name = "cgroups_that_dead_runs_have_left_behind_are_removed_and_no_other_ones";
+    let scene = Scene::new();
+    let mut a = scene.start("A", &[], BUSY);
+    scene.line("A start");
+    let Some(own) = a.cgroup() else { return skip(name, "no cgroup can be made here") };
+    let parent = own.parent().unwrap();
+    let left = parent.join(format!("coordha-run-{}-1", std::process::id()));
+    let foreign = parent.join(format!("coordha-{}", std::process::id()));
+    for folder in [&left, &foreign] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    // Empty for as long as its guardian lets it be: that of a run whose command is dead, and not started again yet.
+    let pid = scene.line("A start").rsplit(' ').next().unwrap().parse().unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::STOP).unwrap();
+    let mut b = scene.start("B", &[], BUSY);
+    b.says("enter STANDBY mode");
+    assert!(!left.exists(), "it was left behind");
+    assert!(own.exists() && foreign.exists());
+    std::fs::remove_dir(&foreign).unwrap();
+    b.stop();
+    a.stop();
+}
+
+#[test]
 fn f71_without_a_cgroup_what_has_left_the_group_dies_with_a_killed_run_too() {
     family_goes(&["--cgroup", "off"], |a| a.signal(Signal::KILL));
 }
@@ -264,18 +289,31 @@ fn what_is_wrong_is_said_in_one_message_before_anything_is_started() {
     let usual = ["run", "--role", "rootcoord", "--store", &store, "--address", "127.0.0.1:1"];
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 24] = [
         (&["--", "no-such-command"], "no-such-command"),
         (&["--", "./no-such-file"], "./no-such-file"),
         (&["--", "/etc/passwd"], "not executable"),
         (&[], "COMMAND"),
         (&["--stop-signal", "SIGNOTHING", "--", "true"], "SIGNOTHING"),
+        (&["--stop-signal", "STOP", "--", "true"], "'--stop-signal <SIGNAL>': no command can act by it (allowed: TERM"),
         (&["--grace-ms", "-1", "--", "true"], "-1"),
+        (&["--grace-ms", "3599001", "--", "true"], "'--grace-ms <MS>': 3599001 is not in 0..=3599000"),
+        (
+            &["--grace-ms", "4501", "--set", "deactivation.timeout_ms=5000", "--", "true"],
+            "--grace-ms 4501: too long for deactivation.timeout_ms = 5000 (allowed: 0 to 4500, or",
+        ),
+        (&["--restart-backoff-ms", "600001", "--", "true"], "'--restart-backoff-ms <MS>': 600001 is not in 0..=600000"),
         (&["--restart", "sometimes", "--", "true"], "always"),
         (&["--warm", "--", "true"], "--tell"),
         (&["--warm", "--tell", "pigeon:1", "--", "true"], "signal:NAME, file:PATH, socket:PATH"),
+        (&["--warm", "--tell", "signal:KILL", "--", "true"], "'--tell <HOW>': no command can act by it (allowed: TERM"),
+        (&["--warm", "--tell", "file:no/such/x", "--", "true"], "--tell file:no/such/x: no folder to write in (allowed"),
+        (&["--tell", "file:x", "--", "true"], "--warm"),
         (&["--warm", "--tell", "file:x", "--standby", "true", "--", "true"], "--standby"),
         (&["--ready-url", "https://x/", "--", "true"], "http://HOST:PORT/PATH"),
+        (&["--set", "activation.auto=true", "--", "true"], "activation.auto = true"),
+        (&["--listen", "nowhere", "--", "true"], "--listen nowhere: "),
+        (&["--listen", "127.0.0.1:0x1", "--", "true"], "(allowed: HOST:PORT of this host that is free)"),
         (&["--set", "lease.ttl_ms=1", "--", "true"], "lease.ttl_ms"),
         (&["--cgroup", "no/such/folder", "--", "true"], "--cgroup no/such/folder"),
         (&["--listen", &taken, "--", "true"], &taken),

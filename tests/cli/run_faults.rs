@@ -54,6 +54,40 @@ fn f71_the_guardian_kills_the_command_of_a_run_that_is_stopped_past_its_deadline
 }
 
 #[test]
+fn a_command_that_is_not_restarted_follows_a_lost_role_all_the_same() {
+    let scene = Scene::new();
+    for options in [&[][..], &["--cgroup", "off"]] {
+        let mut a = scene.start("A", &[options, &["--restart", "never"]].concat(), BUSY);
+        let first = scene.line("A start").rsplit(' ').next().unwrap().to_owned();
+        a.signal(Signal::STOP);
+        crate::running::until_dead(&first);
+        a.signal(Signal::CONT);
+        a.says("the command has ended: signal 9; its role is over");
+        let next = until("the next term", || {
+            let starts = scene.journal().into_iter().filter(|line| line.starts_with("A start"));
+            starts.filter_map(|line| line.rsplit(' ').next().map(str::to_owned)).find(|pid| *pid != first)
+        });
+        // What it does by itself ends all.
+        kill_process(Pid::from_raw(next.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+        assert_eq!(a.ended().code(), Some(128 + 9));
+        std::fs::remove_file(scene.folder().join("journal")).unwrap();
+    }
+}
+
+#[test]
+fn a_command_that_is_not_restarted_is_started_anew_where_its_role_was_taken_away() {
+    let etcd = Etcd::start();
+    let scene = Scene::on(&etcd.endpoints());
+    let mut a = scene.start("A", &["--restart", "never"], BUSY);
+    scene.line("A start");
+    a.says("is ACTIVE, token");
+    etcd.ctl(&["del", ACTIVE_KEY]);
+    a.says("the command is killed: its role is over");
+    until("the next term", || scene.journal().iter().filter(|line| line.starts_with("A start")).nth(1).map(drop));
+    assert_eq!(a.stop().code(), Some(0));
+}
+
+#[test]
 fn f71_a_guardian_that_is_killed_is_replaced() {
     let scene = Scene::new();
     let a = scene.start("A", &[], BUSY);

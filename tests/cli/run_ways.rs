@@ -1,25 +1,16 @@
 //! `coordha run`: standby commands, warm commands, readiness, and what it serves.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::run_served::get;
 use crate::running::{BUSY, Scene};
 use crate::support::ports::Port;
 use crate::support::wait::until;
-
-/// Status and body of a GET.
-fn get(address: &str, path: &str, accept: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: x\r\nAccept: {accept}\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
-}
 
 /// Answers each request with this status, and tells for how many it did.
 struct Server {
@@ -62,6 +53,20 @@ fn a_standby_command_that_ends_is_started_again() {
     }
     a.stop();
     scene.line("B start");
+    b.stop();
+}
+
+#[test]
+fn ends_of_the_standby_command_do_not_count_against_the_command() {
+    let scene = Scene::new();
+    let mut a = scene.start("A", &[], BUSY);
+    scene.line("A start");
+    let script = r#"echo "B start" >> journal; exit 3"#;
+    let mut b = scene.start("B", &["--standby", "exit 1", "--restart-backoff-ms", "5"], script);
+    b.says("the standby command has ended: exit status 1; it is started again after 20 ms");
+    a.stop();
+    b.says("the command has ended: exit status 3; it is started again after 5 ms");
+    b.says("the command has ended: exit status 3; it is started again after 10 ms");
     b.stop();
 }
 

@@ -47,6 +47,15 @@ impl Stream {
         }
     }
 
+    /// Waits until there was a line with each of these, in any order: stdout and stderr have none between them.
+    pub(crate) fn lines(&mut self, wanted: &[&str]) {
+        let mut wanted = wanted.to_vec();
+        while !wanted.is_empty() {
+            let line = self.line(&[]);
+            wanted.retain(|words| !line.contains(words));
+        }
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }

@@ -337,14 +337,20 @@ impl Supervisor {
         let was_late = child.was_late();
         match stage {
             Stage::Running if was_late => self.say.warn("the command was not started: its term was nearly over by then"),
-            // It was killed for that, or has ended because of it: nothing that --restart is about.
-            Stage::Running if acts && self.deadline(clock::now()) == 0 => {
-                self.say.warn(format!("the command has ended: {death}; its role is over"));
+            // Killed for that by the guardian, or ended because of it: nothing that --restart is about.
+            Stage::Running if acts && self.is_over(clock::now()) => {
+                self.say.warn(format!("the command has ended: {death}; its role is over, or nearly so"));
+                self.give_up_turn(Duration::ZERO, "the role was not renewed in time");
             }
             Stage::Running => self.ended_by_itself(death, kind, acts, ran),
             Stage::Stopping { .. } => self.say.info(format!("the command has stopped: {death}")),
             _ => self.cannot_start(kind, &death.to_string()),
         }
+    }
+
+    /// Whether the role is over, or was to the guardian, which may have killed the command.
+    fn is_over(&self, now: Instant) -> bool {
+        now >= self.guarded_until || self.deadline(now) == 0
     }
 
     fn ended_by_itself(&mut self, death: Death, kind: Kind, acts: bool, ran: Duration) {
