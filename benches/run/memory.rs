@@ -27,8 +27,8 @@ pub(crate) fn rows(etcd: &Etcd) -> Result<Vec<Row>> {
     let (standby, _) = standing.standby()?;
     thread::sleep(QUIET);
     let rows = vec![
-        row("An idle `coordha run`, active", "its guardian", active.process.pid())?,
-        row("An idle `coordha run`, standby", "its guardian and the process that will be the command", standby.pid())?,
+        row("An idle `coordha run`, active", "its guardian and the keeper of the command", active.process.pid())?,
+        row("An idle `coordha run`, standby", "its guardian, the keeper and what will be the command", standby.pid())?,
     ];
     standby.terminate()?;
     standby.wait()?;
@@ -40,12 +40,16 @@ fn row(what: &str, others: &str, pid: u32) -> Result<Row> {
     let own = memory(pid)?;
     let mut all = own;
     let program = fs::read_link(format!("/proc/{pid}/exe"))?;
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-    for child in children.split_whitespace() {
-        if fs::read_link(format!("/proc/{child}/exe"))? == program {
-            let memory = memory(child.parse()?)?;
-            all.resident += memory.resident;
-            all.proportional += memory.proportional;
+    let mut parents = vec![pid];
+    while let Some(pid) = parents.pop() {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+        for child in children.split_whitespace() {
+            if fs::read_link(format!("/proc/{child}/exe"))? == program {
+                let memory = memory(child.parse()?)?;
+                all.resident += memory.resident;
+                all.proportional += memory.proportional;
+                parents.push(child.parse()?);
+            }
         }
     }
     let mb = |kb: u64| format!("{:.1} MB", kb as f64 / 1000.0);

@@ -307,7 +307,10 @@ fn what_is_wrong_is_said_in_one_message_before_anything_is_started() {
         (&["--warm", "--", "true"], "--tell"),
         (&["--warm", "--tell", "pigeon:1", "--", "true"], "signal:NAME, file:PATH, socket:PATH"),
         (&["--warm", "--tell", "signal:KILL", "--", "true"], "'--tell <HOW>': no command can act by it (allowed: TERM"),
-        (&["--warm", "--tell", "file:no/such/x", "--", "true"], "--tell file:no/such/x: no folder to write in (allowed"),
+        (
+            &["--warm", "--tell", "file:no/such/x", "--", "true"],
+            "--tell file:no/such/x: no folder to write in (allowed",
+        ),
         (&["--tell", "file:x", "--", "true"], "--warm"),
         (&["--warm", "--tell", "file:x", "--standby", "true", "--", "true"], "--standby"),
         (&["--ready-url", "https://x/", "--", "true"], "http://HOST:PORT/PATH"),

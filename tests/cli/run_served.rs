@@ -134,7 +134,8 @@ fn strangers_hold_up_nobody() {
     let mut told = [0; 12];
     let length = stream.read(&mut told).unwrap_or(0);
     assert!(length == 0 || told.starts_with(b"HTTP/1.0 431") || told.starts_with(b"HTTP/1.1 431"), "{told:?}");
-    for odd in ["\0\0\0\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "POST /healthz HTTP/1.0\r\nContent-Length: 9999999\r\n\r\n"] {
+    for odd in ["\0\0\0\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "POST /healthz HTTP/1.0\r\nContent-Length: 9999999\r\n\r\n"]
+    {
         assert!(!answer(&mut asked(&at, odd)).contains(" 200 "), "{odd:?}");
     }
     healthy(&at);

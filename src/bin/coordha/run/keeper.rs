@@ -46,10 +46,8 @@ fn keep(args: &exec::Args) -> io::Result<ExitCode> {
     // Seen by the parent, which takes note of the command and sends SIGCONT.
     kill_process(getpid(), Signal::STOP)?;
     set_parent_process_death_signal(None)?;
-    let signals = SignalFd::with_flags(
-        &[Nix::SIGCHLD].into_iter().collect(),
-        SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
-    )?;
+    let signals =
+        SignalFd::with_flags(&[Nix::SIGCHLD].into_iter().collect(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let keeper = Keeper { pid, signals };
     while !is_readable(&parent) && !is_readable(&pidfd) {
         keeper.reap_orphans();
@@ -94,8 +92,7 @@ impl Keeper {
 
     /// Until one of these is readable or a child has changed.
     fn wait(&self, fds: &[&dyn AsFd], limit: Option<Duration>) {
-        let mut fds: Vec<_> =
-            fds.iter().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)).collect();
+        let mut fds: Vec<_> = fds.iter().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)).collect();
         fds.push(PollFd::new(&self.signals, PollFlags::IN));
         let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
         // Whatever it returns, the next turn looks at everything.

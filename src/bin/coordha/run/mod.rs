@@ -213,7 +213,8 @@ impl Args {
         let grace = Duration::from_millis(asked);
         if grace > most {
             let (key, limit, most) = (keys::DEACTIVATION_TIMEOUT_MS, limit.as_millis(), most.as_millis());
-            let why = format!("--grace-ms {asked}: too long for {key} = {limit} (allowed: 0 to {most}, or a longer {key})");
+            let why =
+                format!("--grace-ms {asked}: too long for {key} = {limit} (allowed: 0 to {most}, or a longer {key})");
             return Err(Failure::new(USAGE, why));
         }
         Ok(grace)

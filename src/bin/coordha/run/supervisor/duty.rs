@@ -336,7 +336,9 @@ impl Supervisor {
         child.kill(self.cgroup.as_ref(), &spared);
         let was_late = child.was_late();
         match stage {
-            Stage::Running if was_late => self.say.warn("the command was not started: its term was nearly over by then"),
+            Stage::Running if was_late => {
+                self.say.warn("the command was not started: its term was nearly over by then")
+            }
             // Killed for that by the guardian, or ended because of it: nothing that --restart is about.
             Stage::Running if acts && self.is_over(clock::now()) => {
                 self.say.warn(format!("the command has ended: {death}; its role is over, or nearly so"));
