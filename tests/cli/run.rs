@@ -1,5 +1,6 @@
 //! `coordha run`: when its command is started and stopped, and how it ends.
 
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::command::{coordha, ran};
@@ -210,16 +211,20 @@ fn cgroups_that_dead_runs_have_left_behind_are_removed_and_no_other_ones() {
     let parent = own.parent().unwrap();
     let left = parent.join(format!("coordha-run-{}-1", std::process::id()));
     let foreign = parent.join(format!("coordha-{}", std::process::id()));
-    for folder in [&left, &foreign] {
+    let anothers = parent.join(format!("coordha-run-{}-2", std::process::id()));
+    for folder in [&left, &foreign, &anothers] {
         std::fs::create_dir(folder).unwrap();
     }
-    // Empty for as long as its guardian lets it be: that of a run whose command is dead, and not started again yet.
-    let pid = scene.line("A start").rsplit(' ').next().unwrap().parse().unwrap();
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::STOP).unwrap();
+    // As whoever has made it holds it for as long as it lives, though it may be empty for a moment.
+    let lock = std::fs::File::open(&anothers).unwrap();
+    flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
     let mut b = scene.start("B", &[], BUSY);
     b.says("enter STANDBY mode");
     assert!(!left.exists(), "it was left behind");
-    assert!(own.exists() && foreign.exists());
+    assert!(own.exists() && foreign.exists() && anothers.exists());
+    let held = std::fs::File::open(&own).unwrap();
+    assert!(flock(&held, FlockOperation::NonBlockingLockExclusive).is_err(), "A lives");
+    std::fs::remove_dir(&anothers).unwrap();
     std::fs::remove_dir(&foreign).unwrap();
     b.stop();
     a.stop();

@@ -130,7 +130,7 @@ impl Guardian {
 
     /// When it counts as stopped or hung, unless it is heard of before. A new one may take longer, as it must start.
     pub(super) fn silent_at(&self, hold: Duration) -> Option<Instant> {
-        let patience = if self.has_answered { hold / 4 } else { hold };
+        let patience = if self.has_answered { (hold / 4).max(Duration::from_millis(100)) } else { hold };
         self.unanswered.map(|since| since.saturating_add(ns(patience)))
     }
 

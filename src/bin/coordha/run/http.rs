@@ -225,6 +225,8 @@ async fn accept(listener: &tokio::net::TcpListener, routes: &Router) {
         };
         let mut server = http1::Builder::new();
         server.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).max_buf_size(HEAD_BYTES);
+        // Or the limit would end a request of one that asks now and then.
+        server.keep_alive(false);
         let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes.clone()));
         tokio::spawn(async move {
             // How it ends is nobody's concern.
