@@ -62,7 +62,7 @@ fn a_command_that_is_not_restarted_follows_a_lost_role_all_the_same() {
         a.signal(Signal::STOP);
         crate::running::until_dead(&first);
         a.signal(Signal::CONT);
-        a.says("the command has ended: signal 9; its role is over");
+        a.says("the command has ended: signal 9");
         let next = until("the next term", || {
             let starts = scene.journal().into_iter().filter(|line| line.starts_with("A start"));
             starts.filter_map(|line| line.rsplit(' ').next().map(str::to_owned)).find(|pid| *pid != first)

@@ -144,6 +144,11 @@ impl Child {
         Ok(pidfd_send_signal(&program.pidfd, Number::CONT)?)
     }
 
+    /// Whether it was the program, and killed.
+    pub(super) fn was_killed(&self) -> bool {
+        self.stage == Stage::Killed && self.since != 0
+    }
+
     /// Whether it has ended without becoming the program, as the orders came too late.
     pub(super) fn was_late(&self) -> bool {
         let mut start = [0; exec::LATE.len()];

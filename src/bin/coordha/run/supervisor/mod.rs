@@ -204,7 +204,11 @@ impl Supervisor {
                 self.guardian_died = !status.stopped();
             }
             if let Some(child) = &mut self.child {
+                let was_dead = child.death.is_some();
                 note(child, pid, status);
+                if let (Some(death), false, true) = (child.death, was_dead, child.was_killed()) {
+                    self.say.info(format!("the {} has ended: {death}", child.kind.name()));
+                }
             }
         }
     }
