@@ -43,8 +43,8 @@ const GRACE_MS: u64 = 8000;
 /// Run a command under an election: started when active, stopped before the role is lost
 ///
 /// The command finds HA_ROLE, HA_ADDRESS, HA_TOKEN (the fencing token), HA_SERVER_ID, HA_ACTIVE_KEY and HA_STATE in its
-/// environment, and inherits stdin, stdout and stderr. SIGTERM or SIGINT stops it in order, then releases the role; a second one
-/// kills it at once. Guide: docs/run.md.
+/// environment, and inherits stdin, stdout and stderr. SIGTERM or SIGINT stops it in order, then releases the role; a second one,
+/// half a second later or more, kills it at once. Guide: docs/run.md.
 #[derive(Parser)]
 #[command(after_long_help = help::end(
     &[
