@@ -83,7 +83,7 @@ impl Election {
 
     /// Whether an active key that is there may be written over, once the wait is over: its term must be the one that
     /// the term record speaks of, or it must have lost its lease, or be a left-over of this address (exclusive).
-    fn may_replace(&self, active: &Active) -> bool {
+    pub(super) fn may_replace(&self, active: &Active) -> bool {
         let ends = self.view.term_matches(active) || self.is_left_over(active);
         active.lease == 0 || (ends && !active.is_milvus())
     }
@@ -208,7 +208,7 @@ impl Election {
             self.held_since = None;
             return false;
         }
-        let wait = self.exclusive_wait(blocked.is_some());
+        let wait = self.settings.exclusive_wait(self.view.active.as_ref(), blocked.is_some());
         let since = *self.held_since.get_or_insert(now);
         if !self.due(now, since + wait) {
             return false;

@@ -50,6 +50,8 @@ pub enum Flaw {
     OldSessionsIgnored,
     /// A term may start as soon as a Milvus holder's key is gone.
     TakeoverDelayIgnored,
+    /// A doubt of who held the role last ends when the write that asks the watch is answered, not when the watch shows it.
+    AnswerEndsDoubt,
 }
 
 #[cfg(feature = "testkit")]
@@ -71,6 +73,7 @@ impl Flaw {
         Self::MilvusMemberIgnored,
         Self::OldSessionsIgnored,
         Self::TakeoverDelayIgnored,
+        Self::AnswerEndsDoubt,
     ];
 
     /// Its name on the command line.
@@ -91,6 +94,7 @@ impl Flaw {
             Self::MilvusMemberIgnored => "milvus-member-ignored",
             Self::OldSessionsIgnored => "old-sessions-ignored",
             Self::TakeoverDelayIgnored => "takeover-delay-ignored",
+            Self::AnswerEndsDoubt => "answer-ends-doubt",
         }
     }
 }
@@ -126,6 +130,13 @@ impl Election {
             if found {
                 self.activate(now);
             }
+        }
+    }
+
+    /// The known-bad variant that takes an answered write for what the watch shows.
+    pub(super) fn answer_flaw(&mut self) {
+        if self.is_flawed(Flaw::AnswerEndsDoubt) {
+            self.view.trail.end_doubt();
         }
     }
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{LeaseId, LeaseReply, Revision, StoreError, Txn, TxnReply, WatchItem};
-use crate::record::{Ours, Process, Record, Tenure, TermRecord, millis};
+use crate::record::{Active, Ours, Process, Record, Tenure, TermRecord, millis};
+
+/// So long a Milvus process goes on trying to register.
+const MILVUS_TRIES: Duration = Duration::from_secs(81);
 
 /// A point in time in ns, on a clock that counts suspend and never goes back. Where it starts does not matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,6 +112,27 @@ impl Settings {
     pub(super) fn term_record(&self, server_id: i64) -> TermRecord {
         let (session_id, process) = (self.session_id, self.process.clone());
         TermRecord { tenure: Tenure::Held, session_id, server_id, process, ..TermRecord::default() }
+    }
+
+    /// How long an exclusive session waits for a holder, or a `past` one of Milvus's, which do not say their time to live.
+    pub(super) fn exclusive_wait(&self, active: Option<&Active>, past: bool) -> Duration {
+        let ours = active.and_then(|active| active.record.as_ref()?.coordha.as_ref());
+        let ttl = ours.map_or(self.ttl, |ours| Duration::from_millis(ours.ttl_ms)) + Duration::from_secs(5);
+        let milvus = past || active.is_some_and(Active::is_milvus);
+        let wait = if milvus { ttl.max(MILVUS_TRIES) + self.milvus_takeover_delay } else { ttl };
+        self.exclusive_wait.unwrap_or(wait.max(self.exclusive_wait_floor))
+    }
+
+    /// Why a session of an old coordinator's role does not start where this key of a mixcoord is.
+    pub(super) fn beside_mixcoord(&self, key: &[u8]) -> Error {
+        let (role, key) = (&self.role, key.escape_ascii());
+        let allowed = format!("mixcoord; {role} where {key} is absent");
+        let message = format!(
+            "role = \"{role}\": Milvus 2.6 or later is here, as {key} is there, and a session of this role would keep its \
+             mixcoords from starting (allowed: {allowed})"
+        );
+        let error = Error::new(ErrorKind::ConfigValue, message);
+        error.with("key", "role").with("value", role).with("allowed", allowed).with("found", key)
     }
 
     /// Why an exclusive session gives up.
@@ -313,6 +337,14 @@ pub struct Holder {
     pub address: String,
     /// Its fencing token: the revision of the active key.
     pub token: Revision,
+}
+
+impl Holder {
+    /// Who holds the active key, where its record can be read.
+    pub(super) fn of(active: &Active) -> Option<Self> {
+        let record = active.record.as_ref()?;
+        Some(Self { server_id: record.server_id, address: record.address.clone(), token: active.revision })
+    }
 }
 
 /// What the core tells the user.

@@ -107,17 +107,21 @@ impl Election {
 
     /// Sends what is missing to be registered. False: nothing is, or it cannot be sent yet.
     pub(super) fn register(&mut self, now: Time) -> bool {
-        if self.server_id == 0 {
+        if self.server_id == 0 || !self.admitted {
             if self.awaits_id || !self.due(now, self.op_after) {
                 return false;
             }
-            self.read(now, Kind::ReadId, vec![Op::read(KeyRange::key(self.keys.id.clone()))]);
+            let reads = [&self.keys.id].into_iter().chain(&self.keys.newer);
+            let reads = reads.map(|key| Op::read(KeyRange::key(key.clone()))).collect();
+            self.read(now, Kind::ReadId, reads);
             return true;
         }
         let Some(lease) = self.lease else { return false };
         let missing = self.view.known > 0 && !self.view.members.contains_key(&self.server_id);
-        let ours = self.own_member().and_then(|(record, _)| record.coordha.as_ref());
-        let stale = ours.is_some_and(|ours| ours.priority != self.settings.priority);
+        let own = self.own_member();
+        let seen = own.map_or(0, |(_, revision)| revision);
+        let asks = self.view.trail.asks(&self.view.members);
+        let stale = own.is_some_and(|(record, _)| asks || record.priority() != self.settings.priority);
         if !self.settings.active_standby {
             self.set_registered(&lease);
             return false;
@@ -126,7 +130,6 @@ impl Election {
             return false;
         }
         let key = self.keys.member(self.server_id);
-        let seen = self.own_member().map_or(0, |(_, revision)| revision);
         let compares = vec![Compare::mod_revision(key.clone(), seen)];
         let put = Op::put(key, encode(&self.record(&lease)), lease.id);
         self.write_if(now, Kind::Register(lease.id), compares, vec![put]);
@@ -148,6 +151,9 @@ impl Election {
             let created = self.view.members.get(&self.server_id).map_or(revision, |member| member.created);
             self.view.members.insert(self.server_id, Member { created, revision, lease: id, record });
             self.set_registered(&lease);
+            self.view.trail.wrote(revision);
+            #[cfg(feature = "testkit")]
+            self.answer_flaw();
             return;
         }
         self.take_in(now, pending, reply);
@@ -167,8 +173,14 @@ impl Election {
         }
     }
 
-    /// Takes the next server ID: the number read, by a write that compares that very text.
+    /// Takes the next server ID, where it has none and may be here: the number read, by a write that compares that very text.
     pub(super) fn id_read(&mut self, now: Time, reply: &TxnReply) {
+        let newer = reply.kvs().find(|kv| self.keys.newer.contains(&kv.key));
+        self.fatal = newer.map(|kv| self.settings.beside_mixcoord(&kv.key)).or(self.fatal.take());
+        self.admitted = newer.is_none();
+        if !self.admitted || self.server_id != 0 {
+            return;
+        }
         let key = self.keys.id.clone();
         let value = reply.kvs().next().map(|kv| String::from_utf8_lossy(&kv.value).into_owned());
         let id = self.keys.parse_id(value.as_deref());

@@ -54,7 +54,7 @@ use self::term::{Stage, Term};
 use self::view::View;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{KeyRange, LeaseId, Revision, StoreError, WatchItem};
-use crate::record::Keys;
+use crate::record::{Active, Keys};
 
 /// One session's side of the election. See the contract on the module's page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -66,6 +66,8 @@ pub struct Election {
     server_id: i64,
     /// Its server ID is taken by another session.
     awaits_id: bool,
+    /// No coordinator of Milvus's is in its place that its keys would keep from starting.
+    admitted: bool,
     lease: Option<Lease>,
     lease_after: Time,
     /// Leases lost in a row without one answered keepalive.
@@ -120,8 +122,10 @@ pub struct Election {
 impl Election {
     /// A session that has not begun. Nothing is sent before [`Election::start`].
     pub fn new(settings: Settings) -> Self {
+        let keys = Keys::new(&settings.root, &settings.role);
         Self {
-            keys: Arc::new(Keys::new(&settings.root, &settings.role)),
+            admitted: keys.newer.is_empty(),
+            keys: Arc::new(keys),
             paused: settings.paused,
             settings: Arc::new(settings),
             ..Self::default()
@@ -226,9 +230,8 @@ impl Election {
     /// Who is active, as far as this session knows.
     pub fn holder(&self) -> Option<Holder> {
         // A term of its own that has ended is nobody's, even while its key is still there.
-        self.view
-            .holder()
-            .filter(|holder| holder.token > self.burned || !self.view.active_is_of(self.settings.session_id))
+        let own = |active: &Active| active.is_of(self.settings.session_id) && active.revision <= self.burned;
+        self.view.active.as_ref().filter(|active| !own(active)).and_then(Holder::of)
     }
 
     /// The token of the holder that was told last, 0 where nobody is; and how many member keys there are.

@@ -31,6 +31,8 @@ pub enum Mark {
     ActiveKnown,
     /// What shows the term record at it or before is no news.
     TermKnown,
+    /// What the watch shows of the role's keys from it on ends a doubt.
+    Doubt,
     /// A token that is not above it is never used again.
     Burned,
 }
@@ -97,7 +99,8 @@ impl Election {
         s.view.milvus_seen = s.view.milvus_seen.filter(|_| !delay.is_zero());
         s.view.milvus_seen.iter_mut().for_each(|t| clock.past(t, delay));
         if numbers.alone() {
-            (s.view.trail.known, s.view.milvus_seen) = (true, None);
+            s.view.trail.end_doubt();
+            (s.view.trail.start, s.view.milvus_seen) = (false, None);
         }
         s.view.normalise(&|t: &mut Time| clock.past(t, horizon), numbers);
         normal_requests(&mut s, clock, numbers);
@@ -127,6 +130,11 @@ impl Election {
         (s.silent, s.failed_activations, s.lost_leases) = (0, 0, 0);
         s.forget_what_was_told();
         s
+    }
+
+    /// Whether the answer to this request would be looked at.
+    pub fn awaits(&self, id: RequestId) -> bool {
+        self.pending.iter().any(|pending| pending.id == id)
     }
 
     fn forget_what_was_told(&mut self) {
@@ -213,6 +221,7 @@ impl View {
             (Mark::Members, &mut self.known),
             (Mark::ActiveKnown, &mut self.active_known),
             (Mark::TermKnown, &mut self.term_known),
+            (Mark::Doubt, &mut self.trail.doubt),
         ] {
             *r = numbers.revision(mark, *r);
         }

@@ -23,7 +23,7 @@ impl Election {
             return false;
         }
         let id = self.settings.session_id;
-        if let Some(active) = self.view.active.as_ref().filter(|_| self.view.active_is_of(id)) {
+        if let Some(active) = self.view.active.as_ref().filter(|active| active.is_of(id)) {
             let (token, current) = (active.revision, self.lease_is(active.lease));
             let burned = token <= self.burned && !flawed!(self, ReuseTerm);
             if current && !burned && self.term.is_none() && !self.is_unwilling(now) {
@@ -52,8 +52,8 @@ impl Election {
 
     /// The term record, where it is held by this session, as released.
     fn own_term_released(&self) -> Option<TermRecord> {
-        let revision = self.view.term.as_ref()?.revision;
-        Some(self.view.own_held_term(self.settings.session_id)?.released(revision))
+        let (id, revision) = (self.settings.session_id, self.view.term.as_ref()?.revision);
+        Some(self.view.term_record().filter(|record| record.is_held_by(id))?.released(revision))
     }
 
     pub(super) fn released(&mut self, now: Time, token: Revision, revision: Revision) {

@@ -214,6 +214,7 @@ impl Election {
             let id = WatchId(self.next_id);
             self.next_id += 1;
             self.watch = Some(id);
+            self.view.trail.watch_begins();
             self.out.push_back(Output::Watch { id, from: reply.revision + 1 });
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::io::{Event, Holder, Time};
 use crate::error::Error;
 use crate::kv::{KeyValue, Revision, TxnReply, WatchEvent};
-use crate::record::{Active, Keys, Member, Record, Tenure, TermRecord, Trail, rank, unreadable};
+use crate::record::{Active, Keys, Member, Record, TermRecord, Trail, rank, unreadable};
 
 /// The term record, where it exists.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +51,7 @@ impl View {
     pub(super) fn read(&mut self, keys: &Keys, reply: &TxnReply, seen: Time) -> bool {
         self.newest = self.newest.max(reply.revision);
         self.mark_milvus(seen);
+        let ahead = reply.revision > self.known.max(self.active_known);
         let was_held = self.known == 0 || self.active.is_some();
         let before = (self.active.as_ref().map(|a| a.revision), self.term.as_ref().map(|t| t.revision));
         let mut others = false;
@@ -70,7 +71,7 @@ impl View {
         // A stranger's put over a key that somebody held in between hides who it was, as its absence does.
         let same = before.0.is_some() && before.0 == self.active.as_ref().map(|a| a.revision);
         let shown = same || self.active.as_ref().is_some_and(Active::is_held);
-        self.trail.read(keys, reply, shown);
+        self.trail.read(keys, reply, ahead && !shown);
         let news = before != (self.active.as_ref().map(|a| a.revision), self.term.as_ref().map(|t| t.revision));
         // What the watch has not told of may be that somebody held the key, too.
         if (was_held || others || news) && !shown {
@@ -95,7 +96,11 @@ impl View {
             self.set_term(keys, revision, kv, seen);
             return;
         }
-        if event.key() == keys.active {
+        let active = event.key() == keys.active;
+        if self.trail.watched(revision, kv.filter(|_| active)) {
+            self.milvus_seen = Some(seen);
+        }
+        if active {
             self.set_active(keys, revision, kv);
         } else if revision >= self.known {
             // A read from before, which comes later, must not undo it.
@@ -193,26 +198,12 @@ impl View {
 
     /// Who is active, where its record can be read.
     pub(super) fn holder(&self) -> Option<Holder> {
-        let active = self.active.as_ref()?;
-        let record = active.record.as_ref()?;
-        Some(Holder { server_id: record.server_id, address: record.address.clone(), token: active.revision })
-    }
-
-    /// Whether the active key is this session's.
-    pub(super) fn active_is_of(&self, session_id: u128) -> bool {
-        let record = self.active.as_ref().and_then(|active| active.record.as_ref());
-        record.is_some_and(|record| record.is_of(session_id))
+        self.active.as_ref().and_then(Holder::of)
     }
 
     /// The term record, where it can be read.
     pub(super) fn term_record(&self) -> Option<&TermRecord> {
         self.term.as_ref()?.record.as_ref()
-    }
-
-    /// The term record, where it is held by this session.
-    pub(super) fn own_held_term(&self, session_id: u128) -> Option<&TermRecord> {
-        let record = self.term_record()?;
-        (record.tenure == Tenure::Held && record.session_id == session_id).then_some(record)
     }
 
     /// Whether the term record is of the very term of this active key, so that its wait ends that term.

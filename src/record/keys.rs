@@ -15,16 +15,25 @@ pub(crate) struct Keys {
     /// Milvus's keys that must be absent where a term of this role begins: those of the coordinators that a mixcoord
     /// stands for. Never written.
     pub(crate) old: Vec<Vec<u8>>,
+    /// Milvus's keys that must be absent where a session of this role starts: those of a mixcoord, which a key of an old
+    /// coordinator keeps from starting.
+    pub(crate) newer: Vec<Vec<u8>>,
 }
 
 impl Keys {
     pub(crate) fn new(root: &str, role: &str) -> Self {
-        let old: &[&str] = if role == "mixcoord" { &["rootcoord", "datacoord", "querycoord"] } else { &[] };
+        let (old, newer): (&[&str], &[&str]) = match role {
+            "mixcoord" => (&["rootcoord", "datacoord", "querycoord"], &[]),
+            "rootcoord" | "datacoord" | "querycoord" | "indexcoord" => (&[], &["mixcoord", "version"]),
+            _ => (&[], &[]),
+        };
+        let below = |names: &[&str]| names.iter().map(|name| format!("{root}/session/{name}").into_bytes()).collect();
         Self {
             id: format!("{root}/session/id").into_bytes(),
             active: format!("{root}/session/{role}").into_bytes(),
             term: format!("{root}/ha/{role}/term").into_bytes(),
-            old: old.iter().map(|old| format!("{root}/session/{old}").into_bytes()).collect(),
+            old: below(old),
+            newer: below(newer),
         }
     }
 

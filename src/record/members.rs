@@ -20,6 +20,11 @@ impl Active {
         self.lease != 0 && self.record.is_some()
     }
 
+    /// Whether it is of this session.
+    pub(crate) fn is_of(&self, session_id: u128) -> bool {
+        self.record.as_ref().is_some_and(|record| record.is_of(session_id))
+    }
+
     /// Whether it names a Milvus process.
     pub(crate) fn is_milvus(&self) -> bool {
         self.record.as_ref().is_some_and(Record::is_milvus)

@@ -73,6 +73,11 @@ impl Record {
         self.coordha.is_none()
     }
 
+    /// The priority of a session of ours; 0 for others.
+    pub(crate) fn priority(&self) -> i32 {
+        self.coordha.as_ref().map_or(0, |ours| ours.priority)
+    }
+
     pub(crate) fn is_of(&self, session_id: u128) -> bool {
         self.coordha.as_ref().is_some_and(|ours| ours.session_id == session_id)
     }
@@ -157,6 +162,10 @@ impl TermRecord {
             return Err(garbage(format!("HoldMs is above {LONGEST_HOLD_MS}")));
         }
         Ok(record)
+    }
+
+    pub(crate) fn is_held_by(&self, session_id: u128) -> bool {
+        self.tenure == Tenure::Held && self.session_id == session_id
     }
 
     /// The record, found at this revision, as it is when its term has ended.

@@ -2,28 +2,53 @@
 
 use std::collections::BTreeMap;
 
-use super::{Active, Keys, Member};
-use crate::kv::{Compare, TxnReply};
+use super::{Active, Keys, Member, Record};
+use crate::kv::{Compare, KeyValue, Revision, TxnReply};
 
-/// The trail of Milvus holders.
+/// The trail of Milvus holders. Who held the active key last is known where the watch has shown it all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Trail {
     /// The Milvus holders that were seen and have not ended since, by server ID, with their addresses.
     pub(crate) holders: BTreeMap<i64, String>,
-    /// Who held the active key last is known. Where a read shows it gone it is not: others may have held it since.
-    pub(crate) known: bool,
+    /// The watch began when nobody held the key, and has shown no holder since: it will not tell who was the last.
+    pub(crate) start: bool,
+    /// A read at this revision showed that nobody holds the key, and the watch has not come so far; 0: it has.
+    pub(crate) doubt: Revision,
+    /// A write of this session's is newer than that: when the watch shows it, it has come so far.
+    pub(crate) asked: bool,
     /// A session of an old coordinator, which stands in the way of a mixcoord.
     pub(crate) old: Option<Vec<u8>>,
 }
 
 impl Trail {
-    /// Takes in a read of the whole role, which showed who holds the active key, or did not.
-    pub(crate) fn read(&mut self, keys: &Keys, reply: &TxnReply, held: bool) {
+    /// Takes in a read of the whole role. `gap`: it shows more than the watch has, and nobody who holds the active key.
+    pub(crate) fn read(&mut self, keys: &Keys, reply: &TxnReply, gap: bool) {
         self.old = keys.old.iter().find(|key| reply.kvs().any(|kv| kv.key == **key)).cloned();
-        self.known &= held;
+        if gap {
+            (self.doubt, self.asked) = (reply.revision, false);
+        }
     }
 
-    /// Takes in a change of the active key.
+    /// A watch begins behind the newest read: what was in doubt up to there it will not show.
+    pub(crate) fn watch_begins(&mut self) {
+        self.start |= self.doubt > 0;
+        self.end_doubt();
+    }
+
+    /// Takes in that the watch, which shows all changes of the role's keys in their order, has come up to a revision; and what
+    /// it shows there of the active key, though a read may have shown something newer. Answers whether a Milvus process held it.
+    pub(crate) fn watched(&mut self, revision: Revision, put: Option<&KeyValue>) -> bool {
+        if revision >= self.doubt {
+            self.end_doubt();
+        }
+        let record = put.and_then(|kv| Record::decode(&kv.value).ok());
+        let lease = put.map_or(0, |kv| kv.lease);
+        self.start &= record.is_none() || lease == 0;
+        let milvus = record.filter(Record::is_milvus);
+        milvus.map(|record| self.holders.insert(record.server_id, record.address)).is_some()
+    }
+
+    /// Takes in the active key where it has changed, by whatever showed it.
     pub(crate) fn follow(&mut self, active: Option<&Active>, members: &BTreeMap<i64, Member>) {
         // Whether that is gone as well, the next transaction will tell.
         self.old = None;
@@ -34,13 +59,39 @@ impl Trail {
         if record.is_milvus() {
             self.holders.insert(record.server_id, record.address.clone());
         }
-        self.known |= *lease != 0;
+        if *lease != 0 {
+            self.start = false;
+            self.end_doubt();
+        }
+    }
+
+    pub(crate) fn end_doubt(&mut self) {
+        (self.doubt, self.asked) = (0, false);
+    }
+
+    /// Takes in a write by this session of one of the role's keys.
+    pub(crate) fn wrote(&mut self, revision: Revision) {
+        self.asked |= self.doubt > 0 && revision >= self.doubt;
     }
 
     /// A Milvus member that may act for the role: a past holder, or any where the last holder is not known.
     pub(crate) fn suspect(&self, members: &BTreeMap<i64, Member>) -> Option<(i64, String)> {
+        self.find(members, self.start || self.doubt > 0)
+    }
+
+    /// One that may act for the role whatever the watch will show.
+    pub(crate) fn known_suspect(&self, members: &BTreeMap<i64, Member>) -> Option<(i64, String)> {
+        self.find(members, self.start)
+    }
+
+    /// Whether a doubt alone stands in the way, and no write has asked the watch yet.
+    pub(crate) fn asks(&self, members: &BTreeMap<i64, Member>) -> bool {
+        !self.asked && self.known_suspect(members).is_none() && self.suspect(members).is_some()
+    }
+
+    fn find(&self, members: &BTreeMap<i64, Member>, any: bool) -> Option<(i64, String)> {
         let (id, member) = members.iter().find(|(id, member)| {
-            (member.may_be_milvus() && self.holders.contains_key(*id)) || (!self.known && member.is_milvus())
+            (member.may_be_milvus() && self.holders.contains_key(*id)) || (any && member.is_milvus())
         })?;
         let address = member.record.as_ref().map(|record| record.address.clone());
         Some((*id, address.or_else(|| self.holders.get(id).cloned()).unwrap_or_default()))

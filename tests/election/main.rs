@@ -1,6 +1,7 @@
 //! The election core by itself: what each session does, step by step, against a simulated store.
 
 mod exclusive;
+mod milvus;
 mod world;
 
 use coordha::election::{Event, Reason, Request, Role, Settings, StoreRequest};

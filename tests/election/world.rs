@@ -91,7 +91,12 @@ impl World {
     }
 
     pub(crate) fn start(&mut self, settings: Settings) -> usize {
+        self.start_with(settings, |_| {})
+    }
+
+    pub(crate) fn start_with(&mut self, settings: Settings, before: impl FnOnce(&mut Election)) -> usize {
         let mut core = Election::new(settings);
+        before(&mut core);
         core.start(self.now);
         self.nodes.push(Node {
             core,
@@ -127,7 +132,7 @@ impl World {
         self.drain(node);
     }
 
-    fn drain(&mut self, n: usize) {
+    pub(crate) fn drain(&mut self, n: usize) {
         while let Some(output) = self.nodes[n].core.poll_output() {
             match output {
                 Output::Send { id, request, .. } => {

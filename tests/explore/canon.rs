@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use coordha::election::Mark;
 
+use crate::blind;
 use crate::input::In;
 use crate::lab::{Lab, Outcome, Shape};
 use crate::names::ACTIVE;
@@ -13,6 +14,7 @@ use crate::store;
 /// Brings a state into its canonical form; `from` is the one before it, which was in it.
 pub(crate) fn settle(state: &mut State, from: Option<&State>, lab: &mut Lab) {
     bury(state, from, lab);
+    blind::settle(state, lab);
     renumber(state, lab);
 }
 
@@ -183,12 +185,14 @@ fn stale_of(part: &Part, shape: &Shape, live: Revs) -> (Revs, Revs) {
 
 fn renumber_seat(state: &State, lab: &mut Lab, i: usize, shape: &Shape, names: Names) -> Part {
     let part = &state.seats[i].part;
-    let [mut members, mut owner, mut term, mut tokens] = [Revs::default(); 4];
+    let [mut members, mut owner, mut term, mut tokens, mut all_keys] = [Revs::default(); 5];
     for mail in state.mail.iter().filter(|m| m.seat as usize == i) {
         let shows = lab.shows(mail.part.shape);
         for (with, slots) in [&mut members, &mut owner, &mut term, &mut tokens].into_iter().zip(&*shows) {
             with.add(slots.iter().map(|slot| mail.part.at(*slot)));
         }
+        let of_role = [&shows[0], &shows[1]].into_iter().flatten();
+        all_keys.add(of_role.map(|slot| mail.part.at(*slot)));
     }
     owner.add(marked(part, shape, |mark| mark == Mark::Token));
     tokens.add(marked(part, shape, |mark| matches!(mark, Mark::Token | Mark::Active)));
@@ -204,6 +208,7 @@ fn renumber_seat(state: &State, lab: &mut Lab, i: usize, shape: &Shape, names: N
             Mark::Newest if !lab.plan.newest => 0,
             Mark::Members if lab.plan.members_stay() => 1,
             Mark::Newest | Mark::Members => names.between(r, members),
+            Mark::Doubt => names.between(r, all_keys),
             Mark::ActiveKnown => names.reach(r, owner),
             Mark::TermKnown => names.reach(r, term),
             Mark::Burned => names.reach(r, tokens),

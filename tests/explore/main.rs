@@ -5,6 +5,7 @@
 //! has it in it; `--sessions 3`: three sessions, a bounded plan and random walks in place of the plans of two; `--bad all` (or a name): the
 //! known-bad variants must be caught.
 
+mod blind;
 mod body;
 mod canon;
 mod check;

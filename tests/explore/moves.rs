@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use coordha::election::Role;
 
+use crate::blind;
 use crate::body::{Body, Reads, Write};
 use crate::canon;
 use crate::check;
 use crate::input::{In, User};
 use crate::lab::{Lab, Outcome};
-use crate::names::{ACTIVE, CLIENTS, ID, KEYS, MEMBER, MILVUS, TERM};
+use crate::names::{ACTIVE, CLIENTS, ID, KEYS, MEMBER, MILVUS, STUCK, TERM};
 use crate::plan::{ALWAYS, Fault};
-use crate::state::{LEASES_EACH, MILVUS_LEASE, Mail, Part, Post, Rev, Revs, SEATS, Seat, State, Top};
+use crate::state::{LEASES_EACH, MILVUS_LEASE, Mail, Part, Post, Rev, Revs, SEATS, STUCK_LEASE, Seat, State, Top};
 use crate::store::{self, Breach};
 
 /// One thing that happens.
@@ -38,6 +39,9 @@ pub(crate) enum Move {
 /// No seat: nobody waits for the answer.
 const NOBODY: u8 = u8::MAX;
 
+/// The lane of reads.
+const READS: u8 = 1;
+
 /// The start: all sessions are registered, one after the other, undisturbed.
 pub(crate) fn start(lab: &mut Lab) -> Result<State, Breach> {
     let plan = Arc::clone(&lab.plan);
@@ -45,13 +49,15 @@ pub(crate) fn start(lab: &mut Lab) -> Result<State, Breach> {
     let mut state = State {
         seats: Vec::with_capacity(SEATS),
         cells: [None; KEYS],
-        leases: 1 << MILVUS_LEASE,
+        leases: 1 << MILVUS_LEASE | 1 << STUCK_LEASE,
         ended: 0,
-        left: [0; MILVUS_LEASE as usize + 1],
+        left: [0; STUCK_LEASE as usize + 1],
         mail: Vec::new(),
         budget: plan.budget,
         clients: 0,
         top: Top::default(),
+        blind: 0,
+        sent_blind: 0,
     };
     for seat in 0..plan.sessions {
         state.seats.push(empty);
@@ -118,11 +124,9 @@ fn take(state: &mut State, lab: &mut Lab, seat: usize, outcome: &Outcome, all: R
     state.seats[seat].part = Part::new(outcome.shape, outcome.revs.iter().map(|r| real(*r)));
     disown(state, seat, |lane| outcome.kept & 1 << lane == 0);
     for send in &outcome.sends {
-        state.mail.push(Mail {
-            post: Post::Request(send.lane),
-            seat: seat as u8,
-            part: Part::new(send.body, send.revs.iter().map(|r| real(*r))),
-        });
+        let part = Part::new(send.body, send.revs.iter().map(|r| real(*r)));
+        blind::sends(state, lab, seat as u8, &part);
+        state.mail.push(Mail { post: Post::Request(send.lane), seat: seat as u8, part });
     }
     if let Some(token) = outcome.activate.filter(|_| lab.plan.by_hand) {
         state.seats[seat].app = real(token);
@@ -161,7 +165,7 @@ fn watch(state: &mut State, lab: &mut Lab, seat: usize, behind: Rev) {
     let missed = (ACTIVE..KEYS as u8).filter(|key| match &state.cells[*key as usize] {
         Some(cell) => cell.modified > behind,
         // It may have been deleted since.
-        None if *key == MILVUS => lab.plan.has_milvus(),
+        None if *key >= MILVUS => lab.plan.has_milvus(),
         None => *key == ACTIVE || *key == TERM || *key - MEMBER < state.clients,
     });
     let missed: Vec<u8> = missed.collect();
@@ -201,13 +205,14 @@ fn well(from: &State, lab: &mut Lab, next: &mut Next) {
         if let Post::Answer(lane) = mail.post {
             push(next, Move::Deliver(*mail), from, |s| {
                 s.mail.remove(i);
+                blind::is_told(s, lab, mail);
                 step(s, lab, seat, &In::Answer { lane, body: mail.part });
                 Ok(())
             });
         }
     }
     for (i, mail) in from.mail.iter().enumerate() {
-        if let Post::Request(_) = mail.post {
+        if matches!(mail.post, Post::Request(_)) && blind::may_be_done(from, lab, mail) {
             push(next, Move::Apply(*mail), from, |s| apply(s, lab, i));
         }
     }
@@ -215,6 +220,7 @@ fn well(from: &State, lab: &mut Lab, next: &mut Next) {
         if let Post::Notice(_) = mail.post {
             push(next, Move::Deliver(*mail), from, |s| {
                 s.mail.remove(i);
+                blind::is_told(s, lab, mail);
                 step(s, lab, mail.seat as usize, &In::Changes(mail.part));
                 Ok(())
             });
@@ -344,14 +350,18 @@ fn milvus_may_end(state: &State, lab: &mut Lab) -> bool {
 /// Whether all that happened to the active key is known to those that watch, and no campaign is under way. A Milvus
 /// coordinator that comes and goes unseen, and acts on, cannot be known of: the protocol does not promise it.
 fn all_know(state: &State, lab: &mut Lab) -> bool {
-    !state.mail.iter().any(|mail| match mail.post {
-        Post::Notice(range) => range == 0,
-        Post::Answer(_) => false,
-        Post::Request(_) | Post::Stray => match &**lab.body(mail.part.shape) {
-            Body::Txn { success, .. } => success.iter().any(|w| matches!(w, Write::Put { key: ACTIVE, .. })),
-            _ => false,
-        },
-    })
+    is_quiet(state, lab) && !state.mail.iter().any(|mail| mail.post == Post::Notice(0))
+}
+
+/// Whether no campaign is under way, and no watch begins: that would show what each key has become, not all that it was.
+fn is_quiet(state: &State, lab: &mut Lab) -> bool {
+    let watch = |lab: &mut Lab, seat: usize| state.seats[seat].watching || ended(state, lab, seat);
+    (0..state.seats.len()).all(|seat| watch(lab, seat))
+        && !state.mail.iter().any(|mail| match mail.post {
+            Post::Notice(_) => false,
+            Post::Answer(lane) => lane == READS,
+            Post::Request(_) | Post::Stray => blind::campaigns(lab, &mail.part),
+        })
 }
 
 /// What goes wrong.
@@ -381,11 +391,14 @@ fn ill(from: &State, lab: &mut Lab, next: &mut Next) {
             ill_session(from, lab, seat, next);
         }
     }
-    for fault in [Fault::Active, Fault::Term, Fault::Garbage, Fault::Put, Fault::Milvus] {
+    for fault in [Fault::Active, Fault::Term, Fault::Garbage, Fault::Put, Fault::Milvus, Fault::Stuck] {
         let cell = |key: u8| from.cells[key as usize].is_some();
         let possible = match fault {
             Fault::Milvus => !cell(ACTIVE) && !cell(MILVUS) && from.lives(MILVUS_LEASE),
-            Fault::Active | Fault::Put => cell(ACTIVE) && (!cell(MILVUS) || all_know(from, lab)),
+            Fault::Active | Fault::Put if !cell(MILVUS) => cell(ACTIVE),
+            Fault::Active | Fault::Put if lab.plan.unseen => cell(ACTIVE) && is_quiet(from, lab),
+            Fault::Active | Fault::Put => cell(ACTIVE) && all_know(from, lab),
+            Fault::Stuck => cell(ACTIVE) && all_know(from, lab),
             _ => cell(TERM),
         };
         if left(fault) && possible {
@@ -449,6 +462,9 @@ fn ill_session(from: &State, lab: &mut Lab, seat: usize, next: &mut Next) {
 
 /// What somebody does to the keys by hand, or another kind of process.
 fn by_hand(state: &mut State, lab: &mut Lab, fault: Fault) {
+    if matches!(fault, Fault::Active | Fault::Put) {
+        blind::loses_its_key(state, lab);
+    }
     let milvus = br#"{"ServerID":99,"ServerName":"c","Address":"m:1","Version":"2.5.0","LeaseID":99}"#;
     match fault {
         Fault::Active => store::by_hand(state, lab, ACTIVE, None, 0),
@@ -458,6 +474,10 @@ fn by_hand(state: &mut State, lab: &mut Lab, fault: Fault) {
         Fault::Milvus => {
             store::by_hand(state, lab, MILVUS, Some(milvus), MILVUS_LEASE);
             store::by_hand(state, lab, ACTIVE, Some(milvus), MILVUS_LEASE);
+        }
+        Fault::Stuck => {
+            let stuck = br#"{"ServerID":98,"ServerName":"c","Address":"m:2","Version":"2.5.0","LeaseID":98}"#;
+            store::by_hand(state, lab, STUCK, Some(stuck), STUCK_LEASE);
         }
         other => panic!("{other:?} is no deed of a hand"),
     }

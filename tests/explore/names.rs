@@ -12,8 +12,10 @@ pub(crate) const MEMBER: u8 = 3;
 pub(crate) const CLIENTS: usize = 5;
 /// The member key of the Milvus coordinator.
 pub(crate) const MILVUS: u8 = MEMBER + CLIENTS as u8;
+/// The member key of the Milvus coordinator that is stuck.
+pub(crate) const STUCK: u8 = MILVUS + 1;
 /// Keys in all.
-pub(crate) const KEYS: usize = MILVUS as usize + 1;
+pub(crate) const KEYS: usize = STUCK as usize + 1;
 
 pub(crate) const ROLE: &str = "c";
 pub(crate) const ROOT: &str = "r";
@@ -25,6 +27,7 @@ pub(crate) fn key(number: u8) -> Vec<u8> {
         ACTIVE => format!("{ROOT}/session/{ROLE}"),
         TERM => format!("{ROOT}/ha/{ROLE}/term"),
         MILVUS => format!("{ROOT}/session/{ROLE}-99"),
+        STUCK => format!("{ROOT}/session/{ROLE}-98"),
         member => format!("{ROOT}/session/{ROLE}-{}", member - MEMBER + 1),
     }
     .into_bytes()

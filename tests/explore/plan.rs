@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     /// A Milvus coordinator registers and takes the role, the active key being absent. It acts as long as its lease lives,
     /// whether it has the active key or not.
     Milvus,
+    /// A Milvus coordinator registers, all sessions knowing who holds the role, and is stuck: it never does more, nor ends.
+    Stuck,
     /// A session crashes, and another starts in its place.
     Crash,
     /// A session is asked to step down.
@@ -46,7 +48,7 @@ pub(crate) enum Fault {
 /// Of a fault: as often as it likes.
 pub(crate) const ALWAYS: u8 = u8::MAX;
 
-pub(crate) const FAULTS: usize = 12;
+pub(crate) const FAULTS: usize = 13;
 
 /// One exploration.
 #[derive(Clone, Debug)]
@@ -72,6 +74,8 @@ pub(crate) struct Plan {
     pub(crate) delay_ms: u64,
     /// For so many ticks a Milvus holder acts on when its lease has ended.
     pub(crate) lingers: u8,
+    /// A Milvus holder may lose its key before all watches have told of it.
+    pub(crate) unseen: bool,
     pub(crate) budget: [u8; FAULTS],
 }
 
@@ -92,6 +96,7 @@ impl Plan {
             strays: usize::MAX,
             delay_ms: 0,
             lingers: 0,
+            unseen: false,
             budget: [0; FAULTS],
         }
     }
@@ -103,13 +108,15 @@ impl Plan {
 
     /// Whether the member keys stay as they are.
     pub(crate) fn members_stay(&self) -> bool {
-        [Fault::Lease, Fault::Crash, Fault::Stop, Fault::Milvus].iter().all(|fault| self.budget[*fault as usize] == 0)
+        [Fault::Lease, Fault::Crash, Fault::Stop, Fault::Milvus, Fault::Stuck]
+            .iter()
+            .all(|fault| self.budget[*fault as usize] == 0)
             && self.ttl.is_none()
     }
 
     /// Whether a Milvus coordinator ever stands for the role.
     pub(crate) fn has_milvus(&self) -> bool {
-        self.budget[Fault::Milvus as usize] > 0
+        self.budget[Fault::Milvus as usize] + self.budget[Fault::Stuck as usize] > 0
     }
 
     /// The time to live that the store grants.

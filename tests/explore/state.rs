@@ -86,6 +86,8 @@ pub(crate) const SEATS: usize = 3;
 pub(crate) const LEASES_EACH: u8 = 3;
 /// The lease of the Milvus coordinator.
 pub(crate) const MILVUS_LEASE: u8 = CLIENTS as u8 * LEASES_EACH + 1;
+/// That of the Milvus coordinator that is stuck: it never ends.
+pub(crate) const STUCK_LEASE: u8 = MILVUS_LEASE + 1;
 
 /// A shape, and what its revisions stand for, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -205,11 +207,15 @@ pub(crate) struct State {
     /// Leases that have ended, as bits.
     pub(crate) ended: u32,
     /// Ticks that each lease has left; kept only where the plan says so.
-    pub(crate) left: [u8; MILVUS_LEASE as usize + 1],
+    pub(crate) left: [u8; STUCK_LEASE as usize + 1],
     pub(crate) mail: Vec<Mail>,
     pub(crate) budget: [u8; FAULTS],
     pub(crate) clients: u8,
     pub(crate) top: Top,
+    /// Seats that cannot know of a Milvus coordinator that has lost its key, as bits.
+    pub(crate) blind: u8,
+    /// Those of which a campaign is under way that was sent so.
+    pub(crate) sent_blind: u8,
 }
 
 impl State {
@@ -255,7 +261,7 @@ impl State {
         }
         to.extend(self.budget);
         to.push(self.clients);
-        to.extend([self.top.token, self.top.client, u8::from(self.top.over)]);
+        to.extend([self.top.token, self.top.client, u8::from(self.top.over), self.blind, self.sent_blind]);
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Self {
@@ -281,8 +287,9 @@ impl State {
         let mail = mail.collect();
         let budget = from.bytes();
         let clients = from.byte();
-        let [token, client, over] = from.bytes();
-        Self { seats, cells, leases, ended, left, mail, budget, clients, top: Top { token, client, over: over != 0 } }
+        let [token, client, over, blind, sent_blind] = from.bytes();
+        let top = Top { token, client, over: over != 0 };
+        Self { seats, cells, leases, ended, left, mail, budget, clients, top, blind, sent_blind }
     }
 }
 

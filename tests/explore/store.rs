@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::blind;
 use crate::body::{Body, Change, Item, Reads, Slot, Want, Write};
 use crate::lab::Lab;
 use crate::names::{ACTIVE, ID, KEYS, MILVUS, TERM};
@@ -240,7 +241,8 @@ fn merge(state: &State, lab: &mut Lab, old: Option<Part>, keys: &[u8], at: Rev) 
         let Body::Changes(changes) = &*body else {
             panic!("{body:?} is no notice");
         };
-        for change in changes.iter().filter(|c| !keys.contains(&c.key())) {
+        // No watch leaves out that a Milvus coordinator took the role.
+        for change in changes.iter().filter(|c| !keys.contains(&c.key()) || blind::is_milvus_put(c)) {
             shown.push(match change {
                 Change::Put(item) => (item.key, Some(cell_of(item, old)), 0),
                 Change::Delete { key, at } => (*key, None, old.at(*at)),
@@ -250,7 +252,7 @@ fn merge(state: &State, lab: &mut Lab, old: Option<Part>, keys: &[u8], at: Rev) 
     for key in keys {
         shown.push((*key, state.cells[*key as usize], at));
     }
-    shown.sort_unstable_by_key(|(key, ..)| *key);
+    shown.sort_unstable_by_key(|(key, cell, at)| (cell.map_or(*at, |cell| cell.modified), *key));
     let mut revs = Vec::new();
     for (_, cell, at) in &shown {
         match cell {

@@ -22,6 +22,13 @@ pub(crate) fn plans(states: usize) -> Vec<(Plan, usize)> {
         one("asked to leave", &[(Fault::Resign, 1), (Fault::Stop, 1)]),
         one("watches and connections break", &[(Fault::Watch, 1), (Fault::Refuse, 1)]),
         (without_its_key(), states),
+        (unseen().with(Fault::Freeze, 1), states),
+        (
+            one_alone("one session, and a Milvus holder that a read does not show", unseen()).with(Fault::Freeze, 1),
+            states,
+        ),
+        (beside_a_stuck_one().with(Fault::Freeze, 1), states),
+        (one_alone("one session, and a Milvus standby that is stuck", beside_a_stuck_one()), states),
         (lingering().with(Fault::Freeze, 1).with(Fault::Resign, 1), states),
     ]
 }
@@ -39,6 +46,26 @@ fn without_its_key() -> Plan {
 fn lingering() -> Plan {
     let mut plan = Plan::new("a Milvus holder that acts on").with(Fault::Milvus, 1);
     (plan.delay_ms, plan.lingers) = (2500, 2);
+    (plan.twice, plan.strays) = (false, 0);
+    plan
+}
+
+/// A Milvus holder comes and loses its key before the watches have told of it; a read shows that nobody holds the role.
+fn unseen() -> Plan {
+    let mut plan = Plan::new("a Milvus holder that a read does not show").with(Fault::Milvus, 1).with(Fault::Active, 2);
+    (plan.twice, plan.strays, plan.unseen) = (false, 0, true);
+    plan
+}
+
+/// One session has nobody to make it way, so more comes into reach.
+fn one_alone(name: &'static str, plan: Plan) -> Plan {
+    Plan { name, sessions: 1, ..plan }
+}
+
+/// A Milvus standby is stuck, and never holds the role: it is in nobody's way.
+fn beside_a_stuck_one() -> Plan {
+    let mut plan = Plan::new("a Milvus standby that is stuck").with(Fault::Stuck, 1).with(Fault::Active, 2);
+    plan = plan.with(Fault::Lease, 1).with(Fault::Resign, 1);
     (plan.twice, plan.strays) = (false, 0);
     plan
 }
@@ -89,6 +116,7 @@ pub(crate) fn shows(flaw: Flaw) -> bool {
 pub(crate) fn against(flaw: Flaw) -> Plan {
     let plan = match flaw {
         Flaw::TakeoverDelayIgnored => lingering(),
+        Flaw::AnswerEndsDoubt => one_alone(flaw.name(), unseen()),
         _ => Plan::new(flaw.name()),
     };
     let plan = plan.with(Fault::Freeze, ALWAYS);

@@ -99,8 +99,31 @@ impl Dice<'_> {
         ]
     }
 
+    /// A Milvus session takes the role and loses its key before the watch of a standby tells of it; a re-read finds that nobody holds
+    /// the role.
+    fn milvus_comes_unseen(&mut self, beside: Beside) -> Vec<Injection> {
+        let hold = self.hold();
+        let long = When::After(6 * hold + self.rng.u64(0..8 * SECOND));
+        let mut milvus = Milvus::new(if beside.mixcoord { Release::Polling } else { Release::Heedless }, 3000);
+        milvus.lingers = beside.lingers;
+        milvus.end = Some((self.rng.u64(0..hold), End::KeyDeleted));
+        vec![
+            also(OTHER, Fault::MilvusSession(milvus), long),
+            also(OTHER, Fault::WatchLate { node: NODE, by: 5 * hold }, long),
+            begin(
+                When::After(self.rng.u64(20 * MS..hold)),
+                Who::Holder,
+                Fault::Resign { node: NODE, standby: 5 * hold },
+                long,
+            ),
+        ]
+    }
+
     /// The holder loses the role, a Milvus session takes it, and something befalls that.
     pub(crate) fn milvus_comes(&mut self, beside: Beside) -> Vec<Injection> {
+        if self.rng.u8(0..4) == 0 {
+            return self.milvus_comes_unseen(beside);
+        }
         let hold = self.hold();
         let long = When::After(4 * hold + self.rng.u64(0..8 * SECOND));
         let gone = match self.rng.u8(0..3) {

@@ -94,6 +94,8 @@ pub(crate) struct RoleWatch {
     pub(crate) renewed: Ns,
     /// H of the newest term.
     pub(crate) hold: Ns,
+    /// When a stranger put the active key last by hand.
+    pub(crate) stranger: Revision,
     /// Campaigns that reached the store since the newest term began.
     pub(crate) campaigns: u32,
     /// The same for the term before.
@@ -112,6 +114,7 @@ impl RoleWatch {
             ledger: 0,
             renewed: 0,
             hold: SECOND,
+            stranger: 0,
             campaigns: 0,
             last_campaigns: 0,
         }

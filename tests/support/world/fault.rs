@@ -201,6 +201,9 @@ impl World {
                 for range in self.ranges(*which) {
                     self.stranger_puts(range.start, text.as_bytes(), lease);
                 }
+                if *which == Which::Active {
+                    self.roles[0].stranger = self.store.revision();
+                }
             }
             _ => unreachable!("all others are no change of the store"),
         }

@@ -103,6 +103,8 @@ impl Keys {
             Kind::Id
         } else if txn.success.iter().any(Op::writes) {
             Kind::Register
+        } else if txn.success.iter().any(|op| matches!(op, Op::Range { range, .. } if range.start == self.id)) {
+            Kind::Id
         } else {
             Kind::Read
         }

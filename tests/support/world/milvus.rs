@@ -220,7 +220,10 @@ impl World {
         let mut sessions = all.filter_map(|stranger| stranger.milvus());
         let known = |milvus: &&Milvus| {
             let noticed = self.is_over(role, milvus) && milvus.lingers == 0;
-            let shown = milvus.took <= saw.blank || saw.told.contains(&milvus.took);
+            // A read shows its member key. Where a stranger was seen to hold the role since, that is who held it last.
+            let lives = self.store.lease_ttl_ms(milvus.lease) > 0;
+            let read = lives && milvus.took <= saw.read && milvus.took > self.roles[role].stranger;
+            let shown = milvus.took <= saw.blank || read || saw.told.contains(&milvus.took);
             milvus.acts(self.now) && !noticed && !milvus.hidden && shown
         };
         sessions.find(known).map(|milvus| milvus.server_id)

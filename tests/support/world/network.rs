@@ -190,7 +190,11 @@ impl World {
         let held = std::mem::take(&mut self.nodes[at].held_up);
         let delay = self.config.net.base;
         for step in held {
-            self.push(self.now + delay, step);
+            // What a watch has shown before is not overtaken.
+            let watch = self.nodes[at].watch.as_ref();
+            let last = watch.filter(|watch| matches!(&step, Step::Watched { id, .. } if *id == watch.id));
+            let arrives = last.map_or(0, |watch| watch.last).max(self.now + delay);
+            self.push(arrives, step);
         }
     }
 }

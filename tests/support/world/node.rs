@@ -32,7 +32,8 @@ pub(crate) struct Shown {
     pub(crate) told: Vec<Revision>,
     /// The revision of its first read, where that showed no active key; else 0.
     pub(crate) blank: Revision,
-    read: bool,
+    /// That of its newest read; 0: there was none.
+    pub(crate) read: Revision,
 }
 
 /// A watch at the store.
@@ -246,13 +247,14 @@ impl World {
                 return;
             }
             Step::Reply { id, reply, .. } => {
-                let before = self.nodes[at].pending.len();
+                let kind = self.nodes[at].pending.iter().find(|(pending, _)| pending == id).map(|(_, kind)| *kind);
                 self.nodes[at].pending.retain(|(pending, _)| pending != id);
-                let late = before == self.nodes[at].pending.len();
+                let late = kind.is_none();
                 if late && !self.delivers_late_reply(at) {
                     return;
                 }
-                if !late {
+                let awaited = self.nodes[at].election.as_ref().is_some_and(|election| election.awaits(*id));
+                if awaited && kind.is_some_and(|kind| kind != Kind::Id) {
                     self.note_shown(at, &step);
                 }
                 note!(self, "n{at} <- {id:?}{}: {}", if late { " late" } else { "" }, trace::reply(reply));
@@ -271,14 +273,17 @@ impl World {
         }
     }
 
-    /// What the first read shows of the active key.
+    /// What a read of the role shows of the active key.
     fn note_shown(&mut self, at: usize, step: &Step) {
         let active = &self.roles[self.nodes[at].role].keys.active;
         let Step::Reply { reply: Reply::Txn(Ok(reply)), .. } = step else { return };
         let reads = reply.replies.iter().any(|reply| matches!(reply, OpReply::Range { .. }));
         let shown = &mut self.nodes[at].shown;
-        if reads && !std::mem::replace(&mut shown.read, true) && reply.kvs().all(|kv| kv.key != *active) {
+        if reads && shown.read == 0 && reply.kvs().all(|kv| kv.key != *active) {
             shown.blank = reply.revision;
+        }
+        if reads {
+            shown.read = shown.read.max(reply.revision);
         }
     }
 
