@@ -230,9 +230,10 @@ keys! {
     ELECTION_SAME_HOST_PROOF = "election.same_host_proof", Kind::Bool, value("true"), Low,
         "On: a holder that is proven dead on this host is followed at once. Off: its hold time is always waited for; needed where child processes act for the role, as they outlive it.";
     ELECTION_MILVUS_TAKEOVER_DELAY_MS = "election.milvus_takeover_delay_ms", number(0, 120_000), value("0"), Low,
-        "How long the role is left alone after a Milvus holder is gone, which may act on for a while: for 31 s in releases \
-         2.2.10 to 2.6.6, for its own time to live from 2.6.7 on. Where a session starts and finds the role free, who held it \
-         last is not known: then it waits as well. Of no use where no Milvus coordinator stands for the role.";
+        "How long the role is left alone after a Milvus holder whose keys are gone, which may act on for a while: for 31 s in releases \
+         2.2.10 to 2.6.6, for its own time to live from 2.6.7 on. It counts from when this session sees that both are gone, its active \
+         key and its member key (while the member key stands it is waited for in any case); or from when it starts, or reads what its \
+         watch has not shown, and finds the role free. Of no use where no Milvus coordinator stands for the role.";
     EXCLUSIVE_WAIT_MS = "exclusive.wait_ms", number(-1, 600_000), value("-1"), Low,
         "How long an exclusive session waits for another holder. -1: the holder's time to live and 5 s, for a Milvus holder \
          81 s or more; 0: not at all.";

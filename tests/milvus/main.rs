@@ -17,6 +17,7 @@ mod ours;
 mod peer;
 mod place;
 mod records;
+mod refuses;
 mod sessions;
 mod spin;
 mod stuck;
