@@ -310,14 +310,14 @@ impl Lab {
 
     /// The normal form of a session: its shape, its revisions, and the lanes whose request it already waited for.
     fn normal(&mut self, election: &Election, now: Time, seat: usize, ids: &[(u64, u64)]) -> (u32, Vec<i64>, u8) {
-        let tick = self.plan.tick(seat);
+        let (tick, alone) = (self.plan.tick(seat), !self.plan.has_milvus());
         let mut collect = Numbers::new(|_, r| r);
-        collect.ids = ids;
+        (collect.ids, collect.alone) = (ids, alone);
         let _ = election.normal(now, HORIZON, &mut collect);
         let (met, kept, lanes) = (collect.met, collect.kept, collect.lanes);
         let slots = Slots::new(met.iter().map(|(_, r)| *r).collect());
         let mut numbers = Numbers::new(|_, r| slots.of(r).into());
-        (numbers.ids, numbers.tick, numbers.alone) = (ids, tick, !self.plan.has_milvus());
+        (numbers.ids, numbers.tick, numbers.alone) = (ids, tick, alone);
         let election = election.normal(now, HORIZON, &mut numbers);
         let met = met.iter().filter(|(_, r)| *r != 0);
         let marks = met.map(|(mark, r)| (*mark, slots.of(*r))).collect();
