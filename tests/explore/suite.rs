@@ -23,12 +23,7 @@ pub(crate) fn plans(states: usize) -> Vec<(Plan, usize)> {
         one("watches and connections break", &[(Fault::Watch, 1), (Fault::Refuse, 1)]),
         (without_its_key(), states),
         (unseen().with(Fault::Freeze, 1), states),
-        (
-            one_alone("one session, and a Milvus holder that a read does not show", unseen()).with(Fault::Freeze, 1),
-            states,
-        ),
         (beside_a_stuck_one().with(Fault::Freeze, 1), states),
-        (one_alone("one session, and a Milvus standby that is stuck", beside_a_stuck_one()), states),
         (lingering().with(Fault::Freeze, 1).with(Fault::Resign, 1), states),
     ]
 }
@@ -70,11 +65,13 @@ fn beside_a_stuck_one() -> Plan {
     plan
 }
 
-/// The plan that is explored to its end.
-pub(crate) fn closed() -> Plan {
+/// The plans that are explored to their end.
+pub(crate) fn closed() -> [Plan; 3] {
     let mut plan = Plan::new("messages alone, to the end");
     plan.twice = false;
-    plan
+    let unseen = one_alone("one session, and a Milvus holder that a read does not show", unseen());
+    let stuck = one_alone("one session, and a Milvus standby that is stuck", beside_a_stuck_one());
+    [plan, unseen.with(Fault::Freeze, 1), stuck]
 }
 
 /// Three sessions, and a little of everything.
