@@ -222,9 +222,13 @@ impl World {
             let noticed = self.is_over(role, milvus) && milvus.lingers == 0;
             // A read shows its member key. Where a stranger was seen to hold the role since, that is who held it last.
             let lives = self.store.lease_ttl_ms(milvus.lease) > 0;
+            // It may have been written over just now.
+            let mut member = self.roles[role].keys.active.clone();
+            member.extend_from_slice(format!("-{}", milvus.server_id).as_bytes());
+            let gone = lives && self.store.get(&member).is_none_or(|kv| kv.lease != milvus.lease);
             let read = lives && milvus.took <= saw.read && milvus.took > self.roles[role].stranger;
             let shown = milvus.took <= saw.blank || read || saw.told.contains(&milvus.took);
-            milvus.acts(self.now) && !noticed && !milvus.hidden && shown
+            milvus.acts(self.now) && !noticed && !milvus.hidden && !gone && shown
         };
         sessions.find(known).map(|milvus| milvus.server_id)
     }
