@@ -35,8 +35,9 @@ impl Trail {
         self.end_doubt();
     }
 
-    /// Takes in that the watch, which shows all changes of the role's keys in their order, has come up to a revision; and what
-    /// it shows there of the active key, though a read may have shown something newer. Answers whether a Milvus process held it.
+    /// Takes in that the watch, which shows all changes of the role's keys in their order, has come up to a revision;
+    /// and what it shows there of the active key, though a read may have shown something newer. Answers whether a Milvus
+    /// process held it.
     pub(crate) fn watched(&mut self, revision: Revision, put: Option<&KeyValue>) -> bool {
         if revision >= self.doubt {
             self.end_doubt();
