@@ -728,10 +728,12 @@ void ha_error_free(ha_error *error);
 #define HA_KEY_ELECTION_SAME_HOST_PROOF "election.same_host_proof"
 
 /**
- * How long the role is left alone after a Milvus holder is gone, which may act on for a while: for
- * 31 s in releases 2.2.10 to 2.6.6, for its own time to live from 2.6.7 on. Where a session starts
- * and finds the role free, who held it last is not known: then it waits as well. Of no use where no
- * Milvus coordinator stands for the role.
+ * How long the role is left alone after a Milvus holder whose keys are gone, which may act on for a
+ * while: for 31 s in releases 2.2.10 to 2.6.6, for its own time to live from 2.6.7 on. It counts
+ * from when this session sees that both are gone, its active key and its member key (while the
+ * member key stands it is waited for in any case); or from when it starts, or reads what its watch
+ * has not shown, and finds the role free. Of no use where no Milvus coordinator stands for the
+ * role.
  * Default: 0. Allowed: a whole number of ms from 0 to 120000.
  */
 #define HA_KEY_ELECTION_MILVUS_TAKEOVER_DELAY_MS "election.milvus_takeover_delay_ms"
@@ -1595,7 +1597,7 @@ int32_t ha_session_holder(const ha_session *session, ha_event **event, ha_error 
 #define HA_REASON_BACKOFF 42
 
 /**
- * Blocked: nobody has the active key, and a Milvus process may still act for the role: its
+ * Blocked: this session could take the role, but a Milvus process may still act for it: its
  * member key lives on though its active key is gone, or a session of an old coordinator keeps
  * a mixcoord away, or election.milvus_takeover_delay_ms is not over. ha_event_key() names the
  * key, server ID and address the process where they are known. It ends by itself when that

@@ -111,16 +111,14 @@ impl Election {
             if self.awaits_id || !self.due(now, self.op_after) {
                 return false;
             }
-            let reads = [&self.keys.id].into_iter().chain(&self.keys.newer);
-            let reads = reads.map(|key| Op::read(KeyRange::key(key.clone()))).collect();
-            self.read(now, Kind::ReadId, reads);
+            let reads = self.keys.at_start().map(|key| Op::read(KeyRange::key(key.clone())));
+            self.read(now, Kind::ReadId, reads.collect());
             return true;
         }
         let Some(lease) = self.lease else { return false };
         let missing = self.view.known > 0 && !self.view.members.contains_key(&self.server_id);
-        let own = self.own_member();
+        let (own, asks) = (self.own_member(), self.view.trail.asks(&self.view.members));
         let seen = own.map_or(0, |(_, revision)| revision);
-        let asks = self.view.trail.asks(&self.view.members);
         let stale = own.is_some_and(|(record, _)| asks || record.priority() != self.settings.priority);
         if !self.settings.active_standby {
             self.set_registered(&lease);
@@ -168,8 +166,7 @@ impl Election {
     fn set_registered(&mut self, lease: &Lease) {
         if !self.registered {
             self.registered = true;
-            let (server_id, ttl) = (self.server_id, lease.ttl);
-            self.tell(Event::Registered { server_id, ttl });
+            self.tell(Event::Registered { server_id: self.server_id, ttl: lease.ttl });
         }
     }
 

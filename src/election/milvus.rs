@@ -23,8 +23,8 @@ impl Election {
     /// What of Milvus keeps this session from an active key that it may take otherwise: a key, and the process behind it.
     pub(super) fn milvus_holder(&mut self, now: Time) -> Option<(Vec<u8>, Option<Holder>)> {
         // One that this session has just taken may be too late: the campaign was long under way.
-        let other = |active: &&Active| active.lease != 0 && !active.is_of(self.settings.session_id);
-        let other = self.view.active.as_ref().filter(other);
+        let (own, active) = (self.settings.session_id, self.view.active.as_ref());
+        let other = active.filter(|active| active.lease != 0 && !active.is_of(own));
         let waited = || self.view.term.as_ref().is_some_and(|term| self.may_start_at(term) <= now);
         if other.is_some_and(|active| !self.may_replace(active) || !waited()) {
             return None;

@@ -105,7 +105,7 @@ pub const HA_REASON_PAUSED: i32 = 40;
 pub const HA_REASON_CALLBACK_BUSY: i32 = 41;
 /// Blocked: a pause after a failed activation or a resignation.
 pub const HA_REASON_BACKOFF: i32 = 42;
-/// Blocked: nobody has the active key, and a Milvus process may still act for the role: its
+/// Blocked: this session could take the role, but a Milvus process may still act for it: its
 /// member key lives on though its active key is gone, or a session of an old coordinator keeps
 /// a mixcoord away, or election.milvus_takeover_delay_ms is not over. ha_event_key() names the
 /// key, server ID and address the process where they are known. It ends by itself when that

@@ -1,5 +1,7 @@
 //! The names of the keys that one role uses. They are Milvus's under `session/`, ours under `ha/`.
 
+use std::iter;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::KeyRange;
 
@@ -35,6 +37,11 @@ impl Keys {
             old: below(old),
             newer: below(newer),
         }
+    }
+
+    /// What a session reads before it writes anything.
+    pub(crate) fn at_start(&self) -> impl Iterator<Item = &Vec<u8>> {
+        iter::once(&self.id).chain(&self.newer)
     }
 
     /// The member key of a session.

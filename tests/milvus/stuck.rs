@@ -1,6 +1,5 @@
 //! Milvus processes that hang, and those whose parent tidies up after them.
 
-use coordha::config::keys;
 use coordha::kv::Revision;
 use coordha::session::EventKind;
 
@@ -8,9 +7,6 @@ use crate::child::Child;
 use crate::ours::Ours;
 use crate::peer::{Peer, address};
 use crate::place::{Arena, FAMILIES, Family, Place, of};
-
-/// A read in the moment in which the role is free would make each Milvus member a suspect; here the watch is to show it.
-const NO_READS: (&str, &str) = (keys::ELECTION_REREAD_MS, "60000");
 
 /// A Milvus coordinator that stands by, and then hangs.
 fn hung_standby(arena: &Arena<'_>, number: u16) -> Peer {
@@ -25,7 +21,7 @@ fn hung_holder(arena: &Arena<'_>) -> (Peer, Ours, Revision) {
     let mut peer = arena.peer(1);
     let revision = peer.active();
     peer.lines.nth("serving", 1);
-    let ours = arena.ours_with(1, &[NO_READS]);
+    let ours = arena.ours(1);
     ours.nth(EventKind::Standby, 1);
     assert_eq!(ours.sees(peer.id(), &address(1)), revision);
     peer.order("hang");
@@ -36,10 +32,10 @@ fn hung_holder(arena: &Arena<'_>) -> (Peer, Ours, Revision) {
 fn f45_a_milvus_standby_that_hangs_changes_nothing_for_ours_and_can_win_when_it_goes_on() {
     let Some(place) = Place::start("f45, a hung standby") else { return };
     place.each(&FAMILIES, |arena| {
-        let mut first = Child::start(arena, 1, &[NO_READS], |_| {});
+        let mut first = Child::start(arena, 1, &[], |_| {});
         let token = first.active();
         let mut peer = hung_standby(arena, 1);
-        let second = arena.ours_with(2, &[NO_READS]);
+        let second = arena.ours(2);
         second.sees(first.id(), "127.0.0.1:1");
         first.kill();
         let newer = second.active_after(token);
@@ -61,7 +57,7 @@ fn f45_a_milvus_holder_that_ours_saw_go_is_followed_past_a_milvus_standby_that_h
         let holder = arena.peer(1);
         let revision = holder.active();
         let mut standby = hung_standby(arena, 2);
-        let ours = arena.ours_with(1, &[NO_READS]);
+        let ours = arena.ours(1);
         assert_eq!(ours.sees(holder.id(), &address(1)), revision);
         holder.kill();
         let token = ours.active_after(revision);
@@ -178,9 +174,9 @@ fn f45_copies_of_a_milvus_holders_record_that_its_parent_leaves_are_waited_for()
 fn f45_a_dead_milvus_standby_is_left_to_its_lease_by_its_parent_and_is_in_nobodys_way() {
     let Some(place) = Place::start("f45, a standby below a parent") else { return };
     place.each(&cleaners(), |arena| {
-        let mut first = Child::start(arena, 1, &[NO_READS], |_| {});
+        let first = Child::start(arena, 1, &[], |_| {});
         let token = first.active();
-        let second = arena.ours_with(2, &[NO_READS]);
+        let second = arena.ours(2);
         second.sees(first.id(), "127.0.0.1:1");
         let peer = below_a_parent(arena, "600");
         let member = arena.member_key(peer.id());
@@ -188,7 +184,7 @@ fn f45_a_dead_milvus_standby_is_left_to_its_lease_by_its_parent_and_is_in_nobody
         assert_eq!(peer.exit_code(), 0);
         // It has never served, so its parent knows of no key.
         assert!(arena.value(&member).is_some());
-        first.kill();
+        first.leave();
         assert!(second.active_after(token) > token);
         assert!(arena.value(&member).is_some());
         second.stop();
