@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::keys::{self, DefaultValue, Key};
-use super::{Config, Source};
+use super::{Config, Source, milvus};
 
 /// How [`Config::dump`] writes. The numbers are those of the C header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +38,8 @@ impl Line {
 impl Config {
     /// Every key with the value that counts, and where that comes from: the source (`program`, `environment`, `file`,
     /// `proposal`, `default`; `missing`: it is required and not set; `conflict`: its sources contradict each other) and the place
-    /// (the variable, or file and line; of a conflict what is wrong). Secrets are shown as `***`, an empty value is off.
+    /// (the variable, or file and line; of a conflict what is wrong; at `exclusive.wait_ms` of -1 also what Milvus's
+    /// `common.session.retryTimes` adds to it). Secrets are shown as `***`, an empty value is off.
     pub fn dump(&self, format: Format) -> String {
         let lines: Vec<Line> = keys::KEYS.iter().map(|key| self.line(key)).collect();
         match format {
@@ -59,7 +60,11 @@ impl Config {
             Ok(None) => ("default", String::new()),
             Err(error) => ("conflict", error.message().to_owned()),
         };
-        Line { key: key.name, value: self.shown(key.name), source, place }
+        let value = self.shown(key.name);
+        // What Milvus's key says is no value of this one, but counts where this one leaves the wait open.
+        let floor = milvus::exclusive_wait_place(self).filter(|_| key.name == keys::EXCLUSIVE_WAIT_MS && value == "-1");
+        let place = [place, floor.unwrap_or_default()].into_iter().filter(|part| !part.is_empty());
+        Line { key: key.name, value, source, place: place.collect::<Vec<_>>().join(", ") }
     }
 }
 

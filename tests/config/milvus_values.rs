@@ -74,6 +74,23 @@ fn the_number_of_tries_is_the_least_of_the_exclusive_wait() {
 }
 
 #[test]
+fn where_the_exclusive_wait_is_open_the_number_of_tries_is_shown_with_it() {
+    let shown = |text: &str| {
+        let dump = file(text).dump(Format::Text);
+        dump.lines().find(|line| line.starts_with("exclusive.wait_ms")).unwrap().to_owned()
+    };
+    let tries = "common: {session: {retryTimes: 40}}\n";
+    let line = shown(tries);
+    assert!(line.contains("# default, at least 111000 ms by common.session.retryTimes, "), "{line}");
+    assert!(line.ends_with(":1"), "{line}");
+    let line = shown(&format!("{tries}coordha: {{exclusive.wait_ms: -1}}"));
+    assert!(line.contains("# file, ") && line.contains(":2, at least 111000 ms by "), "{line}");
+    let line = shown(&format!("{tries}coordha: {{exclusive.wait_ms: 0}}"));
+    assert!(line.ends_with(":2"), "{line}");
+    assert!(shown("rootCoord: {port: 1}").ends_with("# default"));
+}
+
+#[test]
 fn null_and_nothing_stand_for_a_key_that_is_not_there() {
     for null in ["", "~", "null", "Null", "NULL"] {
         let text = format!(

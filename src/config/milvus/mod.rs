@@ -185,6 +185,12 @@ pub(super) fn exclusive_wait_floor(config: &Config) -> Duration {
     Duration::from_millis(pauses_ms.clamp(0, LONGEST_MS).unsigned_abs())
 }
 
+/// The same in words, with the place where it stands; `None`: nothing is said.
+pub(super) fn exclusive_wait_place(config: &Config) -> Option<String> {
+    let place = find(config, "common.session.retryTimes")?.given.place;
+    Some(format!("at least {} ms by common.session.retryTimes, {place}", exclusive_wait_floor(config).as_millis()))
+}
+
 /// The endpoints as a URL. A scheme that goes with TLS or without it must say what the switch says.
 fn store_url(config: &Config) -> Result<Option<Found>> {
     let is_overruled = |found: &Found| config.is_own(keys::STORE_URL, found.source);
