@@ -93,7 +93,8 @@ impl Meter {
 
     /// After each step of the core: for what it tells nobody.
     pub(super) fn step(&mut self, election: &Election) {
-        let (blocked, gaps, lost_leases) = (election.told_blocked, election.silent, election.lost_leases);
+        let blocked = election.told_blocked.as_ref().map(|(reason, _)| *reason);
+        let (gaps, lost_leases) = (election.silent, election.lost_leases);
         if blocked != self.blocked {
             self.counts.count(Happened::Blocked(blocked.map(reason_name)));
         }

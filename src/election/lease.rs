@@ -95,8 +95,8 @@ impl Election {
 
     /// The lease is gone, and with it the keys. A new one is taken; nothing is tried again with the old one.
     pub(super) fn lease_lost(&mut self, now: Time) {
-        self.lease = None;
-        self.registered = false;
+        // What came meanwhile may forbid to register anew.
+        (self.lease, self.registered, self.admitted) = (None, false, self.keys.newer.is_empty());
         // One that goes as soon as it is granted is not answered grant for grant.
         if self.lost_leases > 0 {
             self.lease_after = now + pause(self.lost_leases);
@@ -128,9 +128,8 @@ impl Election {
             return false;
         }
         let key = self.keys.member(self.server_id);
-        let compares = vec![Compare::mod_revision(key.clone(), seen)];
-        let put = Op::put(key, encode(&self.record(&lease)), lease.id);
-        self.write_if(now, Kind::Register(lease.id), compares, vec![put]);
+        let put = Op::put(key.clone(), encode(&self.record(&lease)), lease.id);
+        self.write_if(now, Kind::Register(lease.id), vec![Compare::mod_revision(key, seen)], vec![put]);
         true
     }
 

@@ -114,7 +114,7 @@ pub struct Election {
     end_by: Option<Time>,
     told_role: Role,
     told_holder: Option<Holder>,
-    pub(crate) told_blocked: Option<Reason>,
+    pub(crate) told_blocked: Option<(Reason, Option<Vec<u8>>)>,
     out: VecDeque<Output>,
     wake: Option<Time>,
 }
@@ -392,11 +392,12 @@ impl Election {
             self.tell(Event::Holder(holder));
         }
         let blocked = self.blocked(now).filter(|_| self.registered && self.view.known > 0 && !self.is_leaving());
+        let milvus = (blocked == Some(Reason::MilvusHolder)).then(|| self.milvus_holder(now)).flatten();
+        let (key, holder) = milvus.map_or((None, self.holder()), |(key, holder)| (Some(key), holder));
+        let blocked = blocked.map(|reason| (reason, key));
         if blocked != self.told_blocked {
-            self.told_blocked = blocked;
-            if let Some(reason) = blocked {
-                let milvus = self.milvus_holder(now).filter(|_| reason == Reason::MilvusHolder);
-                let (key, holder) = milvus.map_or((None, self.holder()), |(key, holder)| (Some(key), holder));
+            self.told_blocked.clone_from(&blocked);
+            if let Some((reason, key)) = blocked {
                 self.tell(Event::Blocked { reason, holder, key });
             }
         }

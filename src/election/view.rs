@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::io::{Event, Holder, Time};
 use crate::error::Error;
 use crate::kv::{KeyValue, Revision, TxnReply, WatchEvent};
-use crate::record::{Active, Keys, Member, Record, TermRecord, Trail, rank, unreadable};
+use crate::record::{Active, Keys, Member, Record, TermRecord, Trail, milvus_revisions, rank, unreadable};
 
 /// The term record, where it exists.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,7 +61,7 @@ impl View {
             for kv in reply.kvs() {
                 self.put_member(keys, kv);
             }
-            others = known != self.members;
+            others = milvus_revisions(&known) != milvus_revisions(&self.members);
             let present: BTreeSet<&[u8]> = reply.kvs().map(|kv| kv.key.as_slice()).collect();
             self.foreign.retain(|key| present.contains(key.as_slice()));
         }

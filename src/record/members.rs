@@ -62,6 +62,12 @@ impl Member {
     }
 }
 
+/// The members that may be Milvus's, by server ID and revision: what a read shows to be new there may be a trace of a holder.
+pub(crate) fn milvus_revisions(members: &BTreeMap<i64, Member>) -> Vec<(i64, Revision)> {
+    let milvus = members.iter().filter(|(_, member)| member.may_be_milvus());
+    milvus.map(|(id, member)| (*id, member.revision)).collect()
+}
+
 /// How many members stand before `own` in the order of campaigning: higher priority, then older member key. Milvus's are
 /// not counted, they campaign at once; nor those whose member key may have outlived them: the `last` holders, and one
 /// whose address a younger member has taken. An exclusive session has no member key, and waits for nobody.

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{LeaseId, Revision};
 
 pub(crate) use keys::Keys;
-pub(crate) use members::{Active, Member, rank};
+pub(crate) use members::{Active, Member, milvus_revisions, rank};
 pub(crate) use trail::Trail;
 
 /// No record may ask for a longer hold time: 0.8 of the longest lease.

@@ -200,3 +200,75 @@ fn a_standby_says_nothing_of_an_old_coordinator_while_the_holder_lives() {
     assert!(world.holds(a) && blocking_keys(&world, b).is_empty());
     assert!(!world.nodes[b].sent.iter().any(acquisition));
 }
+
+/// Whoever of them has the role within the time, and when; the store changes all the time, and each watch is `late`.
+fn taken_in_a_busy_store(world: &mut World, nodes: &[usize], late: u64, limit_s: u64) -> Option<Duration> {
+    let start = world.now;
+    for step in 0..limit_s * 100 {
+        if step % 10 == 0 {
+            world.write(Op::put("elsewhere", "x", 0));
+        }
+        for &node in nodes {
+            world.nodes[node].watch_silent = step % (late / 10) != 0;
+        }
+        world.pass(10 * MS);
+        if nodes.iter().any(|node| world.holds(*node)) {
+            return Some(world.now.since(start));
+        }
+    }
+    None
+}
+
+#[test]
+fn standbys_whose_watch_is_late_do_not_restart_each_others_takeover_delay() {
+    for late in [20, 200] {
+        let mut world = World::new();
+        let holder = milvus_registers(&mut world, 98);
+        world.write(Op::put(ACTIVE, record(98), holder));
+        let delay = Duration::from_secs(10);
+        let of = |n| Settings { milvus_takeover_delay: delay, reread: Duration::from_secs(1), ..settings(n) };
+        let nodes: Vec<usize> = (1..=2).map(|n| world.start(of(n))).collect();
+        world.pass(2000 * MS);
+        milvus_registers(&mut world, 99);
+        world.pass(1000 * MS);
+        world.store.revoke(holder);
+        let took = taken_in_a_busy_store(&mut world, &nodes, late, 60).expect("nobody within a minute");
+        assert!(took >= delay && took < delay + Duration::from_secs(5), "watch {late} ms late: {took:?}");
+    }
+}
+
+#[test]
+fn a_session_of_an_old_coordinators_role_that_lost_its_lease_does_not_register_beside_a_mixcoord() {
+    let mut world = World::new();
+    let node = world.start(settings(1));
+    world.until("active", |w| w.holds(node));
+    world.revoke_lease_of(node);
+    world.write(Op::put("by-dev/meta/session/mixcoord", "{}", 0));
+    world.until("its end", |w| w.status(node).role == Role::Ended);
+    let Some(Event::Ended(Some(error))) = world.nodes[node].log.last() else {
+        panic!("{:?}", world.nodes[node].log.last())
+    };
+    assert_eq!(error.kind(), ErrorKind::ConfigValue);
+    assert!(world.store.get(ACTIVE.as_bytes()).is_none());
+    assert!(world.store.get(member(&world, node).as_bytes()).is_none());
+}
+
+#[test]
+fn who_stands_in_the_way_is_told_again_where_it_is_another_one() {
+    let (mut world, a, b) = pair();
+    milvus_registers(&mut world, 10);
+    let lease = milvus_registers(&mut world, 15);
+    world.pass(1000 * MS);
+    // The one that held the role last is seen by the watch alone, which is late.
+    world.nodes[b].watch_silent = true;
+    world.kill(a);
+    world.revoke_lease_of(a);
+    world.write(Op::put(ACTIVE, record(15), lease));
+    world.write(Op::delete(ACTIVE));
+    world.until("the read", |w| w.nodes[b].core.holder().is_none());
+    world.until("a guess", |w| !blocking_keys(w, b).is_empty());
+    world.nodes[b].watch_silent = false;
+    world.until("the holder is named", |w| blocking_keys(w, b).last() == Some(&format!("{ACTIVE}-15")));
+    assert_eq!(blocking_keys(&world, b).len(), 2);
+    assert!(!world.holds(b));
+}
