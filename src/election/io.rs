@@ -405,7 +405,7 @@ pub enum Event {
     Degraded(Error),
     /// The store answers again.
     Recovered,
-    /// Contending is held back.
+    /// Contending is held back, or by something else than told before.
     Blocked {
         /// Why.
         reason: Reason,
