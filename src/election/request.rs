@@ -157,9 +157,12 @@ impl Election {
             return;
         }
         self.view.newest = self.view.newest.max(reply.revision);
-        self.recovered(Source::Transactions);
-        if pending.kind.lane() == Lane::Operation {
-            self.op_failures = 0;
+        // A server ID is read to be taken: that the store takes writes, too, is seen by the next request.
+        if pending.kind != Kind::ReadId {
+            self.recovered(Source::Transactions);
+            if pending.kind.lane() == Lane::Operation {
+                self.op_failures = 0;
+            }
         }
         match pending.kind {
             Kind::ReadId => self.id_read(now, reply),

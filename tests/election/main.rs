@@ -2,6 +2,7 @@
 
 mod exclusive;
 mod milvus;
+mod refused;
 mod world;
 
 use coordha::election::{Event, Reason, Request, Role, Settings, StoreRequest};

@@ -20,6 +20,8 @@ pub(crate) enum Fate {
     LoseReply,
     /// Refused: the store was restored.
     Regressed,
+    /// Refused: the store has no space left.
+    NoSpace,
 }
 
 pub(crate) struct Node {
@@ -200,8 +202,12 @@ impl World {
             let (_, n, id, request) = self.requests.remove(i);
             match (self.fate)(n, &request) {
                 Fate::LoseRequest => {}
-                Fate::Regressed => {
-                    let reply = Reply::Txn(Err(StoreError::Regressed("restored".into())));
+                fate @ (Fate::Regressed | Fate::NoSpace) => {
+                    let error = match fate {
+                        Fate::NoSpace => StoreError::NoSpace("no space".into()),
+                        _ => StoreError::Regressed("restored".into()),
+                    };
+                    let reply = Reply::Txn(Err(error));
                     self.replies.push((at + self.delay, n, Input::Reply { id, reply }));
                 }
                 fate => {
