@@ -74,7 +74,8 @@ fn certificates() {
     let plain = Etcd::start();
     advises(&World::etcd(&plain), &[on, &ca(&authority)], &["set store.etcd.tls.enabled to false"]);
     let named = Etcd::builder().tls_for(&authority, &["elsewhere.example"]).start();
-    advises(&World::etcd(&named), &[on, &ca(&authority)], &["name the host in store.url as etcd's certificate does"]);
+    let words = ["name the host in store.url, or store.etcd.tls.server_name, as etcd's certificate does"];
+    advises(&World::etcd(&named), &[on, &ca(&authority)], &words);
 }
 
 /// Something that listens on a port and does this with each connection.

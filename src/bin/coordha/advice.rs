@@ -24,7 +24,7 @@ pub(crate) fn advice(kind: ErrorKind, message: &str) -> Option<&'static str> {
 
 fn tls(says: &dyn Fn(&[&str]) -> bool) -> &'static str {
     if says(&["NotValidForName", "not valid for name"]) {
-        "name the host in store.url as etcd's certificate does"
+        "name the host in store.url, or store.etcd.tls.server_name, as etcd's certificate does"
     } else if says(&["Expired", "expired", "NotValidYet", "not valid yet"]) {
         "etcd's certificate, or the client's in store.etcd.tls.cert, is out of its time: renew it, or set the clock"
     } else if says(&["invalid peer certificate"]) {
