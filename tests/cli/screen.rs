@@ -120,6 +120,16 @@ fn no_size_is_too_small_and_nothing_is_scrolled_out_of_sight() {
 }
 
 #[test]
+fn each_height_shows_who_is_active() {
+    let mut model = Model::default();
+    let events = model.see(50, vec![role(Some(1), 0, vec![standby(2, Standing::Ready)])], at(0));
+    for height in 1..25 {
+        let shown = lines(&model, &events, (100, height), 0, at(0)).0.join("\n");
+        assert!(shown.contains("worker") && shown.contains("10.0.0.1:1"), "{height}: {shown}");
+    }
+}
+
+#[test]
 fn the_bar_drops_and_is_filled_by_a_renewal() {
     let mut model = Model::default();
     model.see(50, vec![role(Some(1), 0, vec![standby(2, Standing::Ready)])], at(0));

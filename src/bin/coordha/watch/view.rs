@@ -11,7 +11,7 @@ use super::model::{Entry, Model, Moment, Watched, Weight};
 use super::words;
 
 /// Below this many lines or columns there is no room for boxes.
-const SMALL: (u16, u16) = (10, 40);
+const SMALL: (u16, u16) = (14, 40);
 
 /// Cells of the bar that shows the hold time.
 const BAR: u64 = 30;
