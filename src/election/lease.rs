@@ -163,8 +163,7 @@ impl Election {
     }
 
     fn set_registered(&mut self, lease: &Lease) {
-        if !self.registered {
-            self.registered = true;
+        if !std::mem::replace(&mut self.registered, true) {
             self.tell(Event::Registered { server_id: self.server_id, ttl: lease.ttl });
         }
     }
