@@ -156,6 +156,26 @@ fn f71_a_keeper_that_is_stopped_goes_on() {
 }
 
 #[test]
+fn f71_guardian_and_keeper_that_are_stopped_see_the_run_die() {
+    let scene = Scene::new();
+    for options in [&[][..], &["--cgroup", "off"]] {
+        let a = scene.start("A", options, BUSY);
+        let pid = started(&scene, 0);
+        let parts = [a.part("__guard"), a.part("__keep")];
+        // First this one, which would continue and replace them.
+        for stopped in [a.pid().as_raw_nonzero().get(), parts[0], parts[1]] {
+            signal(stopped, Signal::STOP);
+            until("it is stopped", || is_stopped(Pid::from_raw(stopped).unwrap()).then_some(()));
+        }
+        a.signal(Signal::KILL);
+        for left in [pid, parts[0].to_string(), parts[1].to_string()] {
+            until_dead(&left);
+        }
+        fs::remove_file(scene.folder().join("journal")).unwrap();
+    }
+}
+
+#[test]
 fn each_process_has_its_name() {
     let scene = Scene::new();
     let a = scene.start("A", &[], BUSY);

@@ -13,7 +13,7 @@ use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
-use rustix::process::{PidfdFlags, getppid, pidfd_open, setsid};
+use rustix::process::{PidfdFlags, getppid, pidfd_open, set_parent_process_death_signal, setsid};
 use rustix::time::Timespec;
 
 use super::cgroup::Cgroup;
@@ -170,6 +170,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let _ = SigSet::all().thread_block();
     // Out of the reach of what is sent to the group of a terminal.
     setsid().map_err(|e| failed(e.into()))?;
+    // Whoever has stopped it: it must see `coordha run` dead.
+    set_parent_process_death_signal(Some(rustix::process::Signal::CONT)).map_err(|e| failed(e.into()))?;
     let cgroup = args.cgroup.as_deref().map(Cgroup::open).transpose().map_err(failed)?;
     let parent = i32::try_from(args.parent).ok().and_then(rustix::process::Pid::from_raw);
     let pidfd = parent.filter(|_| getppid() == parent).map(|parent| pidfd_open(parent, PidfdFlags::empty()));

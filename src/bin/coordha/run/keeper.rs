@@ -45,7 +45,8 @@ fn keep(args: &exec::Args) -> io::Result<ExitCode> {
     }
     // Seen by the parent, which takes note of the command and sends SIGCONT.
     kill_process(getpid(), Signal::STOP)?;
-    set_parent_process_death_signal(None)?;
+    // From now on it must outlive that, and see it whoever has stopped it.
+    set_parent_process_death_signal(Some(Signal::CONT))?;
     let signals =
         SignalFd::with_flags(&[Nix::SIGCHLD].into_iter().collect(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let keeper = Keeper { pid, signals };
