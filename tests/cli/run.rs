@@ -294,7 +294,7 @@ fn what_is_wrong_is_said_in_one_message_before_anything_is_started() {
     let usual = ["run", "--role", "rootcoord", "--store", &store, "--address", "127.0.0.1:1"];
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    let cases: [(&[&str], &str); 24] = [
+    let cases: [(&[&str], &str); 26] = [
         (&["--", "no-such-command"], "no-such-command"),
         (&["--", "./no-such-file"], "./no-such-file"),
         (&["--", "/etc/passwd"], "not executable"),
@@ -319,6 +319,8 @@ fn what_is_wrong_is_said_in_one_message_before_anything_is_started() {
         (&["--tell", "file:x", "--", "true"], "--warm"),
         (&["--warm", "--tell", "file:x", "--standby", "true", "--", "true"], "--standby"),
         (&["--ready-url", "https://x/", "--", "true"], "http://HOST:PORT/PATH"),
+        (&["--ready-url", "http:// /", "--", "true"], "http://HOST:PORT/PATH"),
+        (&["--ready-url", "http://:80/", "--", "true"], "http://HOST:PORT/PATH"),
         (&["--set", "activation.auto=true", "--", "true"], "activation.auto = true"),
         (&["--listen", "nowhere", "--", "true"], "--listen nowhere: "),
         (&["--listen", "127.0.0.1:0x1", "--", "true"], "(allowed: HOST:PORT of this host that is free)"),

@@ -107,8 +107,8 @@ pub(crate) struct Args {
 }
 
 fn http_url(url: &str) -> Result<String, String> {
-    let host = url.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
-    if host.is_some_and(|host| !host.is_empty()) {
+    let parsed = url.parse::<ureq::http::Uri>().ok().filter(|_| url.starts_with("http://"));
+    if parsed.is_some_and(|parsed| parsed.host().is_some_and(|host| !host.is_empty())) {
         Ok(url.to_owned())
     } else {
         Err("allowed: http://HOST:PORT/PATH".into())
