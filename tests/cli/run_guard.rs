@@ -112,17 +112,35 @@ fn f71_a_guardian_whose_pipe_is_full_does_not_hold_the_run_up() {
     assert_eq!(a.stop().code(), Some(0));
 }
 
+/// Takes from a run what it would need for another guardian, and kills the one it has.
+fn without_guardian(a: &Running) {
+    let none = Rlimit { current: Some(3), maximum: Some(3) };
+    prlimit(Some(a.pid()), Resource::Nofile, none).unwrap();
+    signal(a.guardian(), Signal::KILL);
+}
+
 #[test]
 fn f71_a_run_that_can_start_no_guardian_gives_the_role_up() {
     let scene = Scene::new();
     let mut a = scene.start("A", &["--cgroup", "off"], BUSY);
     let pid = started(&scene, 0);
     a.says("is ACTIVE, token");
-    let none = Rlimit { current: Some(3), maximum: Some(3) };
-    prlimit(Some(a.pid()), Resource::Nofile, none).unwrap();
-    signal(a.guardian(), Signal::KILL);
+    without_guardian(&a);
     assert_eq!(a.ended().code(), Some(1));
     a.says("coordha: no guardian can be started: ");
+    until_dead(&pid);
+}
+
+#[test]
+fn f71_a_run_that_gives_up_ends_though_nobody_reads_why() {
+    let scene = Scene::new();
+    let (_reader, writer) = pipe().unwrap();
+    let command = scene.usual("A", &["--cgroup", "off"], BUSY);
+    let mut a = Running::start_with("A", command, Stdio::from(writer.try_clone().unwrap()));
+    let pid = started(&scene, 0);
+    fill(&format!("/proc/self/fd/{}", writer.as_raw_fd()));
+    without_guardian(&a);
+    assert_eq!(a.ended().code(), Some(1));
     until_dead(&pid);
 }
 

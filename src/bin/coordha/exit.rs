@@ -2,6 +2,8 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 use coordha::error::{Error, ErrorKind};
 
@@ -54,6 +56,20 @@ impl Failure {
         // Nobody is left to be told where that fails.
         let _ = writeln!(std::io::stderr(), "coordha: {}", words::escaped(&self.message));
         ExitCode::from(self.code)
+    }
+
+    /// The same where stderr may be a full pipe that nobody reads: the end does not wait for that longer than this.
+    pub(crate) fn tell_within(self, limit: Duration) -> ExitCode {
+        let code = ExitCode::from(self.code);
+        let (done, told) = sync_channel(1);
+        let teller = std::thread::Builder::new().spawn(move || {
+            self.tell();
+            let _ = done.send(());
+        });
+        if teller.is_ok() {
+            let _ = told.recv_timeout(limit);
+        }
+        code
     }
 }
 

@@ -170,9 +170,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if let Some(listener) = listener {
         http::serve(listener, board.clone())?;
     }
-    Supervisor::new(plan, session, board, cgroup, guardian, inherited, &mask)
-        .map_err(|e| failed("supervisor", e))?
-        .run()
+    let supervisor = Supervisor::new(plan, session, board, cgroup, guardian, inherited, &mask);
+    let ended = supervisor.map_err(|e| failed("supervisor", e))?.run();
+    Ok(ended.unwrap_or_else(|failure| failure.tell_within(say::LAST_WAIT)))
 }
 
 impl Args {

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Most lines that wait; beyond it the newest are dropped.
 const LINES: usize = 1024;
 /// How long the end waits for a slow reader.
-const LAST_WAIT: Duration = Duration::from_secs(1);
+pub(super) const LAST_WAIT: Duration = Duration::from_secs(1);
 
 pub(super) struct Say {
     lines: SyncSender<(bool, String)>,
