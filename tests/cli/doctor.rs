@@ -7,8 +7,7 @@ use std::process::Command;
 use crate::command::ran;
 use crate::support::certs::Authority;
 use crate::support::etcd::{Etcd, Version};
-use crate::support::wait::until;
-use crate::world::{Milvus, World};
+use crate::world::{Milvus, World, full_etcd};
 
 /// The findings of a check at a level, and the exit code: 5 where any is bad.
 fn findings(world: &World, args: &str, check: &str, level: &str) -> (Vec<String>, i32) {
@@ -71,13 +70,8 @@ fn the_known_defects_of_an_old_release_are_named() {
 
 #[test]
 fn a_store_that_is_full_is_bad() {
-    let etcd = Etcd::builder().quota_bytes(1 << 20).start();
+    let etcd = full_etcd();
     let world = World::etcd(&etcd);
-    let value = "x".repeat(100_000);
-    until("the store is full", || {
-        let full = etcd.ctl_command(&etcd.endpoints(), &["put", "fill", &value]).output().unwrap();
-        (!full.status.success()).then_some(())
-    });
     finds(&world, "alarms", "bad", &["NOSPACE"]);
     let (found, code) = findings(&world, "--write", "write", "bad");
     assert_eq!((found.len(), code), (1, 5), "{found:?}");

@@ -11,7 +11,7 @@ use crate::stream::Stream;
 use crate::support::etcd::Etcd;
 use crate::support::ports::Port;
 use crate::support::wait::until;
-use crate::world::{Milvus, World};
+use crate::world::{Milvus, World, full_etcd};
 
 /// The tables of the page, and what was seen of their fields.
 struct Tables {
@@ -170,13 +170,8 @@ fn look_at_a_directory(tables: &Tables) {
 
 /// An etcd that is full, and complains.
 fn look_at_a_full_one(tables: &Tables) {
-    let etcd = Etcd::builder().quota_bytes(1 << 20).start();
+    let etcd = full_etcd();
     let world = World::etcd(&etcd);
-    let value = "x".repeat(100_000);
-    until("the store is full", || {
-        let full = etcd.ctl_command(&etcd.endpoints(), &["put", "fill", &value]).output().unwrap();
-        (!full.status.success()).then_some(())
-    });
     tables.check("status", &world.json("status").0);
 }
 

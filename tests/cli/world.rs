@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::command::{Ran, coordha, ran};
 use crate::support::etcd::Etcd;
+use crate::support::wait::until;
 
 /// A folder to work in, and a store.
 pub(crate) struct World {
@@ -68,7 +69,7 @@ impl World {
     /// The same, once it is registered.
     pub(crate) fn registered(&self, role: &str, address: &str) -> Session {
         let session = self.session(role, address);
-        crate::support::wait::until("the session is registered", || {
+        until("the session is registered", || {
             let (ids, _) = self.json(&format!("ids --role {role}"));
             ids["sessions"].as_array().unwrap().iter().any(|s| s["address"] == address).then_some(())
         });
@@ -78,7 +79,7 @@ impl World {
     /// The same, once it is active.
     pub(crate) fn active(&self, role: &str, address: &str) -> Session {
         let session = self.session(role, address);
-        crate::support::wait::until("the session is active", || session.is_active().then_some(()));
+        until("the session is active", || session.is_active().then_some(()));
         session
     }
 }
@@ -115,4 +116,15 @@ impl Milvus<'_> {
     pub(crate) fn delete(&self, key: &str) {
         self.0.ctl(&["del", &format!("by-dev/meta/session/{key}")]);
     }
+}
+
+/// An etcd that takes no more writes, for want of space.
+pub(crate) fn full_etcd() -> Etcd {
+    let etcd = Etcd::builder().quota_bytes(1 << 20).start();
+    let value = "x".repeat(100_000);
+    until("the store is full", || {
+        let put = etcd.ctl_command(&etcd.endpoints(), &["put", "fill", &value]).output().unwrap();
+        (!put.status.success()).then_some(())
+    });
+    etcd
 }

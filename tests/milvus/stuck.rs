@@ -16,14 +16,20 @@ fn hung_standby(arena: &Arena<'_>, number: u16) -> Peer {
     peer
 }
 
-/// It is active and hangs, ours stands by.
-fn hung_holder(arena: &Arena<'_>) -> (Peer, Ours, Revision) {
-    let mut peer = arena.peer(1);
+/// The Milvus coordinator is active, and one of ours that stands by has seen it.
+fn serves_and_is_seen(arena: &Arena<'_>, peer: &Peer) -> (Ours, Revision) {
     let revision = peer.active();
     peer.lines.nth("serving", 1);
     let ours = arena.ours(1);
     ours.nth(EventKind::Standby, 1);
     assert_eq!(ours.sees(peer.id(), &address(1)), revision);
+    (ours, revision)
+}
+
+/// It is active and hangs, ours stands by.
+fn hung_holder(arena: &Arena<'_>) -> (Peer, Ours, Revision) {
+    let mut peer = arena.peer(1);
+    let (ours, revision) = serves_and_is_seen(arena, &peer);
     peer.order("hang");
     (peer, ours, revision)
 }
@@ -125,11 +131,8 @@ fn f45_a_milvus_holder_whose_parent_deletes_its_keys_is_followed_before_its_leas
     let families: Vec<_> = cleaners().into_iter().filter(|family| !copies_its_record(family)).collect();
     place.each(&families, |arena| {
         let peer = below_a_parent(arena, "600");
-        let revision = peer.active();
-        peer.lines.nth("serving", 1);
+        let (ours, revision) = serves_and_is_seen(arena, &peer);
         let (member, lease) = (arena.member_key(peer.id()), peer.lease());
-        let ours = arena.ours(1);
-        assert_eq!(ours.sees(peer.id(), &address(1)), revision);
         peer.kill_subprocess();
         assert!(ours.active_after(0) > revision);
         assert_eq!(arena.value(&member), None);
@@ -152,11 +155,8 @@ fn f45_copies_of_a_milvus_holders_record_that_its_parent_leaves_are_waited_for()
     let families: Vec<_> = cleaners().into_iter().filter(copies_its_record).collect();
     place.each(&families, |arena| {
         let peer = below_a_parent(arena, "600");
-        let revision = peer.active();
-        peer.lines.nth("serving", 1);
+        let (ours, revision) = serves_and_is_seen(arena, &peer);
         let (member, lease) = (arena.member_key(peer.id()), peer.lease());
-        let ours = arena.ours(1);
-        assert_eq!(ours.sees(peer.id(), &address(1)), revision);
         peer.kill_subprocess();
         assert_eq!(peer.exit_code(), 0);
         assert_eq!((arena.value(&arena.active_key()), arena.value(&member)), (None, None));
