@@ -20,6 +20,15 @@ pub(crate) fn coordha<A: AsRef<OsStr>>(folder: &Path, args: impl IntoIterator<It
     command
 }
 
+/// The same, with SIGHUP as it is by default: where the tests run under nohup it is ignored, by all that they start.
+pub(crate) fn not_under_nohup(command: &Command) -> Command {
+    let mut env = Command::new("/usr/bin/env");
+    env.arg("--default-signal=HUP").arg(command.get_program()).args(command.get_args()).env_clear();
+    env.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    env.current_dir(command.get_current_dir().unwrap());
+    env
+}
+
 /// Runs it to its end.
 pub(crate) fn ran(command: &mut Command) -> Ran {
     let output = command.output().unwrap();

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
+use crate::command::not_under_nohup;
 use crate::stream::Stream;
 use crate::support::etcd::Etcd;
 use crate::support::wait::until;
@@ -134,7 +135,7 @@ fn its_end_by_a_signal_ends_the_command_and_what_that_has_started() {
     let _session = world.active("worker", "127.0.0.1:5001");
     for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT] {
         for exec in [WAITS, LEAVES] {
-            let mut observe = Stream::start(&mut observe(&world, "", exec));
+            let mut observe = Stream::start(&mut not_under_nohup(&observe(&world, "", exec)));
             observe.line(&["started"]);
             assert_eq!(observe.end(signal), Some(0), "{signal:?} {exec}");
             is_ended(&world);

@@ -3,7 +3,7 @@
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::command::{coordha, ran};
+use crate::command::{coordha, not_under_nohup, ran};
 use crate::running::{BUSY, Running, Scene, is_stopped, lives, until_dead};
 use crate::support::skip;
 use crate::support::wait::until;
@@ -67,7 +67,8 @@ fn a_command_that_ignores_its_signal_is_killed_after_the_grace() {
     let scene = Scene::new();
     let script =
         r#"trap 'echo "A ignores" >> journal' HUP; echo "A start $$" >> journal; while :; do sleep 0.02; done"#;
-    let mut a = scene.start("A", &["--stop-signal", "SIGHUP", "--grace-ms", "200"], script);
+    let usual = scene.usual("A", &["--stop-signal", "SIGHUP", "--grace-ms", "200"], script);
+    let mut a = Running::start("A", not_under_nohup(&usual));
     let pid = scene.line("A start");
     assert_eq!(a.stop().code(), Some(0));
     assert_eq!(scene.count("A ignores"), 1, "it was told first, by its own signal");

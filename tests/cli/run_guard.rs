@@ -1,6 +1,7 @@
 //! `coordha run`: the processes that see to it that its command dies with the role, and what becomes of it where one of them is in
 //! trouble itself.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _, pipe};
 use std::os::fd::AsRawFd as _;
@@ -41,6 +42,12 @@ fn started(scene: &Scene, n: usize) -> String {
     })
 }
 
+/// Of each command that was started, in this order.
+fn tokens(scene: &Scene) -> impl Iterator<Item = String> {
+    let starts = scene.journal().into_iter().filter(|line| line.starts_with("A start"));
+    starts.map(|line| line.split(' ').nth(2).unwrap().to_owned())
+}
+
 fn starts(scene: &Scene) -> usize {
     scene.journal().iter().filter(|line| line.starts_with("A start")).count()
 }
@@ -72,6 +79,8 @@ fn f71_the_guardian_kills_though_nobody_reads_what_is_said() {
         a.signal(Signal::CONT);
         pid = started(&scene, next);
     }
+    let tokens: BTreeSet<String> = tokens(&scene).collect();
+    assert_eq!(tokens.len(), 3, "a command that was killed is followed by none in its term");
     a.signal(Signal::STOP);
     until_dead(&pid);
     a.signal(Signal::CONT);

@@ -167,7 +167,7 @@ fn a_small_terminal_and_one_that_is_resized_are_drawn() {
     let output = on_a_terminal_of(&world, "rows 5 cols 20", |stdin| {
         let screen = || std::fs::read(world.path().join("transcript")).unwrap_or_default();
         let terminal = std::fs::read_link(format!("/proc/{}/fd/1", watch_of(&world).as_raw_nonzero())).unwrap();
-        for (size, words) in [("rows 30 cols 120", "quit"), ("rows 1 cols 9", "worker"), ("rows 12 cols 50", "quit")] {
+        for (size, words) in [("rows 30 cols 120", "quit"), ("rows 1 cols 9", "worker"), ("rows 16 cols 50", "quit")] {
             let before = screen().len();
             let resized = Command::new("stty").arg("-F").arg(&terminal).args(size.split(' ')).status().unwrap();
             assert!(resized.success());

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use coordha::config::{Config, keys};
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::writer::EitherWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::reload::Handle;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -24,6 +26,12 @@ const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 /// Where the level is changed.
 static FILTER: OnceLock<Handle<Targets, Registry>> = OnceLock::new();
 
+/// Most lines that wait for a slow reader; beyond it the newest are dropped.
+const LINES: usize = 1024;
+
+/// What takes the lines once they are written by a thread of their own.
+static DETACHED: OnceLock<NonBlocking> = OnceLock::new();
+
 /// Whether lines have Milvus's form.
 static IS_MILVUS: AtomicBool = AtomicBool::new(false);
 
@@ -31,7 +39,7 @@ static IS_MILVUS: AtomicBool = AtomicBool::new(false);
 /// [`init`].
 pub(crate) fn begin() -> Result<(), Failure> {
     let (filter, handle) = reload::Layer::new(targets(level(LevelFilter::WARN)?));
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(false).event_format(Lines::new(&IS_MILVUS));
+    let lines = fmt::layer().with_writer(writer).with_ansi(false).event_format(Lines::new(&IS_MILVUS));
     tracing_subscriber::registry().with(filter).with(lines).init();
     // Once a process, so there was none.
     let _ = FILTER.set(handle);
@@ -45,6 +53,19 @@ pub(crate) fn init(config: &Config) -> Result<(), Failure> {
     // Refused only where the subscriber is gone.
     let _ = FILTER.get().map(|filter| filter.reload(targets));
     Ok(())
+}
+
+/// From here on lines are written by a thread of their own, with this thread's signal mask: nobody who logs is held up by a
+/// full pipe that nobody reads. Dropping what this gives writes the rest, for a second or so at most.
+pub(crate) fn detach() -> WorkerGuard {
+    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(io::stderr());
+    // Once a process, so there was none.
+    let _ = DETACHED.set(writer);
+    guard
+}
+
+fn writer() -> EitherWriter<NonBlocking, io::Stderr> {
+    DETACHED.get().map_or_else(|| EitherWriter::B(io::stderr()), |writer| EitherWriter::A(writer.clone()))
 }
 
 /// Of the libraries below, warnings are enough.

@@ -37,6 +37,8 @@ use crate::exit::{FAILED, Failure, USAGE};
 use crate::options::Options;
 use crate::{help, log};
 
+/// How long the end waits for one who reads stderr slowly, or not at all.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 /// Unless --grace-ms says otherwise.
 const GRACE_MS: u64 = 8000;
 
@@ -148,6 +150,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     // Before the first thread is started: all of them leave these to the supervisor.
     let mask = signals::supervised();
     mask.thread_block().map_err(|e| failed("signals", e.into()))?;
+    let written = log::detach();
     // Orphans of the command come to this process, which can then kill them.
     let takes_orphans = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     takes_orphans.map_err(|e| failed("PR_SET_CHILD_SUBREAPER", e.into()))?;
@@ -172,7 +175,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
     let supervisor = Supervisor::new(plan, session, board, cgroup, guardian, inherited, &mask);
     let ended = supervisor.map_err(|e| failed("supervisor", e))?.run();
-    Ok(ended.unwrap_or_else(|failure| failure.tell_within(say::LAST_WAIT)))
+    drop(written);
+    Ok(ended.unwrap_or_else(|failure| failure.tell_within(LAST_WAIT)))
 }
 
 impl Args {

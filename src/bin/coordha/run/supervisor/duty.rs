@@ -12,6 +12,7 @@ use super::super::clock::{self, Instant};
 use super::super::exec::Orders;
 use super::super::guardian::{Charge, Guardian};
 use super::super::restart::Backoff;
+use super::super::say;
 use super::super::tell::{Activation, Tell, Work, write_file};
 use super::Supervisor;
 
@@ -64,7 +65,7 @@ impl Supervisor {
 
     /// Nothing of a term runs: says so, and makes ready for the next one.
     fn without_child(&mut self, wanted: Wanted) {
-        if let Some(term) = self.term.take_if(|term| term.ending) {
+        if let Some(term) = self.term.take_if(|term| term.is_asked) {
             // An error: the session's patience has ended first.
             let _ = self.session.deactivation_done(term.token);
             self.activation = None;
@@ -83,7 +84,7 @@ impl Supervisor {
     }
 
     fn cannot_start(&mut self, kind: Kind, why: &str) {
-        self.say.warn(format!("the {} cannot be started: {why}", kind.name()));
+        say::warn(format!("the {} cannot be started: {why}", kind.name()));
         let pause = self.backoff(kind).pause(Duration::ZERO);
         self.not_armed_before = clock::now().saturating_add(clock::ns(pause));
         self.give_up_turn(pause, why);
@@ -124,7 +125,11 @@ impl Supervisor {
             Stage::Killed => child.kill(self.cgroup.as_ref(), &self.spared()),
             Stage::Stopping { kill_at: grace } if now >= grace => self.kill(child, "it did not stop in time"),
             Stage::Stopping { .. } | Stage::Running if self.stops > 1 => self.kill(child, ""),
-            _ if now >= kill_at => self.kill(child, "its role is over, or nearly so"),
+            _ if now >= kill_at => {
+                self.kill(child, "its role is over, or nearly so");
+                // Should it be renewed yet: no second command in this term.
+                self.give_up_turn(Duration::ZERO, "the role was not renewed in time");
+            }
             _ if child.acts && now >= self.unguarded_at() => {
                 self.kill(child, "the guardian does not answer");
                 self.give_up_turn(Duration::ZERO, "nobody guards the command");
@@ -132,7 +137,7 @@ impl Supervisor {
             Stage::Arming | Stage::Armed if wanted == Wanted::Nothing => self.kill(child, ""),
             Stage::Running if wanted == Wanted::Nothing => child.stop(self.plan.stop_signal, self.plan.grace),
             Stage::Running if now >= stop_at => {
-                self.say.warn("the role could not be renewed for long: the command is told to stop");
+                say::warn("the role could not be renewed for long: the command is told to stop");
                 child.stop(self.plan.stop_signal, self.plan.grace);
                 self.give_up_turn(Duration::ZERO, "the role could not be renewed");
             }
@@ -143,7 +148,7 @@ impl Supervisor {
 
     fn kill(&self, child: &mut Child, why: &str) {
         if !why.is_empty() {
-            self.say.warn(format!("the command is killed: {why}"));
+            say::warn(format!("the command is killed: {why}"));
         }
         child.kill(self.cgroup.as_ref(), &self.spared());
     }
@@ -179,12 +184,12 @@ impl Supervisor {
         child.acts = token.is_some();
         let orders = Orders { until: self.charge(child).kill_at, environment: self.environment(token) };
         if let Err(error) = self.guard(child).and_then(|()| child.go(&orders)) {
-            self.say.warn(format!("the command cannot be started: {error}"));
+            say::warn(format!("the command cannot be started: {error}"));
             self.kill(child, "it could not be started");
             return;
         }
         if let Some(token) = token {
-            self.say.info(format!("the command is started as process {}, token: {token}", child.pid()));
+            say::info(format!("the command is started as process {}, token: {token}", child.pid()));
             self.activate(child, Vec::new());
         }
     }
@@ -196,7 +201,7 @@ impl Supervisor {
             self.kill(child, &format!("it is not guarded: {error}"));
             return;
         }
-        self.say.info(format!("the command, process {}, is told that it is active, token: {token}", child.pid()));
+        say::info(format!("the command, process {}, is told that it is active, token: {token}", child.pid()));
         self.activate(child, self.plan.tells.clone());
     }
 
@@ -223,7 +228,7 @@ impl Supervisor {
     fn finish_activation(&mut self) {
         let Some(activation) = &self.activation else { return };
         if let Some(trouble) = activation.take_trouble() {
-            self.say.info(format!("the command is not ready yet: {trouble}"));
+            say::info(format!("the command is not ready yet: {trouble}"));
         }
         if activation.is_done() {
             self.activation = None;
@@ -232,7 +237,8 @@ impl Supervisor {
     }
 
     fn say_ready(&mut self) {
-        if let Some(term) = self.term.as_mut().filter(|term| !term.ending) {
+        // One whose first command came too late is ready already.
+        if let Some(term) = self.term.as_mut().filter(|term| !term.ending && !term.ready) {
             // An error: the term is over, and its end is on its way.
             term.ready = self.session.activation_done(term.token, Ok(())).is_ok();
         }
@@ -244,7 +250,7 @@ impl Supervisor {
             if let Tell::File(path) = tell
                 && let Err(error) = write_file(path, &self.notice("standby", 0))
             {
-                self.say.warn(format!("{}: {error}", path.display()));
+                say::warn(format!("{}: {error}", path.display()));
             }
         }
     }
@@ -306,7 +312,7 @@ impl Supervisor {
                 self.guardian.discard();
             }
             let why = if has_died { "has died" } else { "does not answer" };
-            self.say.warn(format!("the guardian {why}: another one is started"));
+            say::warn(format!("the guardian {why}: another one is started"));
             match Guardian::start(self.cgroup.as_ref()) {
                 Ok(guardian) => self.guardian = guardian,
                 Err(error) => self.cannot_be_guarded(&error),
@@ -320,7 +326,7 @@ impl Supervisor {
     fn cannot_be_guarded(&mut self, error: &io::Error) {
         self.guardian.excuse();
         let why = format!("no guardian can be started: {error}");
-        self.say.warn(why.clone());
+        say::warn(why.clone());
         self.failure = Some(why);
         self.session.request_stop();
         self.stops = self.stops.max(1);
@@ -336,16 +342,14 @@ impl Supervisor {
         child.kill(self.cgroup.as_ref(), &spared);
         let was_late = child.was_late();
         match stage {
-            Stage::Running if was_late => {
-                self.say.warn("the command was not started: its term was nearly over by then")
-            }
+            Stage::Running if was_late => say::warn("the command was not started: its term was nearly over by then"),
             // Killed for that by the guardian, or ended because of it: nothing that --restart is about.
             Stage::Running if acts && self.is_over(clock::now()) => {
-                self.say.warn(format!("the command has ended: {death}; its role is over, or nearly so"));
+                say::warn(format!("the command has ended: {death}; its role is over, or nearly so"));
                 self.give_up_turn(Duration::ZERO, "the role was not renewed in time");
             }
             Stage::Running => self.ended_by_itself(death, kind, acts, ran),
-            Stage::Stopping { .. } => self.say.info(format!("the command has stopped: {death}")),
+            Stage::Stopping { .. } => say::info(format!("the command has stopped: {death}")),
             _ => self.cannot_start(kind, &death.to_string()),
         }
     }
@@ -358,14 +362,14 @@ impl Supervisor {
     fn ended_by_itself(&mut self, death: Death, kind: Kind, acts: bool, ran: Duration) {
         self.activation = None;
         if kind == Kind::Command && !self.plan.restart.wants_more(death) {
-            self.say.info(format!("the command has ended: {death}"));
+            say::info(format!("the command has ended: {death}"));
             self.outcome = Some(death);
             self.session.request_stop();
             return;
         }
         let pause = self.backoff(kind).pause(ran);
         let what = kind.name();
-        self.say.warn(format!("the {what} has ended: {death}; it is started again after {} ms", pause.as_millis()));
+        say::warn(format!("the {what} has ended: {death}; it is started again after {} ms", pause.as_millis()));
         if acts {
             self.give_up_turn(pause, &format!("the command has ended: {death}"));
         } else {

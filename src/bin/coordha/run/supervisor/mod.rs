@@ -22,7 +22,7 @@ use super::clock::{self, Instant, Timer};
 use super::guardian::Guardian;
 use super::http::Board;
 use super::restart::{Backoff, Restart};
-use super::say::Say;
+use super::say;
 use super::tell::{Activation, Tell};
 use crate::exit::{FAILED, Failure};
 
@@ -63,6 +63,8 @@ struct Term {
     token: i64,
     ready: bool,
     ending: bool,
+    /// The session waits to be told that nothing of it runs. It asks once in each term, maybe after the end is known here.
+    is_asked: bool,
 }
 
 pub(super) struct Supervisor {
@@ -76,7 +78,6 @@ pub(super) struct Supervisor {
     guarded_until: Instant,
     /// Children that were there before, of whoever has become this program.
     inherited: Vec<Pid>,
-    say: Say,
     signals: SignalFd,
     timer: Timer,
     child: Option<Child>,
@@ -120,7 +121,6 @@ impl Supervisor {
             guardian_died: false,
             guarded_until: 0,
             inherited,
-            say: Say::start()?,
             signals: SignalFd::with_flags(mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
             timer: Timer::new()?,
             child: None,
@@ -149,7 +149,6 @@ impl Supervisor {
             self.wait();
         }
         self.guardian.dismiss();
-        self.say.end();
         if let Some(why) = self.failure {
             return Err(Failure::new(FAILED, why));
         }
@@ -183,7 +182,7 @@ impl Supervisor {
         }
         self.stops += 1;
         if self.stops == 2 {
-            self.say.warn("asked to stop once more: the command is killed");
+            say::warn("asked to stop once more: the command is killed");
         }
     }
 
@@ -207,7 +206,7 @@ impl Supervisor {
                 let was_dead = child.death.is_some();
                 note(child, pid, status);
                 if let (Some(death), false, true) = (child.death, was_dead, child.was_killed()) {
-                    self.say.info(format!("the {} has ended: {death}", child.kind.name()));
+                    say::info(format!("the {} has ended: {death}", child.kind.name()));
                 }
             }
         }
@@ -217,12 +216,12 @@ impl Supervisor {
         while let Ok(event) = self.session.next_event(Some(Duration::ZERO)) {
             match event.kind() {
                 EventKind::Activate => {
-                    self.term = Some(Term { token: event.token(), ready: false, ending: false });
+                    self.term = Some(Term { token: event.token(), ready: false, ending: false, is_asked: false });
                     self.board.facts().contends();
                 }
                 EventKind::Deactivate => {
                     if let Some(term) = self.term.as_mut().filter(|term| term.token == event.token()) {
-                        term.ending = true;
+                        (term.ending, term.is_asked) = (true, true);
                     }
                 }
                 EventKind::Degraded => {
