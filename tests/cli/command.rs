@@ -22,11 +22,16 @@ pub(crate) fn coordha<A: AsRef<OsStr>>(folder: &Path, args: impl IntoIterator<It
 
 /// The same, with SIGHUP as it is by default: where the tests run under nohup it is ignored, by all that they start.
 pub(crate) fn not_under_nohup(command: &Command) -> Command {
-    let mut env = Command::new("/usr/bin/env");
-    env.arg("--default-signal=HUP").arg(command.get_program()).args(command.get_args()).env_clear();
-    env.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    env.current_dir(command.get_current_dir().unwrap());
-    env
+    below(command, "/usr/bin/env", &["--default-signal=HUP"])
+}
+
+/// A program with these arguments, then the command and its own; in its folder and environment.
+pub(crate) fn below(command: &Command, program: &str, args: &[&str]) -> Command {
+    let mut whole = Command::new(program);
+    whole.args(args).arg(command.get_program()).args(command.get_args()).env_clear();
+    whole.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    whole.current_dir(command.get_current_dir().unwrap());
+    whole
 }
 
 /// Runs it to its end.

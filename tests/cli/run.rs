@@ -3,7 +3,7 @@
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::command::{coordha, not_under_nohup, ran};
+use crate::command::{below, coordha, not_under_nohup, ran};
 use crate::running::{BUSY, Running, Scene, is_stopped, lives, until_dead};
 use crate::support::skip;
 use crate::support::wait::until;
@@ -114,7 +114,7 @@ fn a_hangup_that_is_ignored_as_by_nohup_stays_ignored() {
     let scene = Scene::new();
     let script = r#"echo "A start $$" >> journal; while :; do echo "A lives $$" >> journal; sleep 0.02; done"#;
     let run = scene.command("A", &["--active-standby", "--restart-backoff-ms", "1"], script);
-    let mut a = Running::start("A", scene.by_shell(r#"trap "" HUP; exec "$@""#, &run));
+    let mut a = Running::start("A", below(&run, "/bin/sh", &["-c", r#"trap "" HUP; exec "$@""#, "sh"]));
     let first = scene.line("A start");
     let pid = Pid::from_raw(first.parse().unwrap()).unwrap();
     a.signal(Signal::HUP);
@@ -163,7 +163,10 @@ fn all_that_a_command_has_started_ends_before_the_role_is_released() {
 fn children_of_a_shell_that_has_become_coordha_run_are_left_alone() {
     let scene = Scene::new();
     let run = scene.command("A", &["--cgroup", "off"], BUSY);
-    let mut a = Running::start("A", scene.by_shell(r#"sleep 600 & echo "other $!" >> journal; exec "$@""#, &run));
+    let mut a = Running::start(
+        "A",
+        below(&run, "/bin/sh", &["-c", r#"sleep 600 & echo "other $!" >> journal; exec "$@""#, "sh"]),
+    );
     scene.line("A start");
     let other = scene.line("other");
     assert_eq!(a.stop().code(), Some(0));

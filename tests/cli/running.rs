@@ -70,15 +70,6 @@ impl Scene {
         command
     }
 
-    /// A shell with this script, whose arguments are such a command.
-    pub(crate) fn by_shell(&self, script: &str, run: &Command) -> Command {
-        let mut shell = Command::new("/bin/sh");
-        shell.current_dir(self.folder()).env_clear();
-        shell.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        shell.args(["-c", script, "sh"]).arg(run.get_program()).args(run.get_args());
-        shell
-    }
-
     /// One that stands by where another one is active. A hold time of 2 s.
     pub(crate) fn usual(&self, name: &str, options: &[&str], script: &str) -> Command {
         let usual = ["--active-standby", "--set", "election.hold_ms=2000", "--set", "lease.ttl_ms=30000"];
