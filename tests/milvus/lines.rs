@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::support::seen::Seen;
@@ -10,11 +9,10 @@ use crate::support::seen::Seen;
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The lines of one process so far, and the thread that reads them.
+/// The lines of one process so far. A thread reads them until their end.
 pub(crate) struct Lines {
     name: String,
     seen: Arc<Seen<String>>,
-    reader: Option<JoinHandle<()>>,
 }
 
 impl Lines {
@@ -28,7 +26,7 @@ impl Lines {
     ) -> Self {
         let seen = Arc::new(Seen::new(String::clone));
         let its_seen = Arc::clone(&seen);
-        let reader = std::thread::spawn(move || {
+        std::thread::spawn(move || {
             for line in BufReader::new(source).lines().map_while(Result::ok) {
                 let Some((_, line)) = line.split_once(mark) else { continue };
                 each(line);
@@ -36,7 +34,7 @@ impl Lines {
             }
             its_seen.close();
         });
-        Self { name: name.to_owned(), seen, reader: Some(reader) }
+        Self { name: name.to_owned(), seen }
     }
 
     pub(crate) fn all(&self) -> Vec<String> {
@@ -62,10 +60,8 @@ impl Lines {
     }
 
     /// Waits until the process has closed its output.
-    pub(crate) fn end(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.join().unwrap();
-        }
+    pub(crate) fn end(&self) {
+        self.seen.until_closed(&self.name, PATIENCE);
     }
 }
 

@@ -9,7 +9,7 @@ use coordha::kv::Revision;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::lines::{Lines, number};
-use crate::place::Arena;
+use crate::place::{Arena, Family};
 
 /// Time to live of their leases in these tests, in seconds: short, and long enough for a busy machine.
 pub(crate) const TTL_S: u32 = 3;
@@ -128,6 +128,14 @@ impl Peer {
         let n = self.lines.of("done").len() + 1;
         self.tell(order);
         assert_eq!(self.lines.nth("done", n), format!("done {order}"));
+    }
+
+    /// Its threads stand still, once its keepalives have begun: those go on.
+    pub(crate) fn hang(&mut self, family: Family) {
+        if family.asks_for_its_lease() {
+            self.lines.nth("time-to-live", 1);
+        }
+        self.order("hang");
     }
 
     /// How often it has campaigned so far.

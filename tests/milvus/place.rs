@@ -30,6 +30,13 @@ const fn family(release: &'static str, role: &'static str, minds_its_key: bool, 
     Family { release, role, minds_its_key, lost_code }
 }
 
+impl Family {
+    /// Its first keepalive waits for the answer to a question for its lease.
+    pub(crate) fn asks_for_its_lease(self) -> bool {
+        ["2.6.7", "2.6.15", "3.0.0-beta"].contains(&self.release)
+    }
+}
+
 /// One release of each family.
 pub(crate) const FAMILIES: [Family; 9] = [
     family("2.2.3", "rootcoord", false, 0),

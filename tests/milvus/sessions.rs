@@ -26,7 +26,7 @@ fn a_milvus_session_asks_for_its_lease_before_the_first_keepalive_from_2_6_7_on(
     place.each(&FAMILIES, |arena| {
         let mut peer = arena.peer(1);
         peer.active();
-        if ["2.6.7", "2.6.15", "3.0.0-beta"].contains(&arena.release) {
+        if arena.family.asks_for_its_lease() {
             peer.lines.nth("time-to-live", 1);
         } else {
             peer.campaigns();

@@ -12,7 +12,7 @@ use crate::place::{Arena, FAMILIES, Family, Place, of};
 fn hung_standby(arena: &Arena<'_>, number: u16) -> Peer {
     let mut peer = arena.peer(number);
     peer.lines.nth_with("standby", &format!("role={}", arena.role), 1);
-    peer.order("hang");
+    peer.hang(arena.family);
     peer
 }
 
@@ -30,7 +30,7 @@ fn serves_and_is_seen(arena: &Arena<'_>, peer: &Peer) -> (Ours, Revision) {
 fn hung_holder(arena: &Arena<'_>) -> (Peer, Ours, Revision) {
     let mut peer = arena.peer(1);
     let (ours, revision) = serves_and_is_seen(arena, &peer);
-    peer.order("hang");
+    peer.hang(arena.family);
     (peer, ours, revision)
 }
 

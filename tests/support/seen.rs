@@ -31,6 +31,21 @@ impl<T> Seen<T> {
         self.changed.notify_all();
     }
 
+    /// Waits until nothing more will come. Panics in the name of `who` where that has not come when `patience` ends.
+    pub fn until_closed(&self, who: &str, patience: Duration) {
+        let end = Instant::now() + patience;
+        let mut state = self.state.lock().unwrap();
+        while !state.closed {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let texts: Vec<_> = state.list.iter().map(self.tell).collect();
+                drop(state);
+                panic!("{who}: waited in vain for its end: {texts:#?}");
+            }
+            state = self.changed.wait_timeout(state, left).unwrap().0;
+        }
+    }
+
     pub fn read<R>(&self, read: impl FnOnce(&[T]) -> R) -> R {
         read(&self.state.lock().unwrap().list)
     }
