@@ -7,7 +7,9 @@ cd "$(dirname "$0")/.."
 limit=${LIMIT_MIN:-30}
 all=$(mktemp) log=$(mktemp)
 step_pid=
-# A step has a process group of its own, which `timeout` passes a signal on to.
+# Or what runs in the background would ignore SIGINT, and so would all that it starts.
+set -m
+# `timeout` passes a signal on to all of its step.
 trap 'rm -f "$all" "$log"; [[ -z $step_pid ]] || kill "$step_pid" 2>/dev/null || true' EXIT
 trap 'exit 130' INT TERM HUP
 
