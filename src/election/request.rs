@@ -157,12 +157,12 @@ impl Election {
             return;
         }
         self.view.newest = self.view.newest.max(reply.revision);
-        // A server ID is read to be taken: that the store takes writes, too, is seen by the next request.
-        if pending.kind != Kind::ReadId {
+        // That the store takes writes is seen by a write, or does not matter where none waits to be tried again. A server ID
+        // is read to be taken.
+        let idle = self.op_after <= now && !self.is_busy(Lane::Operation);
+        if pending.kind != Kind::ReadId && (pending.kind.lane() == Lane::Operation || self.op_failures == 0 || idle) {
             self.recovered(Source::Transactions);
-            if pending.kind.lane() == Lane::Operation {
-                self.op_failures = 0;
-            }
+            self.op_failures = 0;
         }
         match pending.kind {
             Kind::ReadId => self.id_read(now, reply),

@@ -1,5 +1,6 @@
 //! What `coordha run` serves on `--listen`.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -20,7 +21,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::event::{EventfdFlags, eventfd};
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::clock::{self, Instant};
@@ -32,7 +34,7 @@ const HEAD_LIMIT: Duration = Duration::from_secs(5);
 const CONNECTION_LIMIT: Duration = Duration::from_secs(60);
 /// How large the head of a request may be.
 const HEAD_BYTES: usize = 16 * 1024;
-/// How many connections there may be at once; more wait until one of these ends.
+/// How many connections there may be at once; for one more the oldest is closed, which has had the time to be answered.
 const CONNECTIONS: usize = 64;
 /// How long after it is woken the supervisor may take to turn.
 const TURN_LIMIT: Duration = Duration::from_secs(1);
@@ -214,25 +216,28 @@ pub(super) fn serve(listener: TcpListener, board: Board) -> Result<(), Failure> 
 
 /// For ever. What a stranger does on one connection holds up no other, and not for long.
 async fn accept(listener: &tokio::net::TcpListener, routes: &Router) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut open: VecDeque<JoinHandle<()>> = VecDeque::new();
     loop {
-        // Never closed, so there is no error.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {
             // Too many open files, or a connection that is gone already.
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
+        open.retain(|connection| !connection.is_finished());
+        if open.len() >= CONNECTIONS
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
         let mut server = http1::Builder::new();
         server.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).max_buf_size(HEAD_BYTES);
         // Or the limit would end a request of one that asks now and then.
         server.keep_alive(false);
         let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes.clone()));
-        tokio::spawn(async move {
+        open.push_back(tokio::spawn(async move {
             // How it ends is nobody's concern.
             let _ = timeout(CONNECTION_LIMIT, connection).await;
-            drop(place);
-        });
+        }));
     }
 }
 
