@@ -67,7 +67,7 @@ cp tests/install/go/*.go "$user"
 for tags in "" coordha_static; do
     go -C "$user" build -tags "$tags" -o program .
     ! ldd "$user/program" | grep libcoordha >/dev/null || [[ -z $tags ]] || fail "the archive is not linked"
-    "$user/program" "local:$user/store$tags" || fail "the user's program fails ($tags)"
+    timeout --foreground 5m "$user/program" "local:$user/store$tags" || fail "the user's program fails ($tags)"
     passed=$((passed + 1))
 done
 

@@ -16,6 +16,11 @@ trap 'exit 130' INT TERM HUP
 # run <arguments of make>: shows what it prints, and keeps it. By way of a file: what a failed step leaves behind could hold a
 # pipe open, and the run would not end.
 run() {
+    # It may ask for a password, so it keeps the terminal.
+    if [[ $* == setup ]]; then
+        make --no-print-directory setup 2>&1 | tee -a "$all"
+        return
+    fi
     : >"$log"
     timeout --kill-after=30 "${limit}m" make --no-print-directory "$@" >>"$log" 2>&1 </dev/null &
     step_pid=$!

@@ -52,7 +52,9 @@ func TestEventsTellTheLifeOfASessionAndAreAnsweredByToken(t *testing.T) {
 				if event.Err != nil {
 					t.Error(event.Err)
 				}
-			case coordha.EventHolder:
+			// These come or not, as the machine is slow or quick.
+			case coordha.EventHolder, coordha.EventDegraded, coordha.EventRecovered, coordha.EventJeopardy,
+				coordha.EventSafe:
 				continue
 			}
 			kinds = append(kinds, event.Kind)
@@ -68,7 +70,6 @@ func TestEventsTellTheLifeOfASessionAndAreAnsweredByToken(t *testing.T) {
 
 func TestASlowReaderLosesTheOldestAndIsToldHowMany(t *testing.T) {
 	config := onLocal(t)
-	config.HoldTime = time.Second // so that terms follow one another quickly
 	config.Settings = map[string]string{coordha.KeyEventsQueue: "16"}
 	watcher := start(t, config)
 	ok(t, watcher.Wait(within(t), coordha.UntilRegistered))
@@ -81,6 +82,7 @@ func TestASlowReaderLosesTheOldestAndIsToldHowMany(t *testing.T) {
 	next(t, watcher, coordha.EventDeactivate)
 	ok(t, watcher.DeactivationDone(token))
 	config.Address = "127.0.0.1:53101"
+	config.HoldTime = time.Second // so that terms follow one another quickly
 	config.Settings = nil
 	other := start(t, config)
 	run(other, serve)

@@ -27,7 +27,7 @@ func TestMetricsShowWhoIsActiveAndForHowLongASessionWasThere(t *testing.T) {
 			}
 		}
 		ok(t, session.Stop(within(t)))
-		ok(t, <-done)
+		ok(t, receive(t, "the end", done))
 		ok(t, session.Close())
 		if text = coordha.MetricsText(); strings.Contains(text, "coordha_session_active"+labels) ||
 			!strings.Contains(text, "coordha_terms_begun_total"+labels+"1\n") {

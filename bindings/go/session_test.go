@@ -5,8 +5,10 @@ package coordha_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -106,6 +108,7 @@ func TestAnExclusiveSessionEndsWhereTheRoleIsHeld(t *testing.T) {
 func TestTheStandbyWithTheHighestPriorityIsNext(t *testing.T) {
 	config := onLocal(t)
 	first := active(t, config)
+	token := first.FencingToken()
 	config.Settings = map[string]string{coordha.KeyElectionRankStepMS: "5000"}
 	config.Address = "127.0.0.1:53101"
 	second := start(t, config)
@@ -118,6 +121,16 @@ func TestTheStandbyWithTheHighestPriorityIsNext(t *testing.T) {
 	is(t, third.SetPriority(1001), coordha.ErrInvalidArgument)
 	is(t, third.SetPriority(math.MinInt), coordha.ErrInvalidArgument)
 	ok(t, third.SetPriority(10))
+	// It counts once it is written.
+	member := fmt.Sprintf("%s-%d", third.ActiveKey(), third.ServerID())
+	written := func(kv coordha.KV) bool { return kv.Key == member && strings.Contains(kv.Value, `"Priority":10`) }
+	for ctx := within(t); ; {
+		read, err := first.Txn(token).GetPrefix(config.Root, 0).Commit(ctx)
+		ok(t, err)
+		if slices.ContainsFunc(read.KVs, written) {
+			break
+		}
+	}
 	ok(t, first.Stop(within(t)))
 	ok(t, third.Wait(within(t), coordha.UntilActive))
 	ok(t, second.Stop(within(t)))

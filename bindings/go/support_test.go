@@ -162,13 +162,23 @@ func startEtcd(program string) (*server, error) {
 	if program == "" {
 		return nil, nil
 	}
+	for {
+		s, err := tryEtcd(program)
+		// Somebody was quicker at a port.
+		if err == nil || !strings.Contains(err.Error(), "address already in use") {
+			return s, err
+		}
+	}
+}
+
+func tryEtcd(program string) (*server, error) {
 	folder, err := os.MkdirTemp("", "coordha-go-")
 	if err != nil {
 		return nil, err
 	}
 	// Port 0 is no choice: etcd tells nobody which one it got.
 	client, peer := freeURL(), freeURL()
-	command := exec.Command(program, "--data-dir", filepath.Join(folder, "data"),
+	command := exec.Command(program, "--data-dir", filepath.Join(folder, "data"), "--unsafe-no-fsync",
 		"--listen-client-urls", client, "--advertise-client-urls", client,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer)
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

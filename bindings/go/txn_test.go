@@ -210,7 +210,7 @@ func TestACommitThatWasNeverSentMayBeSentAgain(t *testing.T) {
 	token := s.FencingToken()
 	// Nobody waits for this one any more, but the library does.
 	ctx, cancel := context.WithCancel(context.Background())
-	time.AfterFunc(50*time.Millisecond, cancel)
+	time.AfterFunc(time.Second, cancel) // by then it was sent, on a busy machine too
 	_, err := s.Txn(token).Put("x", "y").Commit(ctx)
 	is(t, err, coordha.ErrUnknownOutcome)
 	second := s.Txn(token).Put("z", "z")
@@ -262,7 +262,8 @@ func TestACommitWhoseContextEndsHasAnUnknownOutcome(t *testing.T) {
 	server, s := ownEtcd(t, nil)
 	token := s.FencingToken()
 	server.suspend(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	// Long enough for a busy machine to send it.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_, err := s.Txn(token).Put("x", "y").Commit(ctx)
 	is(t, err, coordha.ErrUnknownOutcome)

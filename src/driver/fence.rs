@@ -276,7 +276,8 @@ mod tests {
         let (fence, sender, receiver) = fence();
         let late = fence.add(probe("late", &sender, false));
         let early = fence.add(probe("early", &sender, false));
-        let (late_at, early_at) = (soon(40), soon(20));
+        // The thread that arms them may be held up in between.
+        let (late_at, early_at) = (soon(3_000), soon(20));
         fence.arm(late, late_at);
         fence.arm(early, early_at);
         for (name, at) in [("early", early_at), ("late", late_at)] {
@@ -294,10 +295,10 @@ mod tests {
         let last = fence.add(probe("last", &sender, false));
         fence.arm(moved, soon(3_600_000));
         fence.arm(moved, soon(1));
-        fence.arm(never, soon(30));
+        fence.arm(never, soon(3_000));
         fence.arm(never, None);
         fence.arm(last, soon(10));
-        fence.arm(last, soon(60));
+        fence.arm(last, soon(4_000));
         assert_eq!(receiver.recv_timeout(PATIENCE).unwrap().0, "moved");
         assert_eq!(receiver.recv_timeout(PATIENCE).unwrap().0, "last");
     }
@@ -343,7 +344,7 @@ mod tests {
         let id = fence.add(Arc::<Probe>::clone(&gone));
         fence.arm(id, soon(0));
         receiver.recv_timeout(PATIENCE).unwrap();
-        fence.arm(id, soon(20));
+        fence.arm(id, soon(3_600_000));
         fence.remove(id);
         fence.arm(id, soon(0));
         drop((fence, sender));

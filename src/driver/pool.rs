@@ -209,14 +209,21 @@ mod tests {
     #[test]
     fn many_jobs_that_hang_all_get_a_thread() {
         let pool = pool();
-        let all_here = Arc::new(std::sync::Barrier::new(20));
-        for _ in 0..19 {
-            let all_here = Arc::clone(&all_here);
+        let (here, arrived) = channel();
+        let mut releases = Vec::new();
+        for _ in 0..20 {
+            let (release, hang) = channel::<()>();
+            let here = here.clone();
+            releases.push(release);
             pool.run(move || {
-                all_here.wait();
+                here.send(()).unwrap();
+                // Until all the others are here as well, or the test has failed.
+                let _ = hang.recv();
             });
         }
-        all_here.wait();
+        for _ in 0..20 {
+            arrived.recv_timeout(PATIENCE).unwrap();
+        }
     }
 
     #[test]

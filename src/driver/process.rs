@@ -100,7 +100,8 @@ mod tests {
     }
 
     fn wait<T>(work: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+        let limited = async { tokio::time::timeout(Duration::from_secs(30), work).await.unwrap() };
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(limited)
     }
 
     #[test]

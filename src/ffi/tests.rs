@@ -32,6 +32,9 @@ fn armed<R>(call: impl FnOnce() -> R) -> R {
     answer
 }
 
+/// How long a test waits for what must come.
+const PATIENCE_MS: i64 = 60_000;
+
 /// One of each handle, alive.
 struct Handles {
     config: *mut HaConfig,
@@ -282,7 +285,7 @@ fn next_of(session: *mut HaSession, kind: i32) -> (i32, i32) {
         let mut event = null_mut();
         // SAFETY: a live handle, and a place that may be written; the event is freed once.
         unsafe {
-            assert_eq!(ha_session_next_event(session, HA_FOREVER, &mut event), HA_OK);
+            assert_eq!(ha_session_next_event(session, PATIENCE_MS, &mut event), HA_OK);
             let found = (ha_event_reason(event), ha_error_code(ha_event_error(event)));
             let is_it = ha_event_kind(event) == kind;
             ha_event_free(event);
@@ -329,7 +332,7 @@ fn a_panic_in_a_transaction_ends_its_session() {
     // SAFETY: live handles.
     unsafe {
         assert_eq!(armed(|| ha_txn_commit(h.txn, HA_FOREVER, null_mut())), HA_ERR_INTERNAL);
-        let ended = ha_session_wait(h.session, HA_UNTIL_ENDED, HA_FOREVER, null_mut());
+        let ended = ha_session_wait(h.session, HA_UNTIL_ENDED, PATIENCE_MS, null_mut());
         assert_eq!(ended, HA_ERR_INTERNAL);
     }
 }

@@ -1,8 +1,16 @@
 //! Runs the command, and tells what came of that.
 
 use std::ffi::OsStr;
+use std::io::Read;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use crate::support::wait::until;
+
+/// More than anything takes that a test waits for, on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a run of the command came to.
 #[derive(Debug)]
@@ -13,10 +21,11 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
-/// The command with these arguments, in this folder. Its environment is empty, so that none of the caller's counts.
+/// The command with these arguments, in this folder, without input. Its environment is empty, so that none of the caller's
+/// counts.
 pub(crate) fn coordha<A: AsRef<OsStr>>(folder: &Path, args: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coordha"));
-    command.args(args).current_dir(folder).env_clear();
+    command.args(args).current_dir(folder).env_clear().stdin(Stdio::null());
     command
 }
 
@@ -36,7 +45,39 @@ pub(crate) fn below(command: &Command, program: &str, args: &[&str]) -> Command 
 
 /// Runs it to its end.
 pub(crate) fn ran(command: &mut Command) -> Ran {
-    let output = command.output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+    let mut process = Killed(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let stdout = all_of(process.0.stdout.take().unwrap());
+    let stderr = all_of(process.0.stderr.take().unwrap());
+    let code = process.ended(&format!("{command:?}")).code().unwrap_or(-1);
+    let text = |all: Receiver<Vec<u8>>| String::from_utf8(all.recv_timeout(PATIENCE).unwrap()).unwrap();
+    Ran { code, stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// All that comes from there, once that has ended: a thread reads it.
+pub(crate) fn all_of(mut stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (send, all) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        let _ = send.send(bytes);
+    });
+    all
+}
+
+/// A process that is killed with its test.
+pub(crate) struct Killed(pub(crate) Child);
+
+impl Killed {
+    /// Waits for its end.
+    pub(crate) fn ended(&mut self, name: &str) -> ExitStatus {
+        until(&format!("the end of {name}"), || self.0.try_wait().unwrap())
+    }
+}
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It has ended, unless the test fails.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

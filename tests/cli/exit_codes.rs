@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::command::{coordha, ran};
+use crate::command::{Killed, coordha, ran};
 use crate::stream::Stream;
 use crate::support::etcd::Etcd;
 use crate::support::ports::Port;
@@ -162,8 +162,8 @@ fn each_exit_code_that_a_help_tells_can_be_brought_about() {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let store = if args.starts_with(['c', 'm']) { "" } else { "held" };
         let mut command = stores.command(store, args);
-        let ended = command.stdout(full).stderr(Stdio::null()).status().unwrap();
-        assert_eq!(ended.code(), Some(1), "{args}");
+        let mut process = Killed(command.stdout(full).stderr(Stdio::null()).spawn().unwrap());
+        assert_eq!(process.ended(args).code(), Some(1), "{args}");
         see(args, "1");
     }
     for (args, line) in [("watch --log", "is active"), ("observe --role worker", "worker: ")] {

@@ -7,6 +7,7 @@ use coordha::config::keys;
 use coordha::session::Session;
 use serde_json::Value;
 
+use crate::command::PATIENCE;
 use crate::stream::Stream;
 use crate::support::etcd::Etcd;
 use crate::support::ports::Port;
@@ -191,7 +192,7 @@ fn watch(tables: &Tables) {
     event(watch.line(&[r#""event":"standby""#, "5002"]));
     Milvus(&etcd).raw("worker-x", "{}", None);
     event(watch.line(&[r#""event":"unknown""#]));
-    first.stop(None).unwrap();
+    first.stop(Some(PATIENCE)).unwrap();
     change(follow.line(&[r#""server_id":2"#]));
     etcd.kill(0);
     event(watch.line(&[r#""event":"store_lost""#]));

@@ -1,12 +1,11 @@
 //! `coordha observe`: who is active, change by change, and a command for each.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::command::not_under_nohup;
+use crate::command::{Killed, PATIENCE, not_under_nohup};
 use crate::stream::Stream;
 use crate::support::etcd::Etcd;
 use crate::support::wait::until;
@@ -19,7 +18,7 @@ fn a_line_tells_each_change_and_the_end_is_in_order() {
     let mut observe = Stream::start(&mut world.command("observe --role worker"));
     observe.line(&["worker: 127.0.0.1:5001 (server ID 1, token ", ", coordha)"]);
     let _second = world.registered("worker", "127.0.0.1:5002");
-    first.stop(None).unwrap();
+    first.stop(Some(PATIENCE)).unwrap();
     observe.line(&["worker: 127.0.0.1:5002 (server ID 2, token "]);
     assert_eq!(observe.end(Signal::TERM), Some(0));
 }
@@ -72,7 +71,7 @@ fn the_command_has_the_change_in_its_environment() {
     let mut observe = Stream::start(&mut command);
     let token = session.fencing_token();
     observe.line(&[&format!("ran [worker] [127.0.0.1:5001] [1] [{token}] [coordha]")]);
-    session.stop(None).unwrap();
+    session.stop(Some(PATIENCE)).unwrap();
     observe.line(&["ran [worker] [] [] [] []"]);
 }
 
@@ -83,7 +82,9 @@ fn changes_while_the_command_runs_are_coalesced_to_the_newest() {
     let lease = milvus.lease();
     let gate = world.path().join("gate");
     let mut command = world.command("observe --role rootcoord --exec");
-    command.arg(format!("echo \"ran [$HA_SERVER_ID]\"; while [ ! -e '{}' ]; do sleep 0.01; done", gate.display()));
+    // Without the folder nobody is left who would open the gate.
+    let shut = format!("[ -e '{}' ] && [ ! -e '{}' ]", world.path().display(), gate.display());
+    command.arg(format!("echo \"ran [$HA_SERVER_ID]\"; while {shut}; do sleep 0.01; done"));
     let mut observe = Stream::start(&mut command);
     observe.line(&["ran []"]);
     for id in [15, 16, 17] {
@@ -103,7 +104,7 @@ fn a_command_that_fails_is_told_and_the_next_one_is_run() {
     command.arg("echo \"ran [$HA_ADDRESS]\"; exit 3");
     let mut observe = Stream::start(&mut command);
     observe.lines(&["ran [127.0.0.1:5001]", "--exec: the command ended with exit status: 3"]);
-    session.stop(None).unwrap();
+    session.stop(Some(PATIENCE)).unwrap();
     observe.line(&["ran []"]);
 }
 
@@ -170,14 +171,13 @@ fn a_command_that_does_not_mind_sigterm_is_killed() {
 fn the_command_ends_when_nobody_reads_any_more() {
     let world = World::local();
     let session = world.active("worker", "127.0.0.1:5001");
-    let mut command = observe(&world, "", "sleep 1000 & echo $! >pid; echo started >&2; wait");
-    let mut observe = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(observe.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "started\n");
-    drop(observe.stdout.take());
-    session.stop(None).unwrap();
-    assert_eq!(observe.wait().unwrap().code(), Some(0));
+    let mut command = observe(&world, "", "sleep 1000 & echo $! >pid; wait");
+    let mut observe = Killed(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    let pid = world.path().join("pid");
+    until("the command has started", || fs::read_to_string(&pid).ok().filter(|pid| pid.ends_with('\n')));
+    drop(observe.0.stdout.take());
+    session.stop(Some(PATIENCE)).unwrap();
+    assert_eq!(observe.ended("observe").code(), Some(0));
     is_ended(&world);
 }
 
@@ -212,7 +212,8 @@ fn it_begins_with_one_read_beside_the_observers() {
     let name = r#"grpc_server_handled_total{grpc_code="OK",grpc_method="Txn",grpc_service="etcdserverpb.KV",grpc_type="unary"}"#;
     let count = || etcd.metric(0, name).unwrap_or(0.0);
     let before = count();
-    let mut observe = Stream::start(&mut world.command("observe --role worker"));
+    // It is not to read once more before they are counted.
+    let mut observe = Stream::start(&mut world.command("observe --role worker --set election.reread_ms=60000"));
     observe.line(&["server ID 15", "milvus"]);
     let reads = count() - before;
     assert!((1.0..=2.0).contains(&reads), "{reads}");
@@ -235,7 +236,7 @@ fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
     let mut observe = Stream::start(command.args(["--store", &world.url]));
     observe.line(&["127.0.0.1:5001"]);
     observe.signal(Signal::HUP);
-    session.stop(None).unwrap();
+    session.stop(Some(PATIENCE)).unwrap();
     observe.line(&["nobody is active"]);
     assert_eq!(observe.end(Signal::TERM), Some(0));
 }

@@ -4,7 +4,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::command::{below, coordha, not_under_nohup, ran};
-use crate::running::{BUSY, Running, Scene, is_stopped, lives, until_dead};
+use crate::running::{BRIEF, BUSY, LONG, Running, Scene, is_stopped, lives, until_dead};
 use crate::support::skip;
 use crate::support::wait::until;
 
@@ -67,7 +67,8 @@ fn a_command_that_ignores_its_signal_is_killed_after_the_grace() {
     let scene = Scene::new();
     let script =
         r#"trap 'echo "A ignores" >> journal' HUP; echo "A start $$" >> journal; while :; do sleep 0.02; done"#;
-    let usual = scene.usual("A", &["--stop-signal", "SIGHUP", "--grace-ms", "200"], script);
+    // A grace in which it can say so on a busy machine.
+    let usual = scene.usual("A", &["--stop-signal", "SIGHUP", "--grace-ms", "4000"], script);
     let mut a = Running::start("A", not_under_nohup(&usual));
     let pid = scene.line("A start");
     assert_eq!(a.stop().code(), Some(0));
@@ -113,7 +114,7 @@ fn two_signals_at_the_same_time_leave_the_command_its_grace() {
 fn a_hangup_that_is_ignored_as_by_nohup_stays_ignored() {
     let scene = Scene::new();
     let script = r#"echo "A start $$" >> journal; while :; do echo "A lives $$" >> journal; sleep 0.02; done"#;
-    let run = scene.command("A", &["--active-standby", "--restart-backoff-ms", "1"], script);
+    let run = scene.usual("A", &["--restart-backoff-ms", "1"], script);
     let mut a = Running::start("A", below(&run, "/bin/sh", &["-c", r#"trap "" HUP; exec "$@""#, "sh"]));
     let first = scene.line("A start");
     let pid = Pid::from_raw(first.parse().unwrap()).unwrap();
@@ -216,12 +217,17 @@ fn cgroups_that_dead_runs_have_left_behind_are_removed_and_no_other_ones() {
     let left = parent.join(format!("coordha-run-{}-1", std::process::id()));
     let foreign = parent.join(format!("coordha-{}", std::process::id()));
     let anothers = parent.join(format!("coordha-run-{}-2", std::process::id()));
-    for folder in [&left, &foreign, &anothers] {
+    for folder in [&left, &foreign] {
         std::fs::create_dir(folder).unwrap();
     }
-    // As whoever has made it holds it for as long as it lives, though it may be empty for a moment.
-    let lock = std::fs::File::open(&anothers).unwrap();
-    flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+    // As whoever has made it holds it for as long as it lives, though it may be empty for a moment. The run of another
+    // test may remove it before it is held.
+    let _lock = until("it is held", || {
+        let _ = std::fs::create_dir(&anothers);
+        let lock = std::fs::File::open(&anothers).ok()?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).ok()?;
+        anothers.exists().then_some(lock)
+    });
     let mut b = scene.start("B", &[], BUSY);
     b.says("enter STANDBY mode");
     assert!(!left.exists(), "it was left behind");
@@ -241,7 +247,7 @@ fn f71_without_a_cgroup_what_has_left_the_group_dies_with_a_killed_run_too() {
 
 #[test]
 fn f71_without_a_cgroup_what_has_left_the_group_dies_at_the_deadline_of_a_stopped_run() {
-    family_goes(&["--cgroup", "off"], |a| a.signal(Signal::STOP));
+    family_goes(&[&BRIEF[..], &["--cgroup", "off"]].concat(), |a| a.signal(Signal::STOP));
 }
 
 #[test]
@@ -280,7 +286,7 @@ fn a_command_that_ends_again_and_again_is_started_after_pauses_that_double() {
 #[test]
 fn an_exclusive_one_runs_alone_and_a_second_one_names_who_is_in_its_way() {
     let scene = Scene::new();
-    let exclusive = |name| scene.command(name, &["--set", "exclusive.wait_ms=0"], BUSY);
+    let exclusive = |name| scene.command(name, &[&LONG[..], &["--set", "exclusive.wait_ms=0"]].concat(), BUSY);
     let mut a = Running::start("A", exclusive("A"));
     scene.line("A start");
     let second = ran(&mut exclusive("B"));

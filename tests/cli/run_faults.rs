@@ -2,7 +2,7 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::running::{BUSY, Running, Scene};
+use crate::running::{BRIEF, BUSY, LONG, Running, Scene};
 use crate::support::etcd::Etcd;
 use crate::support::wait::until;
 
@@ -25,9 +25,9 @@ fn b_follows(scene: &Scene, options: &[&str], trouble: impl FnOnce(&mut Running)
 
 #[test]
 fn f71_a_standby_follows_a_killed_run_once_its_command_is_dead() {
-    for options in [&[][..], &["--cgroup", "off"]] {
+    for options in [BRIEF.to_vec(), [&BRIEF[..], &["--cgroup", "off"]].concat()] {
         let scene = Scene::new();
-        let (_, mut b) = b_follows(&scene, options, |a| a.signal(Signal::KILL));
+        let (_, mut b) = b_follows(&scene, &options, |a| a.signal(Signal::KILL));
         assert_eq!(b.stop().code(), Some(0));
     }
 }
@@ -36,7 +36,7 @@ fn f71_a_standby_follows_a_killed_run_once_its_command_is_dead() {
 fn f71_a_standby_on_etcd_follows_a_killed_run_once_its_command_is_dead() {
     let etcd = Etcd::start();
     let scene = Scene::on(&etcd.endpoints());
-    let (_, mut b) = b_follows(&scene, &[], |a| a.signal(Signal::KILL));
+    let (_, mut b) = b_follows(&scene, &BRIEF, |a| a.signal(Signal::KILL));
     assert_eq!(b.stop().code(), Some(0));
 }
 
@@ -108,6 +108,7 @@ fn a_command_whose_role_is_taken_away_is_killed_before_the_next_term() {
     let mut a = scene.start("A", &[], BUSY);
     let first = scene.line("A start");
     let (token, pid) = first.split_once(' ').unwrap();
+    scene.line("A lives");
     etcd.ctl(&["del", ACTIVE_KEY]);
     a.says("the command is killed: its role is over");
     // Nobody else stands by: it follows itself.
@@ -128,7 +129,7 @@ fn a_command_whose_role_cannot_be_renewed_is_told_to_stop_then_killed_before_the
         echo "A start" >> journal
         while :; do echo "A lives" >> journal; sleep 0.02; done"#;
     // Long enough for a busy machine to let it say that it was told.
-    let mut a = scene.start("A", &["--restart-backoff-ms", "60000", "--set", "election.hold_ms=8000"], deaf);
+    let mut a = scene.start("A", &[&LONG[..], &["--restart-backoff-ms", "60000"]].concat(), deaf);
     scene.line("A start");
     let mut b = scene.start("B", &[], BUSY);
     b.says("enter STANDBY mode, ACTIVE is");
@@ -148,8 +149,8 @@ fn a_command_whose_role_cannot_be_renewed_is_told_to_stop_then_killed_before_the
 fn a_store_that_is_away_for_a_moment_does_not_stop_the_command() {
     let etcd = Etcd::start();
     let scene = Scene::on(&etcd.endpoints());
-    let long = ["--set", "election.hold_ms=8000"];
-    let mut a = scene.start("A", &long, BUSY);
+    // Long enough for a busy machine to let the store come back before the command is told to stop.
+    let mut a = scene.start("A", &LONG, BUSY);
     a.says("is ACTIVE, token");
     etcd.pause(0);
     a.says("could not renew, still ACTIVE");

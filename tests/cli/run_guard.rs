@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 use crate::command::coordha;
-use crate::running::{BUSY, Running, Scene, is_stopped, until_dead};
+use crate::running::{BRIEF, BUSY, LONG, Running, Scene, is_stopped, until_dead};
 use crate::support::wait::until;
 
 /// Writes to a pipe until it is full.
@@ -68,7 +68,8 @@ fn next_guardian(a: &Running, old: i32) -> i32 {
 fn f71_the_guardian_kills_though_nobody_reads_what_is_said() {
     let scene = Scene::new();
     let (_reader, writer) = pipe().unwrap();
-    let command = scene.usual("A", &["--cgroup", "off", "--restart-backoff-ms", "1"], BUSY);
+    let options = [&BRIEF[..], &["--cgroup", "off", "--restart-backoff-ms", "1"]].concat();
+    let command = scene.usual("A", &options, BUSY);
     let a = Running::start_with("A", command, Stdio::from(writer.try_clone().unwrap()));
     let mut pid = started(&scene, 0);
     fill(&format!("/proc/self/fd/{}", writer.as_raw_fd()));
@@ -79,8 +80,10 @@ fn f71_the_guardian_kills_though_nobody_reads_what_is_said() {
         a.signal(Signal::CONT);
         pid = started(&scene, next);
     }
-    let tokens: BTreeSet<String> = tokens(&scene).collect();
-    assert_eq!(tokens.len(), 3, "a command that was killed is followed by none in its term");
+    // A busy machine may have ended more terms than these.
+    let tokens: Vec<String> = tokens(&scene).collect();
+    let different: BTreeSet<&String> = tokens.iter().collect();
+    assert_eq!(different.len(), tokens.len(), "a command that was killed is followed by none in its term: {tokens:?}");
     a.signal(Signal::STOP);
     until_dead(&pid);
     a.signal(Signal::CONT);
@@ -109,7 +112,8 @@ fn f71_a_guardian_that_is_stopped_is_replaced() {
 #[test]
 fn f71_a_guardian_whose_pipe_is_full_does_not_hold_the_run_up() {
     let scene = Scene::new();
-    let mut a = scene.start("A", &["--cgroup", "off"], BUSY);
+    // It is replaced a quarter of the hold time after it was stopped, and its pipe is gone by then.
+    let mut a = scene.start("A", &[&LONG[..], &["--cgroup", "off"]].concat(), BUSY);
     let pid = started(&scene, 0);
     let guardian = a.guardian();
     signal(guardian, Signal::STOP);
@@ -237,12 +241,11 @@ fn a_command_whose_orders_come_too_late_is_not_started() {
         fs::write(&orders, "").unwrap();
         let own = std::process::id().to_string();
         let part = ["__exec", "--parent", &own, "--orders", "orders", "--", "/bin/sh", "-c", "echo $TOLD >> journal"];
-        let mut process = coordha(scene.folder(), part).spawn().unwrap();
-        let pid = Pid::from_child(&process);
-        until("it stands ready", || is_stopped(pid).then_some(()));
+        let mut process = Running::start("exec", coordha(scene.folder(), part));
+        until("it stands ready", || is_stopped(process.pid()).then_some(()));
         fs::write(&orders, format!(r#"{{"until":{until_ns},"environment":{{"TOLD":"told"}}}}"#)).unwrap();
-        kill_process(pid, Signal::CONT).unwrap();
-        assert_eq!(process.wait().unwrap().code(), Some(code), "{until_ns}");
+        process.signal(Signal::CONT);
+        assert_eq!(process.ended().code(), Some(code), "{until_ns}");
         assert_eq!(fs::read(&orders).unwrap() == b"late", code == 125, "{until_ns}");
         assert_eq!(scene.count("told"), starts, "{until_ns}");
     }

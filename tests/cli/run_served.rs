@@ -1,6 +1,7 @@
 //! What `coordha run` serves: while it is in trouble, and to strangers who mean it ill.
 
-use std::io::{Read as _, Write as _};
+use std::fs::File;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -30,9 +31,12 @@ fn asked(address: &str, request: &str) -> TcpStream {
 }
 
 fn answer(stream: &mut TcpStream) -> String {
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        // The server may close it before it has read what was asked.
+        Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("{error}"),
+        _ => String::from_utf8(answer).unwrap(),
+    }
 }
 
 /// Waits until it is called unhealthy for this reason.
@@ -69,7 +73,8 @@ fn a_run_that_hangs_is_not_healthy_though_its_session_is() {
     kill_command(&scene, &a);
     unhealthy(&at, "it hangs");
     assert_eq!(get(&at, "/role", "*/*").0, 200, "the rest is served");
-    std::fs::read(&draft).unwrap();
+    // For both, as that waits for nobody.
+    let _reader = File::options().read(true).write(true).open(&draft).unwrap();
     healthy(&at);
 }
 
@@ -109,7 +114,8 @@ fn a_run_that_is_stopping_is_healthy_while_it_holds_the_role() {
     scene.line("A start");
     a.signal(Signal::TERM);
     scene.line("A drains");
-    assert_eq!(get(&at, "/healthz", "*/*").0, 200);
+    // More than once, as a machine that stands still for a second looks like a run that hangs.
+    healthy(&at);
     assert_eq!(get(&at, "/readyz", "*/*").0, 503, "nobody should come to it any more");
     std::fs::write(scene.folder().join("gate"), "").unwrap();
     assert_eq!(a.ended().code(), Some(0));

@@ -3,27 +3,41 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::command::PATIENCE;
 use crate::run_served::get;
 use crate::running::{BUSY, Scene};
 use crate::support::ports::Port;
 use crate::support::wait::until;
 
-/// Answers each request with this status, and tells for how many it did.
+/// Answers each request, at once, as who asks has a second of patience: well once `is_ready` is set.
 struct Server {
-    listener: TcpListener,
+    url: String,
+    is_ready: Arc<AtomicBool>,
 }
 
 impl Server {
-    fn answer(&self, status: &str) {
-        let (mut stream, _) = self.listener.accept().unwrap();
-        let mut request = [0; 1024];
-        let length = stream.read(&mut request).unwrap();
-        assert!(request[..length].starts_with(b"GET /ready "), "{:?}", String::from_utf8_lossy(&request[..length]));
-        write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/ready", listener.local_addr().unwrap());
+        let is_ready = Arc::<AtomicBool>::default();
+        let now_ready = Arc::clone(&is_ready);
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut request = [0; 1024];
+                let length = stream.read(&mut request).unwrap_or(0);
+                let is_well = request[..length].starts_with(b"GET /ready ") && now_ready.load(Ordering::Acquire);
+                let status = if is_well { "200 OK" } else { "503 Later" };
+                // Who asked may be gone.
+                let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            }
+        });
+        Self { url, is_ready }
     }
 }
 
@@ -97,13 +111,17 @@ fn a_warm_command_is_told_by_signal_and_by_file_once_it_takes_the_signal() {
 fn a_warm_command_is_told_by_a_socket_of_either_kind() {
     let scene = Scene::new();
     let datagrams = UnixDatagram::bind(scene.folder().join("datagrams")).unwrap();
+    datagrams.set_read_timeout(Some(PATIENCE)).unwrap();
     let streams = UnixListener::bind(scene.folder().join("streams")).unwrap();
+    streams.set_nonblocking(true).unwrap();
     let tells = ["--warm", "--tell", "socket:datagrams", "--tell", "socket:streams"];
     let mut a = scene.start("A", &tells, "sleep 600");
     let mut datagram = [0; 1024];
     let length = datagrams.recv(&mut datagram).unwrap();
     let mut line = String::new();
-    streams.accept().unwrap().0.read_to_string(&mut line).unwrap();
+    let (mut stream, _) = until("it is told by a stream", || streams.accept().ok());
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.read_to_string(&mut line).unwrap();
     assert_eq!(line.as_bytes(), &datagram[..length]);
     assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["state"], "active");
     a.says("is ACTIVE, token");
@@ -131,14 +149,12 @@ fn a_warm_command_that_loses_the_role_is_started_anew_and_stands_by() {
 #[test]
 fn with_a_ready_url_it_is_active_once_that_answers_well() {
     let scene = Scene::new();
-    let server = Server { listener: TcpListener::bind("127.0.0.1:0").unwrap() };
-    let url = format!("http://{}/ready", server.listener.local_addr().unwrap());
-    let mut a = scene.start("A", &["--ready-url", &url], BUSY);
+    let server = Server::start();
+    let mut a = scene.start("A", &["--ready-url", &server.url], BUSY);
     scene.line("A start");
-    server.answer("503 Later");
     a.says("the command is not ready yet: ");
     assert!(!a.said().iter().any(|line| line.contains("is ACTIVE, token")));
-    server.answer("200 OK");
+    server.is_ready.store(true, Ordering::Release);
     a.says("is ACTIVE, token");
     assert_eq!(a.stop().code(), Some(0));
 }
@@ -146,7 +162,8 @@ fn with_a_ready_url_it_is_active_once_that_answers_well() {
 #[test]
 fn a_command_that_dies_before_it_is_ready_is_a_failed_activation() {
     let scene = Scene::new();
-    let url = format!("http://{}/", Port::take().address());
+    let nobody = Port::take();
+    let url = format!("http://{}/", nobody.address());
     let options = ["--ready-url", &url, "--restart-backoff-ms", "10"];
     let mut a = scene.start("A", &options, r#"echo "A start" >> journal; exit 1"#);
     a.says("reason: ACTIVATION_FAILED");
@@ -168,8 +185,11 @@ fn health_readiness_and_role_are_served() {
     until("A is ready", || (ready(&a_at) == 200).then_some(()));
     until("B is healthy", || (get(&b_at, "/healthz", "*/*") == (200, "OK\n".into())).then_some(()));
     assert_eq!(ready(&b_at), 503);
-    let (status, json) = get(&a_at, "/healthz", "application/json");
-    assert_eq!((status, serde_json::from_str::<Value>(&json).unwrap()["ok"].as_bool()), (200, Some(true)));
+    let json = until("A is healthy", || {
+        let (status, json) = get(&a_at, "/healthz", "application/json");
+        (status == 200).then_some(json)
+    });
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["ok"].as_bool(), Some(true));
 
     let role = |address: &str| -> Value { serde_json::from_str(&get(address, "/role", "*/*").1).unwrap() };
     let (active, standby) = (role(&a_at), role(&b_at));

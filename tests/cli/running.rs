@@ -70,9 +70,9 @@ impl Scene {
         command
     }
 
-    /// One that stands by where another one is active. A hold time of 2 s.
+    /// One that stands by where another one is active. It keeps its role on a machine that stands still for 3 s.
     pub(crate) fn usual(&self, name: &str, options: &[&str], script: &str) -> Command {
-        let usual = ["--active-standby", "--set", "election.hold_ms=2000", "--set", "lease.ttl_ms=30000"];
+        let usual = ["--active-standby", "--set", "election.hold_ms=8000", "--set", "lease.ttl_ms=30000"];
         self.command(name, &[&usual, options].concat(), script)
     }
 
@@ -82,10 +82,16 @@ impl Scene {
     }
 }
 
-/// Appends its name and the token, then lines while it lives.
+/// A hold time for a test that waits for its end, and that passes too where the role is lost before.
+pub(crate) const BRIEF: [&str; 2] = ["--set", "election.hold_ms=2000"];
+
+/// A hold time for a test that does something in a quarter of it.
+pub(crate) const LONG: [&str; 4] = ["--set", "election.hold_ms=20000", "--set", "lease.ttl_ms=60000"];
+
+/// Appends its name and the token, then lines while it lives, and the folder is there.
 pub(crate) const BUSY: &str = r#"
     echo "$NAME start $HA_TOKEN $$" >> journal
-    while :; do echo "$NAME lives $$" >> journal; sleep 0.02; done"#;
+    while echo "$NAME lives $$" >> journal; do sleep 0.02; done"#;
 
 /// Dropping it kills it.
 pub(crate) struct Running {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::command::PATIENCE;
 use crate::support::etcd::Etcd;
 use crate::support::wait::until;
 use crate::world::{Milvus, World};
@@ -48,7 +49,7 @@ fn it_names_the_active_one_and_each_standby_with_its_rank() {
         ] {
             assert!(text.stdout.contains(words), "{words} in {}", text.stdout);
         }
-        first.stop(None).unwrap();
+        first.stop(Some(PATIENCE)).unwrap();
         role(&world, "rootcoord", |role| role["active"]["address"] == "127.0.0.1:5002");
     }
 }
@@ -119,7 +120,7 @@ fn behind_a_milvus_holder_a_standby_goes_by_its_lease() {
 fn what_the_store_does_not_tell_is_said_so() {
     let etcd = Etcd::start();
     let (world, milvus) = (World::etcd(&etcd), Milvus(&etcd));
-    world.active("rootcoord", "127.0.0.1:5001").stop(None).unwrap();
+    world.active("rootcoord", "127.0.0.1:5001").stop(Some(PATIENCE)).unwrap();
     // A standby, whose lease is long enough for this test.
     let ours = r#""Coordha":{"SessionID":"00000000000000000000000000000001","Priority":0,"HoldMs":500,"TtlMs":60000}"#;
     let record = |id: i64| format!(r#"{{"ServerID":{id},"Address":"10.0.0.{id}:1","Version":"2.5.0",{ours}}}"#);

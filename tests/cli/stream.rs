@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::support::wait::until;
+
 /// How long a line may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -68,7 +70,7 @@ impl Stream {
 
     /// Waits for its end: its exit code.
     pub(crate) fn wait(mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        until(&format!("its end after {:#?}", self.seen), || self.child.try_wait().unwrap()).code()
     }
 }
 

@@ -21,7 +21,7 @@ const PORTS: [&str; 4] = ["2379", "2380", "53100", "53001"];
 /// Options for a machine that is busy: a slow disk costs no term, and who has just lost its program lets the other one win.
 const PATIENT: [(&str, &str); 2] = [
     ("--data-dir etcd.data", "--data-dir etcd.data --unsafe-no-fsync"),
-    ("--set log.format=milvus", "--set log.format=milvus --set election.hold_ms=10000 --restart-backoff-ms 3000"),
+    ("--set log.format=milvus", "--set log.format=milvus --set election.hold_ms=10000 --restart-backoff-ms 10000"),
 ];
 
 /// What follows a log on the page; here the log is looked at until it has what the page shows.

@@ -1,10 +1,11 @@
 //! `coordha watch`: as a log, and on a terminal.
 
-use std::io::{Read as _, Write as _};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::io::Write as _;
+use std::process::{ChildStdin, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::command::{Killed, PATIENCE, all_of};
 use crate::stream::Stream;
 use crate::support::etcd::Etcd;
 use crate::support::wait::until;
@@ -18,9 +19,9 @@ fn a_line_tells_each_change() {
     watch.line(&["worker: 127.0.0.1:5001 (server ID 1, coordha) is active, token "]);
     let second = world.registered("worker", "127.0.0.1:5002");
     watch.line(&["worker: 127.0.0.1:5002 (server ID 2, coordha) stands by, rank 0"]);
-    first.stop(None).unwrap();
+    first.stop(Some(PATIENCE)).unwrap();
     watch.line(&["127.0.0.1:5002 (server ID 2, coordha) is active"]);
-    second.stop(None).unwrap();
+    second.stop(Some(PATIENCE)).unwrap();
     watch.line(&["127.0.0.1:5002 (server ID 2, coordha)", "nobody is active"]);
     assert_eq!(watch.end(Signal::INT), Some(0));
 }
@@ -72,33 +73,23 @@ fn renewals_that_do_not_come_are_told() {
     let etcd = Etcd::start();
     let world = World::etcd(&etcd);
     let lease = Milvus(&etcd).lease();
-    // A session that has died right after it became active.
-    let ours = r#""Coordha":{"SessionID":"00000000000000000000000000000001","Priority":0,"HoldMs":400,"TtlMs":60000}"#;
+    // A session that has died right after it became active. Half of its hold time is long enough to be told by itself.
+    let ours = r#""Coordha":{"SessionID":"00000000000000000000000000000001","Priority":0,"HoldMs":8000,"TtlMs":60000}"#;
     let record = format!(
         r#"{{"ServerID":3,"Address":"10.0.0.3:1","Exclusive":true,"TriggerKill":true,"Version":"2.5.0",{ours}}}"#
     );
     Milvus(&etcd).raw("rootcoord", &record, Some(&lease));
     let token = world.json("status").0["roles"][0]["active"]["mod_revision"].as_i64().unwrap();
     let session = "00000000000000000000000000000001";
-    let term =
-        format!(r#"{{"State":"held","Token":{token},"HoldMs":400,"Renewals":0,"SessionID":"{session}","ServerID":3}}"#);
+    let term = format!(
+        r#"{{"State":"held","Token":{token},"HoldMs":8000,"Renewals":0,"SessionID":"{session}","ServerID":3}}"#
+    );
     etcd.ctl(&["put", "by-dev/meta/ha/rootcoord/term", &term]);
     let mut watch = Stream::start(&mut world.command("watch --log"));
     watch.line(&["rootcoord: no renewal for "]);
-    watch.line(&["rootcoord: no renewal for 0.4 s: its holder may act no longer"]);
+    watch.line(&["rootcoord: no renewal for 8 s: its holder may act no longer"]);
     etcd.ctl(&["put", "by-dev/meta/ha/rootcoord/term", &term.replace(r#""Renewals":0"#, r#""Renewals":1"#)]);
     watch.line(&["renewed again"]);
-}
-
-/// Killed with its test; the terminal is hung up by that, which ends what runs on it.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // It has ended, unless the test fails.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Runs it on a terminal, by `script`; ends it as `end` does, once the role is shown. Returns all that the terminal got.
@@ -113,23 +104,19 @@ fn on_a_terminal_of(world: &World, size: &str, end: impl FnOnce(&mut ChildStdin)
     let mut script = Command::new("script");
     script.args(["--quiet", "--flush", "--return", "--command", &command]).arg(&transcript);
     script.env_remove("COORDHA_LOG").env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped());
+    // Where it is killed the terminal is hung up, which ends what runs on it.
     let mut script = Killed(script.spawn().unwrap());
     let mut stdin = script.0.stdin.take().unwrap();
-    let mut stdout = script.0.stdout.take().unwrap();
-    let all = std::thread::spawn(move || {
-        let mut all = Vec::new();
-        let _ = stdout.read_to_end(&mut all);
-        all
-    });
+    let all = all_of(script.0.stdout.take().unwrap());
     until("the role is on the screen", || {
         let shown = std::fs::read(&transcript).unwrap_or_default();
         String::from_utf8_lossy(&shown).contains("worker").then_some(())
     });
     end(&mut stdin);
-    let status = script.0.wait().unwrap();
+    let status = script.ended("what runs on the terminal");
     assert!(status.success(), "{status}");
     drop(stdin);
-    String::from_utf8_lossy(&all.join().unwrap()).into_owned()
+    String::from_utf8_lossy(&all.recv_timeout(PATIENCE).unwrap()).into_owned()
 }
 
 /// The alternate screen was entered, and left last of all; the cursor is shown again.

@@ -47,7 +47,7 @@ private:
 static Program coordinator(const Place &place, int port, const std::string &host = "127.0.0.1")
 {
     return {"coordinator",
-            {"store.url=" + place.store, "root=" + place.root, "role=rootcoord", "election.hold_ms=1000",
+            {"store.url=" + place.store, "root=" + place.root, "role=rootcoord",
              "address=" + host + ":" + std::to_string(port)}};
 }
 

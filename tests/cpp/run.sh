@@ -39,5 +39,7 @@ cmake --build "$target/build" -- --no-print-directory
 export LD_LIBRARY_PATH=$prefix/lib ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
 store=$(mktemp -d)
 trap 'rm -rf "$store"' EXIT
-"$target/build/no_exceptions" "local:$store"
-"$target/build/cpp_tests" "$@"
+# One that hangs is ended, and the tests then say which it was.
+limited=(timeout --foreground --kill-after=30 10m)
+"${limited[@]}" "$target/build/no_exceptions" "local:$store"
+"${limited[@]}" "$target/build/cpp_tests" "$@"

@@ -102,7 +102,13 @@ TEST_CASE("of two standbys the one with the higher priority is next")
     const Place place;
     Session first(place.config("127.0.0.1:1001"));
     const auto token = become_active(first);
-    Session second(place.config("127.0.0.1:1002")), third(place.config("127.0.0.1:1003"));
+    const auto standby = [&](const char *address) {
+        auto config = place.config(address);
+        // So long the second in rank waits for the first, which may be slow on a busy machine.
+        config.set(HA_KEY_ELECTION_RANK_STEP_MS, 5s);
+        return config;
+    };
+    Session second(standby("127.0.0.1:1002")), third(standby("127.0.0.1:1003"));
     next_of(second, EventKind::standby);
     next_of(third, EventKind::standby);
     third.set_priority(5);

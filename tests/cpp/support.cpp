@@ -79,8 +79,18 @@ int start(const std::vector<std::string> &command, const fs::path &out, const fs
 
 int wait_for_end(int process)
 {
-    int status = 0;
-    REQUIRE(waitpid(process, &status, 0) == process);
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    int status = 0, ended = 0;
+    while ((ended = waitpid(process, &status, WNOHANG)) == 0) {
+        if (std::chrono::steady_clock::now() >= deadline) {
+            FAIL_CHECK("a process does not end: it is killed");
+            kill(process, SIGKILL);
+            ended = waitpid(process, &status, 0);
+            break;
+        }
+        poll(nullptr, 0, 5);
+    }
+    REQUIRE(ended == process);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -200,8 +210,7 @@ coordha::Config Place::config(const std::string &address) const
             {HA_KEY_ROLE, "rootcoord"},
             {HA_KEY_ADDRESS, address},
             {HA_KEY_ACTIVE_STANDBY_ENABLED, true},
-            {HA_KEY_ACTIVATION_BACKOFF_MS, 50ms},
-            {HA_KEY_ELECTION_HOLD_MS, 2s}};
+            {HA_KEY_ACTIVATION_BACKOFF_MS, 50ms}};
 }
 
 void Record::add(std::string line)

@@ -35,7 +35,7 @@ private:
 int free_port();
 /// Starts a program that dies with this thread; returns its process. Its output goes to files.
 int start(const std::vector<std::string> &command, const std::filesystem::path &out, const std::filesystem::path &err);
-/// Waits for its end; returns its exit code, or 128 and the signal.
+/// Waits for its end, with patience, else kills it; returns its exit code, or 128 and the signal.
 int wait_for_end(int process);
 /// Runs a program to its end; it must succeed.
 void run_program(const std::vector<std::string> &command);
@@ -52,7 +52,7 @@ void etcdctl(std::vector<std::string> arguments);
 /// Runs the case once for each store; a store, or a root in it, of the case's own.
 struct Place {
     Place();
-    /// The settings of one session, with a short hold time.
+    /// The settings of one session, with a short pause after a failed activation.
     coordha::Config config(const std::string &address = "127.0.0.1:1001") const;
     /// The same, on the embedded store alone.
     static Place local();

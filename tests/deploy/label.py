@@ -26,12 +26,13 @@ def start(kubernetes, address, token, **variables):
         "LABEL_TRIES": "20",
         **variables,
     }
-    return subprocess.Popen([kubernetes.script], env=env, stderr=subprocess.PIPE, text=True)
+    # With all that it has started, it is ended where it hangs: it holds stdout open.
+    return subprocess.Popen(["timeout", "60", kubernetes.script], env=env, stderr=subprocess.PIPE, text=True)
 
 
 def run(kubernetes, address, token, **variables):
     script = start(kubernetes, address, token, **variables)
-    _, said = script.communicate(timeout=60)
+    _, said = script.communicate(timeout=90)
     assert TOKEN not in said, f"it tells its token: {said}"
     return script.returncode, said
 
@@ -176,7 +177,7 @@ def all_pods_may_run_it_at_once(kubernetes):
     scripts = [start(kubernetes, "10.0.0.3:53100", "30") for _ in range(3)]
     scripts.append(start(kubernetes, "10.0.0.1:53100", "10"))
     for script in scripts:
-        script.communicate(timeout=60)
+        script.communicate(timeout=90)
         assert script.returncode == 0
     assert active(kubernetes) == {"c": ("true", "30", "100")}
 

@@ -92,6 +92,7 @@ class Pair:
                 peer,
                 "--initial-cluster",
                 f"default={peer}",
+                "--unsafe-no-fsync",
             ],
         )
         wait_until("etcd is healthy", lambda: get(f"{client}/health") == 200)
@@ -101,7 +102,6 @@ class Pair:
             "image": {"repository": "example/coordinator", "tag": "1.0"},
             "coordha": {"port": self.ha},
             "etcd": {"endpoints": [f"127.0.0.1:{self.client}"]},
-            "timing": {"holdMs": 3000},
             "rootCoordinator": {"port": self.port, "command": [*PROGRAM, str(self.port)]},
         }
         file = self.folder / "values.yaml"

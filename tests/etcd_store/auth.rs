@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::support::etcd::{Etcd, Version};
 use crate::support::wait::until_async;
-use crate::{LIMIT, changes, get, next, put, try_put, watch};
+use crate::{LIMIT, changes, get, hangs_never, next, put, try_put, watch};
 
 const VERSIONS: [Version; 3] = [Version::V3_4, Version::V3_6, Version::V3_7];
 
@@ -68,7 +68,7 @@ async fn user_may_do_what_its_role_allows_and_no_more() {
         assert_eq!(next(&mut own).await, WatchItem::Started);
         let item = next(&mut other).await;
         assert!(matches!(item, WatchItem::Failed(StoreError::Permission(_))), "{item:?}");
-        assert_eq!(other.recv().await, None);
+        assert_eq!(hangs_never(other.recv()).await, None);
         assert_eq!(changes(&mut own).await, [revision]);
         // The refusal has cost nobody else anything.
         let live = put(&store, "own/k").await;
@@ -123,9 +123,9 @@ async fn f35_token_that_expired_costs_no_lease() {
         let leased = |lease| Txn { success: vec![Op::put("k", "x", lease)], ..Txn::default() };
         let revision = idle.txn(leased(lease), LIMIT).await.unwrap().revision;
         // While a lease of 4 s ends by itself, a token of 1 s that is not used dies.
-        let clock = other.grant(Duration::from_secs(4), LIMIT).await.unwrap().lease;
         let mut ended = watch(&other, "k", revision + 2).await;
         assert_eq!(next(&mut ended).await, WatchItem::Started);
+        let clock = other.grant(Duration::from_secs(4), LIMIT).await.unwrap().lease;
         let mut tick = leased(clock);
         tick.success = vec![Op::put("k/clock", "x", clock)];
         other.txn(tick, LIMIT).await.unwrap();
@@ -199,7 +199,8 @@ async fn many_requests_share_one_login() {
         }
         let done = requests.join_all().await.into_iter().filter(|ok| *ok).count();
         assert_eq!(done, if password == "secret" { MANY } else { 0 });
-        let logins = logins(&etcd) - before;
+        // Etcd is asked for that with a time limit, which a busy one exceeds.
+        let logins = until_async("a login", async || Some(logins(&etcd) - before).filter(|logins| *logins > 0.0)).await;
         assert!((1.0..=10.0).contains(&logins), "{logins} logins");
     }
 }

@@ -138,7 +138,7 @@ async fn watch_says_that_its_connection_broke_and_the_next_one_misses_nothing() 
     proxy.cut();
     let item = next(&mut before).await;
     assert!(matches!(item, WatchItem::Failed(_)), "{item:?}");
-    assert_eq!(before.recv().await, None);
+    assert_eq!(hangs_never(before.recv()).await, None);
     let missed = put(&beside, "k").await;
     proxy.forward();
     let mut after = watch(&through, "k", first + 1).await;
@@ -260,7 +260,7 @@ async fn dropped_watch_is_ended_at_the_server() {
     let mut dropped = watch(&store, "k", 1).await;
     assert_eq!(next(&mut kept).await, WatchItem::Started);
     assert_eq!(next(&mut dropped).await, WatchItem::Started);
-    assert_eq!(etcd.metric(0, WATCHERS), Some(2.0));
+    until_async("both are counted", async || (etcd.metric(0, WATCHERS) == Some(2.0)).then_some(())).await;
     drop(dropped);
     until_async("one watch is left", async || (etcd.metric(0, WATCHERS) == Some(1.0)).then_some(())).await;
     let revision = put(&store, "k").await;

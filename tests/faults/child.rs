@@ -13,6 +13,7 @@ use crate::coordinator::PATIENCE;
 use crate::place::Contender;
 use crate::referee::{Referee, Span};
 use crate::support::seen::Seen;
+use crate::support::wait::until;
 
 /// What tells a process that it is such a child: the configuration, as JSON.
 pub(crate) const CONFIG: &str = "COORDHA_TEST_CHILD";
@@ -135,7 +136,7 @@ impl Child {
 
     /// Waits for its end by itself.
     pub(crate) fn end(&mut self) {
-        let status = self.process.wait().unwrap();
+        let status = until(&format!("the end of {}", self.name), || self.process.try_wait().unwrap());
         assert!(status.success(), "{}: {status}", self.name);
     }
 }
@@ -161,7 +162,10 @@ impl Drop for Child {
         // An error means that it has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
-        if let Some(reader) = self.reader.take() {
+        let Some(reader) = self.reader.take() else { return };
+        // Where the test has failed already, a second panic would end all tests.
+        if !std::thread::panicking() {
+            self.log.lines.until_closed(&self.name, PATIENCE);
             let _ = reader.join();
         }
     }

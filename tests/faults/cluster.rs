@@ -15,9 +15,9 @@ fn three() -> Place {
     Place::with(Etcd::builder().members(3))
 }
 
-/// The defaults, but for the lease.
-fn usual_hold(mut config: Config) -> Config {
-    config.set(keys::ELECTION_HOLD_MS, "5000").unwrap();
+/// Over, with the wait for it, well before an outage of 5 s or a storm of 4 s is.
+pub(crate) fn short_hold(mut config: Config) -> Config {
+    config.set(keys::ELECTION_HOLD_MS, "2000").unwrap();
     config
 }
 
@@ -34,9 +34,9 @@ fn f28_a_holder_keeps_the_role_when_the_leader_of_etcd_is_killed() {
     // The leader first, so that the holder talks to it.
     let mut endpoints = place.etcd.endpoints();
     endpoints.swap(0, leader);
-    let a = place.coordinator("A", &usual_hold(place.config_at(1, &endpoints)));
+    let a = place.coordinator("A", &place.config_at(1, &endpoints));
     let token = a.active_after(0);
-    let b = place.coordinator("B", &usual_hold(place.config_at(2, &endpoints)));
+    let b = place.coordinator("B", &place.config_at(2, &endpoints));
     b.nth(EventKind::Standby, 1);
     place.etcd.kill(leader);
     place.etcd.leader_other_than(leader);
@@ -81,10 +81,10 @@ fn f32_a_frozen_leader_of_etcd_makes_no_two_active() {
     let leader = place.etcd.leader();
     let mut endpoints = place.etcd.endpoints();
     endpoints.swap(0, leader);
-    let a = place.coordinator("A", &place.config_at(1, &endpoints));
+    let a = place.coordinator("A", &short_hold(place.config_at(1, &endpoints)));
     a.active_after(0);
     endpoints.rotate_left(1);
-    let b = place.coordinator("B", &place.config_at(2, &endpoints));
+    let b = place.coordinator("B", &short_hold(place.config_at(2, &endpoints)));
     b.nth(EventKind::Standby, 1);
     place.etcd.pause(leader);
     outage_of(5);

@@ -111,7 +111,7 @@ impl Coordinator {
     pub(crate) fn write(&self, token: Revision, key: &str) -> Result<(), ErrorKind> {
         let mut txn = self.session.txn(token);
         txn.put(key, token.to_string());
-        let written = txn.commit(Some(Duration::from_secs(5)));
+        let written = txn.commit(Some(PATIENCE));
         match written {
             Ok(reply) => {
                 self.referee.wrote(&self.name, token, reply.revision);

@@ -1,12 +1,15 @@
-/* A process whose main thread is gone while another one lives: a zombie in /proc, and not dead. */
+/* A process whose main thread is gone while another one lives: a zombie in /proc, and not dead. It ends with its
+   input. */
 #include <pthread.h>
 #include <unistd.h>
 
 static void *live(void *unused)
 {
+    char byte;
     (void)unused;
-    for (;;)
-        pause();
+    while (read(STDIN_FILENO, &byte, 1) > 0)
+        ;
+    _exit(0);
 }
 
 int main(void)

@@ -11,10 +11,10 @@ use crate::faulty::{Faulty, Target};
 use crate::place::{ACTIVE_KEY, Place, TERM_KEY};
 use crate::support::wait::until;
 
-/// A lease as short as etcd grants it.
+/// A lease whose end a test can wait for.
 fn short_lease(mut config: Config) -> Config {
-    config.set(keys::LEASE_TTL_MS, "2000").unwrap();
-    config.set(keys::ELECTION_HOLD_MS, "1000").unwrap();
+    config.set(keys::LEASE_TTL_MS, "8000").unwrap();
+    config.set(keys::ELECTION_HOLD_MS, "4000").unwrap();
     config
 }
 

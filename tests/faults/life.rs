@@ -48,15 +48,20 @@ fn say(text: &str) {
 
 /// As a coordinator's own code would: the library takes no signal.
 fn stop_at_sigterm(session: Session) {
+    let runtime = runtime();
+    // Before this process says anything: from then on it may be told to end.
+    let mut term = {
+        let _inside = runtime.enter();
+        signal(SignalKind::terminate()).unwrap()
+    };
     let wait = async move {
-        let mut term = signal(SignalKind::terminate()).unwrap();
         term.recv().await;
         session.request_stop();
         // The handle is kept, or its end would end the session.
         std::future::pending::<()>().await;
         drop(session);
     };
-    std::thread::spawn(move || runtime().block_on(wait));
+    std::thread::spawn(move || runtime.block_on(wait));
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -8,6 +8,7 @@ use coordha::session::{EventKind, Reason, Role};
 use coordha::store::Store;
 use coordha::store::etcd::{EtcdOptions, EtcdStore};
 
+use crate::cluster::short_hold;
 use crate::faulty::{Faulty, Target};
 use crate::leases::long_hold;
 use crate::place::{ACTIVE_KEY, Place};
@@ -162,9 +163,9 @@ fn storm(endpoints: &[String], puts: u32) {
 fn f21_a_stranger_that_puts_the_active_key_100_times_a_second_starts_no_storm() {
     let place = Place::start();
     let stores = [(); 2].map(|()| Faulty::new(&place.etcd.endpoints()));
-    let a = place.coordinator_on("A", &stores[0], &place.config(1));
+    let a = place.coordinator_on("A", &stores[0], &short_hold(place.config(1)));
     let token = a.active_after(0);
-    let b = place.coordinator_on("B", &stores[1], &place.config(2));
+    let b = place.coordinator_on("B", &stores[1], &short_hold(place.config(2)));
     b.nth(EventKind::Standby, 1);
     let count = || -> usize {
         let counts = stores.iter().map(|store| &store.counts);

@@ -10,6 +10,7 @@ use coordha::error::ErrorKind;
 use coordha::session::{EventKind, Session};
 use serde_json::{Value, json};
 
+use crate::coordinator::PATIENCE;
 use crate::place::{Place, TERM_KEY};
 use crate::same_host::{Holder, PROOF, PROVEN_MS, WAITED_MS, hold_with, namespace, standby_takes_over, start_time};
 use crate::support::skip;
@@ -52,14 +53,15 @@ impl Cgroup {
         inside
     }
 
-    fn is_populated(&self) -> bool {
-        fs::read_to_string(self.directory.join("cgroup.events")).unwrap().contains("populated 1")
+    fn has(&self, pid: u32) -> bool {
+        let (members, pid) = (fs::read_to_string(self.directory.join("cgroup.procs")).unwrap(), pid.to_string());
+        members.lines().any(|member| member == pid)
     }
 
     /// A member that lives until its input ends.
     fn member(&self) -> Holder {
         let member = Holder::start(&mut self.enter(&mut Command::new("cat")));
-        until("it is a member", || self.is_populated().then_some(()));
+        until("it is a member", || self.has(member.pid()).then_some(()));
         member
     }
 
@@ -146,5 +148,5 @@ fn f71_a_session_whose_workers_have_a_cgroup_names_it_in_its_term() {
     let record = place.etcd.ctl(&["get", "--print-value-only", TERM_KEY]);
     let record: Value = serde_json::from_str(&record).unwrap();
     assert_eq!(record["Process"]["Cgroup"], cgroup.named());
-    session.stop(None).unwrap();
+    session.stop(Some(PATIENCE)).unwrap();
 }

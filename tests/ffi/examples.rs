@@ -1,7 +1,7 @@
 //! The C examples do what they say.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -83,7 +83,8 @@ impl Running {
         kill_process(pid, Signal::TERM).unwrap();
         // The end of its stdout is its own.
         let lines = std::iter::from_fn(|| self.lines.recv_timeout(PATIENCE).ok()).collect();
-        assert!(self.child.wait().unwrap().success());
+        let status = until("its end", || self.child.try_wait().unwrap());
+        assert!(status.success(), "{status}");
         lines
     }
 }
@@ -101,22 +102,10 @@ fn the_smallest_example_becomes_active_and_leaves_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let store = format!("local:{}", folder.path().display());
     let program = minimal_program();
-    let mut running = Running::start(&program, &[&store, "127.0.0.1:1"]);
-    // Its stdout is a pipe, so its lines come when it ends: a standby tells when it is active. Where that one is first, it
-    // leaves again.
-    let is_active = "holder=127.0.0.1:1 ";
-    let port = Port::take();
-    let mut standby = loop {
-        let mut other = coordinator(&store, &port.address(), &[]);
-        if other.says_one_of(&[is_active, "kind=ACTIVE "]).contains(is_active) {
-            break other;
-        }
-        other.terminate();
-    };
-    let said = running.terminate();
-    assert!(said[0].starts_with("active, with fencing token "), "{said:?}");
-    assert_eq!(said[1], "leaving: finish what runs");
-    standby.terminate();
+    // Its stdout is a pipe: its lines would come when it ends.
+    let mut running = Running::start(Path::new("stdbuf"), &["-oL", program.to_str().unwrap(), &store, "127.0.0.1:1"]);
+    running.says("active, with fencing token ");
+    assert_eq!(running.terminate(), ["leaving: finish what runs"]);
 }
 
 /// What the snippets of the page take for granted.
@@ -168,22 +157,24 @@ fn the_examples_take_their_handlers_away_before_they_free() {
     }
 }
 
+/// A program that is ended where it does not end by itself.
+fn limited(program: &Path) -> Command {
+    let mut command = Command::new("timeout");
+    command.arg(PATIENCE.as_secs().to_string()).arg(program);
+    command
+}
+
 #[test]
 fn the_smallest_example_says_what_is_wrong() {
-    let program = minimal_program();
-    let mut command = Command::new(program);
-    command.args(["redis://x", "127.0.0.1:1"]).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut said = String::new();
-    let mut stderr = child.stderr.take().unwrap();
-    stderr.read_to_string(&mut said).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let output = limited(&minimal_program()).args(["redis://x", "127.0.0.1:1"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("store.url") && said.contains("redis://x"), "{said}");
 }
 
 #[test]
 fn the_coordinator_says_what_is_no_setting() {
-    let output = Command::new(coordinator_program()).arg("role").output().unwrap();
+    let output = limited(&coordinator_program()).arg("role").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "coordinator: role: no KEY=VALUE\n");
 }

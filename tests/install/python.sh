@@ -32,7 +32,8 @@ runs_in() {
     "$venv/bin/python" -m pip --disable-pip-version-check install --quiet --no-index "${@:3}" >"$root/log" 2>&1 ||
         fail "$2: $(cat "$root/log")"
     cp -r python "$root/project"
-    said=$("$venv/bin/python" -X dev -W error "$root/project/main.py" "local:$root/store" 2>&1) || fail "$2: $said"
+    said=$(timeout --foreground 5m "$venv/bin/python" -X dev -W error "$root/project/main.py" \
+        "local:$root/store" 2>&1) || fail "$2: $said"
     [[ $said == "coordha $wanted from Python: active, written: True" ]] || fail "$2 says $said"
     passes "$2"
 }

@@ -105,9 +105,9 @@ has_command() {
         for file in zsh/site-functions/_coordha fish/vendor_completions.d/coordha.fish; do
             grep -q "$name" "$1/share/$file" || fail "$file does not know $name"
         done
-        completes "$script" coordha "$name" | grep -qx "$name" || fail "bash does not complete $name"
+        completes "$script" coordha "$name" | grep >/dev/null -x "$name" || fail "bash does not complete $name"
         for option in "${options[@]}"; do
-            completes "$script" coordha "$name" "$option" | grep -qx -e "$option" || fail "bash does not complete $name $option"
+            completes "$script" coordha "$name" "$option" | grep >/dev/null -x -e "$option" || fail "bash does not complete $name $option"
         done
     done
     passes "coordha, ${#names[@]} manual pages and three completions in ${1#"$root"/}"

@@ -92,13 +92,20 @@ async fn killed_holder_of_many_leases_loses_each_in_a_revision_of_its_own() {
 async fn lease_that_is_over_is_not_read_even_where_nobody_has_ended_it() {
     let directory = TempDir::new().unwrap();
     let store = open(directory.path());
-    let lease = store.grant(LIMIT, LIMIT).await.unwrap().lease;
-    let leased = writing(vec![Op::put("k", "x", lease)]);
-    store.txn(leased, LIMIT).await.unwrap();
-    // It is over, and the lock is taken, so that it cannot be ended.
     let other = database(directory.path());
-    other.execute("UPDATE lease SET ends_ms = 1", []).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // It is over, and the lock is taken, so that it cannot be ended. The store may have ended it in between.
+    let lease = super::wait::until_async("a lease that is over", async || {
+        let lease = store.grant(LIMIT, LIMIT).await.unwrap().lease;
+        store.txn(writing(vec![Op::put("k", "x", lease)]), LIMIT).await.unwrap();
+        other.execute("UPDATE lease SET ends_ms = 1", []).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let left: i64 = other.query_row("SELECT count(*) FROM lease", [], |row| row.get(0)).unwrap();
+        if left == 0 {
+            other.execute_batch("ROLLBACK").unwrap();
+        }
+        (left > 0).then_some(lease)
+    })
+    .await;
     let limit = Duration::from_millis(300);
     let unread = store.range(KeyRange::key("k"), 0, limit).await;
     assert!(matches!(unread, Err(StoreError::Unavailable(_))), "{unread:?}");

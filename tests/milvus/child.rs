@@ -32,9 +32,14 @@ fn child() {
     }
     let session = Session::start(&config, None).unwrap();
     let stopped = session.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // Before this process says anything: from then on it may be told to end.
+    let mut term = {
+        let _inside = runtime.enter();
+        signal(SignalKind::terminate()).unwrap()
+    };
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { signal(SignalKind::terminate()).unwrap().recv().await });
+        runtime.block_on(term.recv());
         stopped.request_stop();
         // The handle is kept: its end would end the session.
         stopped.wait(coordha::session::Until::Ended, None).unwrap();

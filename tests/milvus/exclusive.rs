@@ -73,7 +73,9 @@ fn f55_one_of_ours_that_is_purged_while_it_lives_steps_down() {
         // Two at one address cannot be, but records may say so.
         let peer = peer_at(arena, 1);
         peer.lines.nth("purged", 1);
-        assert_eq!(ours.term_ended(token), Reason::KeyDeleted);
+        // It registers right after that, so ours may see both at once.
+        let reason = ours.term_ended(token);
+        assert!(matches!(reason, Reason::KeyDeleted | Reason::Superseded), "{reason:?}");
         assert!(!ours.session.holds(token));
         // It deletes whatever stands there, as long as that is ours, so both are in each other's way until one ends.
         peer.kill();

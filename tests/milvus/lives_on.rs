@@ -9,7 +9,7 @@ use crate::support::proxy::Proxy;
 
 /// Each release, and a delay in ms that covers what it may still do: three questions of 10 s with their pauses, or one more
 /// time to live; and 15 s for a busy machine.
-const DELAYS: [(&str, &str); 2] = [("2.4.0", "50000"), ("2.6.7", "20000")];
+const DELAYS: [(&str, &str); 2] = [("2.4.0", "50000"), ("2.6.7", "30000")];
 
 /// It is active behind a proxy, ours stands by.
 fn pair(arena: &Arena<'_>, delay: Option<&str>) -> (Proxy, Peer, Ours, i64) {

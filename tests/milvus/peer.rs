@@ -11,8 +11,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::lines::{Lines, number};
 use crate::place::{Arena, Family};
 
-/// Time to live of their leases in these tests, in seconds: short, and long enough for a busy machine.
-pub(crate) const TTL_S: u32 = 3;
+/// Time to live of their leases in these tests, in seconds. Keepalives are a third of it apart, and a busy machine may
+/// stand still for 2 or 3 s.
+pub(crate) const TTL_S: u32 = 10;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -9,11 +9,11 @@ use crate::ours::Ours;
 use crate::peer::{self, Peer};
 use crate::support::etcd::Etcd;
 
-/// Hold time of our sessions, in ms.
-pub(crate) const HOLD_MS: u64 = 2_000;
+/// Hold time of our sessions, in ms: the default, as a busy machine may stand still for 2 or 3 s.
+pub(crate) const HOLD_MS: u64 = 5_000;
 
 /// Time to live of their leases, in ms.
-pub(crate) const OUR_TTL_MS: u64 = 5_000;
+pub(crate) const OUR_TTL_MS: u64 = 15_000;
 
 /// A family of releases that behave alike, by one of them, and a role that it has.
 #[derive(Clone, Copy, Debug)]

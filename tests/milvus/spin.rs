@@ -13,11 +13,12 @@ fn families() -> [Family; 5] {
     ["2.2.3", "2.2.10", "2.4.0", "2.6.6", "2.6.15"].map(of)
 }
 
-/// So many campaigns are no spin. etcd serves a watch that begins in the past every 100 ms, so a spin has ten a second.
-const FEW: i64 = 10;
+/// So many campaigns are no spin. etcd serves a watch that begins in the past every 100 ms, so a spin has ten a second;
+/// on a busy machine the write that ends one may come 2 s late.
+const FEW: i64 = 25;
 
-/// Renewals are 2 s apart, so that they do not end a spin soon.
-const HOLD_MS: &str = "8000";
+/// Renewals are 5 s apart, so that they do not end a spin soon.
+const HOLD_MS: &str = "20000";
 
 #[test]
 fn f52_a_watching_milvus_standby_does_not_spin_after_we_took_over() {

@@ -4,11 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::order::Order;
 
-/// Longer than anything in a scenario takes.
+/// Longer than anything in a scenario takes. What is waited for comes within it, however much else is said.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// What may be done to a line that a tester said: how a tester that is wrong is made.
@@ -83,8 +83,9 @@ impl Tester {
     /// Sends a command, and waits for the answer.
     pub(crate) fn ask(&mut self, command: &str) -> Result<String, String> {
         writeln!(self.stdin, "{command}").map_err(|error| format!("{command}: the tester is gone: {error}"))?;
+        let end = Instant::now() + LIMIT;
         loop {
-            let line = self.line().map_err(|error| format!("{command}: {error:?}"))?;
+            let line = self.line(end).map_err(|error| format!("{command}: {error:?}"))?;
             if line.starts_with("= ") {
                 return Ok(line);
             }
@@ -96,9 +97,10 @@ impl Tester {
     /// never dropped, then the event.
     pub(crate) fn event(&mut self, session: &str, kind: &str, with: &[&str]) -> Result<Vec<String>, String> {
         let (mut said, mut passed) = (Vec::new(), Vec::new());
+        let end = Instant::now() + LIMIT;
         loop {
             let Some(line) = self.events.get_mut(session).and_then(VecDeque::pop_front) else {
-                match self.line() {
+                match self.line(end) {
                     Ok(line) => self.keep(line),
                     Err(error) => return Err(format!("{kind}: {error:?}; instead: {said:?}, {passed:?}")),
                 }
@@ -128,12 +130,16 @@ impl Tester {
         self.events.entry(session).or_default().push_back(line);
     }
 
-    fn line(&mut self) -> Result<String, RecvTimeoutError> {
+    fn line(&mut self, end: Instant) -> Result<String, RecvTimeoutError> {
         loop {
             if let Some(line) = self.made.pop_front() {
                 return Ok(line);
             }
-            let line = self.lines.recv_timeout(LIMIT)?;
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(RecvTimeoutError::Timeout);
+            }
+            let line = self.lines.recv_timeout(left)?;
             self.made.extend((self.filter)(line));
         }
     }
@@ -144,8 +150,9 @@ impl Tester {
             return Ok(());
         }
         let _ = writeln!(self.stdin, "quit");
+        let end = Instant::now() + LIMIT;
         loop {
-            match self.line() {
+            match self.line(end) {
                 Ok(line) if line.starts_with("! ") => self.keep(line),
                 Ok(_) => {}
                 Err(RecvTimeoutError::Disconnected) => break,

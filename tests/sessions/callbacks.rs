@@ -10,7 +10,7 @@ use coordha::kv::Revision;
 use coordha::session::{Answer, Callbacks, Event, EventKind, Reason, Session, Until};
 
 use crate::support::wait::until;
-use crate::world::{PATIENCE, Place, activate, stop, with};
+use crate::world::{PATIENCE, Place, activate, short, stop, with};
 
 type Told = (EventKind, Revision);
 type Act = Box<dyn FnMut(&Session, &Event) -> Answer + Send>;
@@ -123,7 +123,7 @@ fn a_term_is_called_in_order_and_the_callbacks_are_dropped_after_the_last_call()
         (EventKind::Ended, 0),
     ];
     assert_eq!(kept, expected);
-    assert_eq!(session.next_event(None).unwrap_err().kind(), ErrorKind::State);
+    assert_eq!(session.next_event(Some(PATIENCE)).unwrap_err().kind(), ErrorKind::State);
     assert_eq!(session.event_fd().unwrap_err().kind(), ErrorKind::State);
 }
 
@@ -227,7 +227,7 @@ fn a_slow_activation_delays_no_renewal_and_can_be_called_off() {
         called_off.send(session.holds(event.token())).unwrap();
         Answer::failed("called off")
     });
-    let session = start(&place.config(1), recorder);
+    let session = start(&short(place.config(1)), recorder);
     let token = calls.expect(EventKind::Activate);
     let (mut before, mut renewals) = (session.remaining(), 0);
     until("renewals during the activation, for longer than a hold time", || {

@@ -76,8 +76,11 @@ impl Lab {
         self.store.grants.load(Ordering::SeqCst)
     }
 
+    /// Each once: a revoke that is not answered in time is sent again.
     pub(crate) fn revoked(&self) -> Vec<LeaseId> {
-        self.store.revoked.lock().unwrap().clone()
+        let mut revoked = self.store.revoked.lock().unwrap().clone();
+        revoked.dedup();
+        revoked
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<KeyValue> {

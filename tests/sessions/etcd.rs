@@ -12,15 +12,15 @@ use crate::support::proxy::Proxy;
 use crate::support::wait::until;
 use crate::takeover;
 use crate::term;
-use crate::world::{PATIENCE, activate, config, expect, leave, stop, with};
+use crate::world::{PATIENCE, activate, config, expect, leave, short, stop, with};
 
 fn url(endpoint: &str) -> String {
     format!("etcd://{endpoint}")
 }
 
-/// A coordinator with H = 1 s.
+/// A coordinator whose hold time a test may wait for.
 fn quick(endpoint: &str, port: u16) -> Config {
-    with(config(&url(endpoint), port), keys::ELECTION_HOLD_MS, "1000")
+    short(config(&url(endpoint), port))
 }
 
 fn start(config: &Config) -> Session {
@@ -71,12 +71,15 @@ fn f01_a_killed_process_is_followed_at_once_on_etcd_too() {
 #[test]
 fn a_new_priority_is_written_to_etcd_and_makes_its_session_the_next_one() {
     let etcd = Etcd::start();
-    let [active, first, second] = [1, 2, 3].map(|port| {
-        let session = start(&config(&url(&etcd.endpoint(0)), port));
-        session.wait(Until::Registered, Some(PATIENCE)).unwrap();
-        session
-    });
+    let url = url(&etcd.endpoint(0));
+    let active = start(&config(&url, 1));
     let token = activate(&active);
+    // The first ranks behind the second, and leaves it this much time, on a busy machine too.
+    let first = start(&with(config(&url, 2), keys::ELECTION_RANK_STEP_MS, "5000"));
+    let second = start(&config(&url, 3));
+    for session in [&first, &second] {
+        expect(session, EventKind::Standby);
+    }
     second.set_priority(7).unwrap();
     let member = format!("by-dev/meta/session/rootcoord-{}", second.server_id());
     until("the record with the priority", || etcd.ctl(&["get", &member]).contains("\"Priority\":7,").then_some(()));

@@ -164,7 +164,7 @@ fn an_event_tells_itself_in_one_line() {
     let session = place.start(1);
     let registered = expect(&session, EventKind::Registered);
     let id = session.server_id();
-    assert_eq!(registered.text(), format!("rootcoord REGISTERED server_id={id} ttl_ms=6000"));
+    assert_eq!(registered.text(), format!("rootcoord REGISTERED server_id={id} ttl_ms=36000"));
     assert!(registered.at_ms() > 0);
     let token = activate(&session);
     session.request_stop();

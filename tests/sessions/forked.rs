@@ -44,6 +44,8 @@ fn refusals(session: &Session, token: Revision) -> [bool; 8] {
 fn in_child<const N: usize>(work: impl FnOnce() -> [bool; N]) -> [bool; N] {
     let (mut reader, mut writer) = std::io::pipe().unwrap();
     let Fork::Parent(pid) = fork::fork().unwrap() else {
+        // One that hangs, maybe at a lock, is ended.
+        nix::unistd::alarm::set(60);
         let _ = writer.write_all(&work().map(u8::from));
         let _ = kill_process(getpid(), Signal::KILL);
         unreachable!("it is dead");
@@ -51,7 +53,8 @@ fn in_child<const N: usize>(work: impl FnOnce() -> [bool; N]) -> [bool; N] {
     drop(writer);
     let mut said = [0; N];
     reader.read_exact(&mut said).unwrap();
-    waitpid(Pid::from_raw(pid), WaitOptions::empty()).unwrap();
+    let (_, status) = waitpid(Pid::from_raw(pid), WaitOptions::empty()).unwrap().unwrap();
+    assert_eq!(status.terminating_signal(), Some(Signal::KILL.as_raw()), "it came to its end");
     said.map(|byte| byte == 1)
 }
 

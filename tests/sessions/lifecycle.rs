@@ -7,13 +7,16 @@ use coordha::error::ErrorKind;
 use coordha::session::{EventKind, Reason, Role, Session, Until, activation_failed};
 
 use crate::support::wait::until;
-use crate::world::{PATIENCE, Place, activate, expect, leave, stop, with};
+use crate::world::{PATIENCE, Place, activate, expect, leave, short, stop, with};
 
 #[test]
 fn a_new_priority_is_written_and_makes_its_session_the_next_one() {
     let place = Place::new();
     let (active, token) = place.active(1);
-    let (first, second) = (place.standby(2), place.standby(3));
+    // It ranks behind the other one, and leaves it this much time, on a busy machine too.
+    let first = Session::start(&with(place.config(2), keys::ELECTION_RANK_STEP_MS, "5000"), None).unwrap();
+    expect(&first, EventKind::Standby);
+    let second = place.standby(3);
     for refused in [-1001, 1001, i32::MIN] {
         let error = second.set_priority(refused).unwrap_err();
         assert_eq!((error.kind(), error.detail("key")), (ErrorKind::InvalidArgument, Some(keys::PRIORITY)));
@@ -46,13 +49,13 @@ fn a_session_registers_stands_by_activates_and_is_active_only_after_ready() {
     let place = Place::new();
     let session = place.start(1);
     let registered = expect(&session, EventKind::Registered);
-    assert!(registered.server_id() > 0 && registered.ttl_ms() >= 6000);
+    assert!(registered.server_id() > 0 && registered.ttl_ms() >= 36_000);
     assert_eq!(registered.role_name(), "rootcoord");
     assert_eq!(session.server_id(), registered.server_id());
 
     let activate = expect(&session, EventKind::Activate);
     let token = activate.token();
-    assert!(activate.remaining_ms() > 0 && activate.remaining_ms() <= 2000);
+    assert!(activate.remaining_ms() > 0 && activate.remaining_ms() <= 12_000);
     assert_eq!(session.role(), Role::Activating);
     assert_eq!((session.is_active(), session.holds(token), session.is_ending(token)), (false, true, false));
     assert_eq!(session.fencing_token(), token);
@@ -75,7 +78,7 @@ fn a_session_registers_stands_by_activates_and_is_active_only_after_ready() {
     let ended = expect(&session, EventKind::Ended);
     assert!(ended.error().is_none());
     assert_eq!((session.role(), session.fencing_token()), (Role::Ended, 0));
-    assert_eq!(session.next_event(None).unwrap_err().kind(), ErrorKind::Ended);
+    assert_eq!(session.next_event(Some(PATIENCE)).unwrap_err().kind(), ErrorKind::Ended);
 }
 
 #[test]
@@ -95,7 +98,8 @@ fn f02_a_standby_takes_over_when_the_active_one_stops_with_a_greater_token() {
 #[test]
 fn f03_the_role_is_kept_and_renewed_until_the_application_has_left() {
     let place = Place::new();
-    let (first, token) = place.active(1);
+    let first = Session::start(&short(place.config(1)), None).unwrap();
+    let token = activate(&first);
     let second = place.standby(2);
     first.request_stop();
     expect(&first, EventKind::Deactivate);
@@ -310,7 +314,7 @@ fn with_automatic_activation_nothing_need_be_said() {
     session.wait(Until::Active, Some(PATIENCE)).unwrap();
     assert!(session.is_active());
     session.stop(Some(PATIENCE)).unwrap();
-    let kinds: Vec<_> = std::iter::from_fn(|| session.next_event(None).ok())
+    let kinds: Vec<_> = std::iter::from_fn(|| session.next_event(Some(PATIENCE)).ok())
         .map(|event| event.kind())
         .filter(|kind| kind.is_kept())
         .collect();

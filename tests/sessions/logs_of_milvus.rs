@@ -51,10 +51,16 @@ fn a_takeover_reads_as_in_milvus() {
         said.iter().any(|line| line == last).then_some(said)
     });
     said.dedup();
+    // Where the store is slow, it stands by for another while before its key is there.
+    let mut is_deleted = false;
+    said.retain(|line| {
+        is_deleted |= line.starts_with("watch the ACTIVE key DELETE");
+        !(is_deleted && line == again)
+    });
     let expected = [
         "QueryCoord enter standby mode successfully",
         &format!("put session key into etcd key=\"{KEY}-2\""),
-        "serverName: querycoord registered, ID: 2, TTL: 6000 ms server_id=2 event=\"REGISTERED\"",
+        "serverName: querycoord registered, ID: 2, TTL: 36000 ms server_id=2 event=\"REGISTERED\"",
         "serverName: querycoord enter STANDBY mode",
         again,
         "try to register as ACTIVE querycoord service...",

@@ -11,7 +11,7 @@ use crate::support::etcd::Etcd;
 use crate::support::proxy::Proxy;
 use crate::support::wait::until;
 use crate::watched::{Mode, Watched};
-use crate::world::{self, PATIENCE, Place, activate, expect, stop, with};
+use crate::world::{self, PATIENCE, Place, activate, expect, short, stop, with};
 
 /// The value of a role's series; `more` are further labels. `None`: there is none.
 fn value(role: &str, name: &str, more: &str) -> Option<f64> {
@@ -34,8 +34,8 @@ fn renewals_and_transactions_are_counted_by_their_outcome() {
     let place = Place::new();
     let session = Session::start(&with(place.config(1), keys::ROLE, role), None).unwrap();
     let token = activate(&session);
-    assert_eq!(value(role, "session_hold_seconds", ""), Some(2.0));
-    assert_eq!(value(role, "session_lease_ttl_seconds", ""), Some(6.0));
+    assert_eq!(value(role, "session_hold_seconds", ""), Some(12.0));
+    assert_eq!(value(role, "session_lease_ttl_seconds", ""), Some(36.0));
     session.txn(token).put("app/x", "1").commit(None).unwrap();
     session.txn(token).put("app/x", "2").commit(None).unwrap();
     let failed = session.txn(token).if_value("app/x", "1").put("app/x", "3").commit(None);
@@ -84,7 +84,7 @@ fn what_a_silent_watch_hid_is_counted_and_so_is_the_next_watch() {
     expect(&standby, EventKind::Standby);
     assert_eq!(value(role, "watch_gaps_total", ""), Some(0.0));
     // Each of its renewals is hidden, up to the next read.
-    let active = Session::start(&config(2), None).unwrap();
+    let active = Session::start(&short(config(2)), None).unwrap();
     activate(&active);
     wait_for(role, "watch_gaps_total", "", 2.0);
     wait_for(role, "watch_restarts_total", "", 1.0);
@@ -116,7 +116,7 @@ fn trouble_with_the_store_is_shown_and_counted_with_the_move_to_another_endpoint
     let etcd = Etcd::start();
     let proxies = [Proxy::start(etcd.endpoint(0)), Proxy::start(etcd.endpoint(0))];
     let url = format!("etcd://{},{}", proxies[0].address(), proxies[1].address());
-    let session = Session::start(&with(world::config(&url, 1), keys::ROLE, role), None).unwrap();
+    let session = Session::start(&short(with(world::config(&url, 1), keys::ROLE, role)), None).unwrap();
     activate(&session);
     let switches = || {
         let text = text();
@@ -126,7 +126,7 @@ fn trouble_with_the_store_is_shown_and_counted_with_the_move_to_another_endpoint
         line.unwrap()
     };
     let before = switches();
-    assert_eq!(value(role, "session_degraded", ""), Some(0.0));
+    until("no trouble yet", || value(role, "session_degraded", "").filter(|count| *count == 0.0));
     proxies.iter().for_each(Proxy::black_hole);
     until("the trouble is shown", || value(role, "session_degraded", "").filter(|count| *count == 1.0));
     let ended = expect(&session, EventKind::TermEnded);
@@ -149,6 +149,8 @@ fn dropped_events_and_unread_holders_are_counted() {
     let place = Place::new();
     let config = |port| with(with(place.config(port), keys::EVENTS_QUEUE, "16"), keys::ROLE, role);
     let observer = Observer::start(&config(9)).unwrap();
+    // Else it might see nobody before the active one.
+    until("the observer knows nobody", || observer.current().ok());
     let active = Session::start(&config(1), None).unwrap();
     let token = activate(&active);
     let standby = Session::start(&config(2), None).unwrap();

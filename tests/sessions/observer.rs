@@ -11,8 +11,9 @@ use coordha::session::{Event, EventKind, Observer};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::support::wait::until;
+use crate::term::soon;
 use crate::watched::{Mode, Watched};
-use crate::world::{PATIENCE, Place, activate, expect, stop};
+use crate::world::{PATIENCE, Place, activate, expect, stop, with};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
@@ -23,6 +24,11 @@ pub(crate) fn config(url: &str) -> Config {
         config.set(key, value).unwrap();
     }
     config
+}
+
+/// One that finds nothing by reading: a read after a pause of the machine would show the newest holder alone.
+pub(crate) fn by_watch_alone(url: &str) -> Config {
+    with(config(url), keys::ELECTION_REREAD_MS, "60000")
 }
 
 fn observe(place: &Place) -> Observer {
@@ -81,7 +87,7 @@ fn an_observer_that_comes_late_is_told_who_is_there() {
 #[test]
 fn f44_a_slow_reader_misses_what_is_past_and_not_what_is() {
     let place = Place::new();
-    let observer = observe(&place);
+    let observer = Observer::start(&by_watch_alone(&place.url())).unwrap();
     next(&observer);
     for port in 1..4 {
         let (session, _) = place.active(port);
@@ -200,7 +206,7 @@ fn a_stop_wakes_who_waits() {
     let waiting = observer.clone();
     let reader = std::thread::spawn(move || {
         sender.send(()).unwrap();
-        waiting.next_event(None)
+        waiting.next_event(Some(PATIENCE))
     });
     receiver.recv().unwrap();
     observer.request_stop();
@@ -213,16 +219,16 @@ async fn the_stream_gives_each_holder_and_ends_with_a_stop() {
     let place = Place::new();
     let observer = observe(&place);
     let mut events = observer.events();
-    assert_eq!(events.next().await.unwrap().address(), None);
+    assert_eq!(soon(events.next()).await.unwrap().address(), None);
     let session = place.start(1);
     let token = tokio::task::spawn_blocking({
         let session = session.clone();
         move || activate(&session)
     });
-    let event = events.next().await.unwrap();
+    let event = soon(events.next()).await.unwrap();
     assert_eq!(event.token(), token.await.unwrap());
     observer.request_stop();
-    assert!(events.next().await.is_none());
+    assert!(soon(events.next()).await.is_none());
     tokio::task::spawn_blocking(move || stop(&session)).await.unwrap();
 }
 

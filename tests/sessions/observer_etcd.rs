@@ -5,7 +5,7 @@ use std::time::Duration;
 use coordha::error::ErrorKind;
 use coordha::session::{Observer, Session};
 
-use crate::observer::{config, next, read_up_to};
+use crate::observer::{by_watch_alone, config, next, read_up_to};
 use crate::support::etcd::Etcd;
 use crate::support::proxy::Proxy;
 use crate::support::wait::until;
@@ -151,7 +151,7 @@ fn f43_an_observer_on_etcd_is_told_the_newer_token_of_the_same_address() {
 #[test]
 fn f44_a_slow_reader_on_etcd_is_told_the_newest_alone() {
     let etcd = Etcd::start();
-    let observer = observe(&etcd.endpoint(0));
+    let observer = Observer::start(&by_watch_alone(&url(&etcd.endpoint(0)))).unwrap();
     next(&observer);
     for port in 1..3 {
         let session = start(&etcd.endpoint(0), port);

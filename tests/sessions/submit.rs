@@ -89,8 +89,10 @@ fn on_switched(fault: Fault) -> (tempfile::TempDir, Session, Revision) {
     let directory = tempfile::tempdir().unwrap();
     let store = Arc::new(Switched::open(directory.path()));
     store.set(fault);
-    let url = format!("local:{}", directory.path().display());
-    let session = Session::start_on(store, &config(&url, 1), None).unwrap();
+    // No limit passes before the end of the session.
+    let config =
+        with(config(&format!("local:{}", directory.path().display()), 1), keys::STORE_REQUEST_TIMEOUT_MS, "60000");
+    let session = Session::start_on(store, &config, None).unwrap();
     let token = activate(&session);
     (directory, session, token)
 }

@@ -16,6 +16,8 @@ fn child() {
     let Ok(url) = std::env::var(URL) else {
         return;
     };
+    // One that hangs is ended.
+    nix::unistd::alarm::set(180);
     let session = Session::start(&slow(&url, 1), None).unwrap();
     println!("token {}", activate(&session));
     while session.next_event(Some(PATIENCE)).is_ok() {}
@@ -27,14 +29,28 @@ fn slow(url: &str, port: u16) -> coordha::config::Config {
     with(config, keys::ELECTION_HOLD_MS, "60000")
 }
 
-fn start_child(url: &str) -> (Child, i64) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "takeover::child", "--nocapture", "--test-threads=1"])
-        .env(URL, url)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+/// This very binary once more, for one of its tests. Dropped, it is killed.
+pub(crate) struct Again(pub(crate) Child);
+
+impl Again {
+    pub(crate) fn start(test: &str, variable: &str, value: &str) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(variable, value).stdout(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Again {
+    fn drop(&mut self) {
+        // Fails where it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start_child(url: &str) -> (Again, i64) {
+    let mut child = Again::start("takeover::child", URL, url);
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
     let token = lines.find_map(|line| {
         let line = line.unwrap();
         line.rsplit_once("token ").and_then(|(_, token)| token.parse().ok())
@@ -47,11 +63,11 @@ pub(crate) fn a_killed_process_is_followed(url: &str) {
     let session = Session::start(&slow(url, 2), None).unwrap();
     let standby = expect(&session, EventKind::Standby);
     assert_eq!(standby.token(), old);
-    child.kill().unwrap();
+    child.0.kill().unwrap();
     // 75 s by the hold time alone; the event must come in 60.
     let new = activate(&session);
     assert!(new > old);
-    child.wait().unwrap();
+    child.0.wait().unwrap();
     stop(&session);
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::logs::Lines;
+use crate::support::wait::until;
 use crate::world::{PATIENCE, Place, activate, expect, stop, with};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
@@ -427,6 +428,7 @@ fn a_body_that_blocks_its_thread_learns_of_the_end_and_other_threads_stop_the_se
     });
     session.wait(Until::Active, Some(PATIENCE)).unwrap();
     session.stop(Some(PATIENCE)).unwrap();
+    until("the end of the run", || run.is_finished().then_some(()));
     run.join().unwrap().unwrap();
 }
 

@@ -119,6 +119,7 @@ fn the_store_itself_refuses_a_term_whose_key_is_gone() {
         other.txn(delete, Duration::from_secs(30)).await.unwrap();
     });
     store.block(false);
+    until("the end of the commit", || writer.is_finished().then_some(()));
     let outcome = writer.join().unwrap();
     // Fenced, where the answer came in time on a busy machine; written it is in no case.
     assert!(matches!(kind(outcome), ErrorKind::Fenced | ErrorKind::UnknownOutcome));

@@ -9,7 +9,15 @@ use std::time::Duration;
 use coordha::error::ErrorKind;
 use coordha::session::{EventKind, Role, Session, Until};
 
+use crate::support::wait::until;
 use crate::world::{PATIENCE, Place, activate, expect, leave, stop};
+
+/// Does this in a thread of its own, and fails where that goes on for ever.
+fn ends(work: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(work);
+    until("its end", || thread.is_finished().then_some(()));
+    thread.join().unwrap();
+}
 
 /// The smallest runtime there is: nothing of tokio's is about.
 fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -54,21 +62,25 @@ async fn one_term(session: &Session) {
 
 #[test]
 fn async_code_works_without_any_runtime() {
-    let place = Place::new();
-    let session = place.start(1);
-    block_on(one_term(&session));
+    ends(|| {
+        let place = Place::new();
+        let session = place.start(1);
+        block_on(one_term(&session));
+    });
 }
 
 #[test]
 fn async_code_works_under_a_runtime_of_the_callers_that_also_drops_the_session() {
-    let place = Place::new();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(async {
-        let session = place.start(1);
-        one_term(&session).await;
-        drop(session);
-        let session = place.start(1);
-        session.close();
+    ends(|| {
+        let place = Place::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let session = place.start(1);
+            one_term(&session).await;
+            drop(session);
+            let session = place.start(1);
+            session.close();
+        });
     });
 }
 
@@ -78,11 +90,14 @@ fn async_waits_keep_their_limit() {
     let (active, _) = place.active(1);
     let standby = place.standby(2);
     let limit = Some(Duration::from_millis(20));
-    let error = block_on(standby.wait_async(Until::Active, limit)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout);
-    active.request_stop();
-    let error = block_on(active.stop_async(limit)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout);
+    let (waiting, stopped) = (standby.clone(), active.clone());
+    ends(move || {
+        let error = block_on(waiting.wait_async(Until::Active, limit)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        stopped.request_stop();
+        let error = block_on(stopped.stop_async(limit)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+    });
     leave(&active);
     stop_next(&standby);
 }
@@ -145,9 +160,9 @@ fn every_state_can_be_waited_for() {
     assert!(waiter.join().unwrap());
     leave(&session);
     ended.join().unwrap().unwrap();
-    let error = session.wait(Until::Active, None).unwrap_err();
+    let error = session.wait(Until::Active, Some(PATIENCE)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Ended);
-    session.wait(Until::Registered, None).unwrap();
-    session.wait(Until::TermEnding, None).unwrap();
+    session.wait(Until::Registered, Some(PATIENCE)).unwrap();
+    session.wait(Until::TermEnding, Some(PATIENCE)).unwrap();
     assert_eq!(session.role(), Role::Ended);
 }

@@ -29,7 +29,7 @@ impl Place {
         format!("local:{}", self.directory.path().display())
     }
 
-    /// A coordinator with active-standby on and short times. `port` tells it from others.
+    /// A coordinator with active-standby on. `port` tells it from others.
     pub(crate) fn config(&self, port: u16) -> Config {
         config(&self.url(), port)
     }
@@ -54,6 +54,7 @@ impl Place {
     }
 }
 
+/// H and the limits of requests (H / 4) are such that a machine that stands still for 3 s costs no term.
 pub(crate) fn config(url: &str, port: u16) -> Config {
     let mut config = Config::new();
     for (key, value) in [
@@ -61,8 +62,8 @@ pub(crate) fn config(url: &str, port: u16) -> Config {
         (keys::ADDRESS, &format!("127.0.0.1:{port}")),
         (keys::STORE_URL, url),
         (keys::ACTIVE_STANDBY_ENABLED, "true"),
-        (keys::ELECTION_HOLD_MS, "2000"),
-        (keys::LEASE_TTL_MS, "6000"),
+        (keys::ELECTION_HOLD_MS, "12000"),
+        (keys::LEASE_TTL_MS, "36000"),
         (keys::ELECTION_REREAD_MS, "300"),
         (keys::ELECTION_RANK_STEP_MS, "20"),
         (keys::ACTIVATION_BACKOFF_MS, "50"),
@@ -76,6 +77,11 @@ pub(crate) fn config(url: &str, port: u16) -> Config {
 pub(crate) fn with(mut config: Config, key: &str, value: &str) -> Config {
     config.set(key, value).unwrap();
     config
+}
+
+/// One with times so short that a test may wait for their end.
+pub(crate) fn short(config: Config) -> Config {
+    with(with(config, keys::ELECTION_HOLD_MS, "5000"), keys::LEASE_TTL_MS, "15000")
 }
 
 /// Reads events up to the next one of this kind.

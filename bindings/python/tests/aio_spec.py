@@ -43,7 +43,7 @@ def a_term_is_won_made_ready_and_left_in_order(store: support.Store) -> None:
         assert session.closed and session.role == Role.ENDED
 
     _run(body())
-    assert [event.kind for event in seen if 10 <= event.kind <= 15 or event.kind == 99] == [10, 11, 14, 15, 99]
+    assert [event.kind for event in seen if event.kind in (10, 11, 14, 15, 99)] == [10, 11, 14, 15, 99]
 
 
 @pytest.mark.parametrize("is_ready", [False, True])
@@ -204,7 +204,8 @@ def events_are_read_and_answered_by_hand(store: support.Store) -> None:
     async def body() -> None:
         async with aio.Session(**store.keys()) as session:
             async for event in session.events():
-                kinds.append(event.kind)
+                if event.kind not in support.NOISE:
+                    kinds.append(event.kind)
                 if event.kind == EventKind.ACTIVATE:
                     session.activation_done(event.token)
                     session.request_stop()

@@ -110,7 +110,7 @@ def what_is_shown_runs(local: support.Store, name: str) -> None:
     found = local.prints(_READER + before + textwrap.indent(code, indent).lstrip() + after)
     # Of a configuration that is shown, one line is enough.
     found = [" ".join(line.split()) for line in found if line and not re.match(r"(?!lease\.ttl_ms )\S+ = .*# ", line)]
-    assert [line for line in found if line not in ("HOLDER", "BLOCKED")] == lines
+    assert [line for line in found if line not in [kind.name for kind in support.NOISE]] == lines
 
 
 def everything_that_is_shown_is_run() -> None:

@@ -13,12 +13,14 @@ import support
 _PROGRAM = support.ROOT / "examples/python/coordinator.py"
 
 
-def _start(store: support.Store, port: int) -> subprocess.Popen[str]:
+def _start(children: ExitStack, store: support.Store, port: int) -> subprocess.Popen[str]:
     keys = [f"store.url={store.url}", f"root={store.root}", "role=ids", f"address=127.0.0.1:{port}"]
     command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-X", "dev", str(_PROGRAM), *keys]
-    return subprocess.Popen(
-        [*command, "election.hold_ms=500"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    children.enter_context(process)
+    # Else the end of a test that has failed would wait for it without a limit.
+    children.callback(process.kill)
+    return process
 
 
 def _get(port: int, path: str) -> tuple[int, str]:
@@ -42,9 +44,9 @@ def ids_are_unique_through_a_kill_and_an_orderly_stop(store: support.Store) -> N
         ids.append(int(body))
 
     with ExitStack() as children:
-        first = children.enter_context(_start(store, ports[0]))
+        first = _start(children, store, ports[0])
         take(ports[0])
-        second = children.enter_context(_start(store, ports[1]))
+        second = _start(children, store, ports[1])
         holder = f"127.0.0.1:{ports[0]}\n"
         support.wait_until(lambda: _get(ports[1], "/next") == (503, holder), "the standby names the active one")
         assert "active=false token=0" in _get(ports[1], "/status")[1]
@@ -69,5 +71,6 @@ def wrong_keys_and_values_end_it_with_words(local: support.Store) -> None:
         (["role=Queue", "address=127.0.0.1:1"], "role"),
         (["--help"], "--help"),
     ):
-        done = subprocess.run([sys.executable, str(_PROGRAM), *arguments], capture_output=True, text=True)
+        command = [sys.executable, str(_PROGRAM), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=support.LIMIT)
         assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr

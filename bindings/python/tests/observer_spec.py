@@ -52,7 +52,7 @@ def a_slow_reader_gets_the_newest_and_is_told_what_it_missed(local: support.Stor
 
 def an_observer_that_is_stopped_or_closed_gives_no_more(local: support.Store) -> None:
     observer = coordha.Observer(**_keys(local))
-    thread = threading.Thread(target=lambda: list(observer.events()))
+    thread = threading.Thread(target=lambda: list(observer.events()), daemon=True)
     thread.start()
     observer.request_stop()
     thread.join(support.LIMIT)

@@ -79,7 +79,8 @@ def hangs(session, event):
     {hang}
 callbacks = dict(on_activate=lambda *_: None)
 callbacks["{place}"] = hangs
-session = coordha.Session(**keys(**callbacks, deactivation_timeout_ms=100, release_timeout_ms=100))
+# Long enough for a busy machine to begin the callback.
+session = coordha.Session(**keys(**callbacks, deactivation_timeout_ms=1000, release_timeout_ms=100))
 if "{place}" == "on_activate":
     called.wait(30)
 else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import re
 import signal
@@ -19,6 +21,17 @@ ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = ROOT / "bindings/python/python/coordha"
 LIMIT = 30.0
 """Seconds after which a test has failed; no test needs a tenth of it."""
+NOISE = (
+    coordha.EventKind.HOLDER,
+    coordha.EventKind.BLOCKED,
+    coordha.EventKind.DEGRADED,
+    coordha.EventKind.RECOVERED,
+    coordha.EventKind.JEOPARDY,
+    coordha.EventKind.SAFE,
+)
+"""Events that come or not, as the machine is slow or quick."""
+
+_ports = itertools.count(os.getpid() * 31)
 
 _PREFIX = """
 import logging, os, signal, sys, threading, time
@@ -41,11 +54,12 @@ def wait_until(condition: Callable[[], Any], what: str) -> Any:
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port on loopback that nobody listens at, below those that the kernel gives to outgoing connections."""
+    while True:
+        port = 12000 + next(_ports) % 20000
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Store:

@@ -16,6 +16,8 @@ import (
 
 const limit = 60 * time.Second
 
+var client = http.Client{Timeout: limit}
+
 func TestMain(m *testing.M) {
 	if os.Getenv("COORDINATOR") != "" {
 		main()
@@ -98,7 +100,7 @@ func (c *coordinator) says(method, path string, code int, body string) {
 	if err != nil {
 		c.Fatal(err)
 	}
-	reply, err := http.DefaultClient.Do(request)
+	reply, err := client.Do(request)
 	if err != nil {
 		c.Fatal(err)
 	}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use super::queue::{Job, Request};
 use super::*;
@@ -47,10 +48,10 @@ async fn threads_end_with_the_store_and_their_watches_with_them() {
     let directory = TempDir::new().unwrap();
     let store = LocalStore::open(directory.path(), LIMIT).unwrap();
     let mut watch = store.watch(vec![KeyRange::key("k")], 1, LIMIT).await.unwrap();
-    assert!(watch.recv().await.is_some(), "it has started");
+    assert!(timeout(LIMIT, watch.recv()).await.unwrap().is_some(), "it has started");
     let shared = store.shared.clone();
     drop(store);
-    assert_eq!(watch.recv().await, None);
+    assert_eq!(timeout(LIMIT, watch.recv()).await.unwrap(), None);
     // Nobody takes it any more; it goes with what the threads share, when the last of them has ended.
     let (job, ticket) = Job::new(Request::Revoke(1), LIMIT);
     shared.queue.push(job);

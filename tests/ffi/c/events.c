@@ -317,8 +317,12 @@ static void resigning_gives_the_role_to_the_other_one(void)
 static void of_two_standbys_the_one_with_the_higher_priority_is_next(void)
 {
     ha_session *active = start_auto("active:1"), *first, *second;
+    ha_config *config = a_config("first:1");
     CHECK_STATUS(ha_session_wait(active, HA_UNTIL_ACTIVE, HA_FOREVER, NULL), HA_OK);
-    first = start_auto("first:1");
+    set(config, HA_KEY_ACTIVATION_AUTO, "true");
+    /* It ranks behind the other one, and leaves it this much time, on a busy machine too. */
+    set(config, HA_KEY_ELECTION_RANK_STEP_MS, "5000");
+    first = start(config, NULL);
     ha_event_free(next_of(first, HA_EVENT_STANDBY));
     second = start_auto("second:1");
     ha_event_free(next_of(second, HA_EVENT_STANDBY));

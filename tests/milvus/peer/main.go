@@ -110,7 +110,10 @@ func connect(f facts, line *leaseLine) (*clientv3.Client, error) {
 }
 
 func printList(client *clientv3.Client) {
-	records, err := list(context.Background(), client, path.Join(*root, "session", *role))
+	// No session: somebody waits for its end.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	records, err := list(ctx, client, path.Join(*root, "session", *role))
+	cancel()
 	if err != nil {
 		log.Fatalf("the listing of %s fails as a whole: %v", *role, err)
 	}

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::super::ports::Port;
+use super::super::wait::until;
 use super::Builder;
 
 /// Lines of a member's log that a failed test shows.
@@ -178,9 +179,10 @@ impl Member {
 
     pub fn stop(&mut self) {
         self.signal(Signal::TERM);
-        if let Some(mut process) = self.process.take() {
-            process.wait().expect("the member can be waited for");
-        }
+        // Dropped, it is killed: it stays here until it has ended.
+        let process = self.process.as_mut().expect("the member runs");
+        until("the member ends", || process.try_wait().expect("the member can be waited for"));
+        self.process = None;
     }
 }
 

@@ -297,7 +297,9 @@ impl Etcd {
 
     /// Runs `etcdctl` against all members and returns what it wrote; panics where it fails.
     pub fn ctl(&self, arguments: &[&str]) -> String {
-        let output = self.ctl_command(&self.endpoints(), arguments).output();
+        // By itself it gives up after 5 s, which a busy machine may take.
+        let arguments = [&["--command-timeout=60s", "--dial-timeout=60s"][..], arguments].concat();
+        let output = self.ctl_command(&self.endpoints(), &arguments).output();
         let output = output.expect("etcdctl can be run");
         assert!(output.status.success(), "etcdctl {arguments:?}: {output:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()

@@ -38,6 +38,9 @@ use self::node::{Node, Run};
 use self::server::Server;
 use self::stranger::Stranger;
 
+/// More steps than that do not happen at one instant.
+const MOST_AT_ONCE: u32 = 100_000;
+
 /// The whole world. See the module's page.
 pub(crate) struct World {
     pub(crate) now: Ns,
@@ -129,7 +132,7 @@ impl World {
 
     /// Runs until `done` says so, and then answers true; false when `limit` has passed, or an invariant is broken.
     pub(crate) fn run_until(&mut self, limit: Ns, mut done: impl FnMut(&Self) -> bool) -> bool {
-        let end = self.now + limit;
+        let (end, mut at_once) = (self.now + limit, 0);
         while self.violation.is_none() {
             if done(self) {
                 return true;
@@ -137,6 +140,9 @@ impl World {
             let Some(next) = self.queue.peek().filter(|next| next.at <= end) else {
                 break;
             };
+            // A core that asks for a time that is over, and again, would hold the world there for ever.
+            at_once = if next.at > self.now { 0 } else { at_once + 1 };
+            assert!(at_once < MOST_AT_ONCE, "seed {}: time stands still at {} ns", self.config.seed, self.now);
             self.now = next.at;
             let step = self.queue.pop().expect("it was just seen").step;
             self.take(step);
