@@ -7,7 +7,7 @@ use crate::kv::{KeyRange, LeaseId, Op, StoreError, Txn, WatchEvent, WatchItem};
 
 /// A time to live that a slow machine does not overrun while the lease is in use.
 fn ttl(lab: &dyn Lab) -> Duration {
-    lab.min_ttl().max(Duration::from_secs(3))
+    lab.min_ttl().max(Duration::from_secs(6))
 }
 
 /// One that is never granted.
