@@ -168,6 +168,20 @@ Two that are active at once are seen at a takeover, by scrapes a moment apart; t
 fires as well where all processes of a role are gone, for an hour. Where a Milvus coordinator holds the role, no session is active and
 that is right: the alert is silent while `coordha_session_holder_token` shows a newer token than any session's own and the store
 answers. That nobody stands by is told only with active-standby on, and a Milvus standby counts by its member key.
+
+## Several installations
+
+A role and its root do not say whose they are: the root is `by-dev/meta` wherever nobody has set another. Alerts and dashboard tell
+installations apart by the labels `cluster`, `namespace` and `job`, which the scrape adds. One that is not there counts as empty.
+
+- Two installations that one Prometheus sees must differ in one of the three, or in the root. The Prometheus Operator sets `namespace`,
+  and as `job` the name of the Service. Elsewhere give each installation a job of its own; or where another label, such as `env`,
+  tells them apart, copy it to `cluster` by `relabel_configs`. Two in one namespace whose pods are all scraped by one job are mixed, and
+  so are two that differ in `external_labels` alone: the rules of a Prometheus do not see these.
+- All members of an election must have the same three: they are targets of one job, not one job each. Where they are in two namespaces
+  or clusters, or behind two Services, relabeling must give them the same. Of members that are split, two that are active at once are
+  not told of; and where one half is gone, the alert that nobody is active fires for an hour, though the other half is active.
+- When one of the three is changed, that alert fires for the old value, for an hour: silence it.
 ";
 
 fn metrics_md() -> String {

@@ -23,14 +23,26 @@ promtool check metrics <"$out/metrics.txt"
 promtool check rules "$alerts" >"$out/rules.txt"
 promtool test rules deploy/prometheus/alerts_test.yaml >"$out/rules_test.txt" || { cat "$out/rules_test.txt" >&2 && exit 1; }
 
-# A check that sees nothing is none: an alert with another limit must fail its tests, and a metric without words be told.
-mkdir -p "$out/planted"
-cp deploy/prometheus/alerts_test.yaml "$out/planted/"
-sed 's/(coordha_session_active) > 1/(coordha_session_active) > 2/' "$alerts" >"$out/planted/alerts.yaml"
-if cmp --silent "$alerts" "$out/planted/alerts.yaml" || promtool test rules "$out/planted/alerts_test.yaml" >/dev/null 2>&1; then
-    echo "metrics: FAILED: the tests of the alerts did not see a planted change" >&2
+# Every grouping tells installations apart.
+mixed=$(grep -oE '\b(by|on) \([^)]*\)' "$alerts" | grep -v '(cluster, namespace, job, ' || true)
+if [[ -n $mixed ]]; then
+    echo "metrics: FAILED: the alerts mix installations: $mixed" >&2
     exit 1
 fi
+
+# A check that sees nothing is none: alerts with another limit, or without one of the labels, must fail their tests,
+# and a metric without words be told.
+mkdir -p "$out/planted"
+cp deploy/prometheus/alerts_test.yaml "$out/planted/"
+for change in 's/(coordha_session_active) > 1/(coordha_session_active) > 2/' \
+    's/(cluster, /(/' 's/ namespace, / /' 's/ job, / /'; do
+    sed "$change" "$alerts" >"$out/planted/alerts.yaml"
+    if cmp --silent "$alerts" "$out/planted/alerts.yaml" ||
+        promtool test rules "$out/planted/alerts_test.yaml" >/dev/null 2>&1; then
+        echo "metrics: FAILED: the tests of the alerts did not see a planted change: $change" >&2
+        exit 1
+    fi
+done
 if sed '/^# HELP coordha_sessions /d' "$out/metrics.txt" | promtool check metrics >/dev/null 2>&1; then
     echo "metrics: FAILED: promtool did not see that words are missing" >&2
     exit 1
@@ -38,7 +50,7 @@ fi
 
 # Grafana puts its variables in; here something of their kind does.
 python3 - "$dashboard" >"$out/queries.yaml" <<'PYTHON'
-import json, sys
+import json, re, sys
 
 def queries(thing):
     if isinstance(thing, dict):
@@ -51,9 +63,15 @@ def queries(thing):
 with open(sys.argv[1]) as file:
     found = list(queries(json.load(file)))
 assert len(found) > 20, "the dashboard has no queries"
+values = {"$__rate_interval": "1m", "$__range": "3h"}
+values.update({f"${name}": ".*" for name in ("cluster", "namespace", "job", "role", "root")})
+chosen = '{cluster=~"$cluster",namespace=~"$namespace",job=~"$job"'
 rules = []
 for number, query in enumerate(found):
-    for name, value in {"$__rate_interval": "1m", "$__range": "3h", "$role": ".*", "$root": ".*"}.items():
+    assert query.count("coordha_") == query.count(chosen), f"not of the installations chosen: {query}"
+    groups = re.findall(r"\b(?:by|on) \(.*?\)", query)
+    assert all("(cluster, namespace, job, " in group for group in groups), f"mixes installations: {query}"
+    for name, value in values.items():
         query = query.replace(name, value)
     assert "$" not in query, query
     rules.append({"record": f"query:{number}", "expr": query})
