@@ -60,6 +60,11 @@ if have "the script that moves the label, against a stand-in for Kubernetes" eva
     echo "deploy: ${counts% *}"
     count "$counts"
 fi
+if have "the script that keeps its container" timeout --version; then
+    counts=$(python3 tests/deploy/follow.py) || fail "the script that keeps the container of the label"
+    echo "deploy: ${counts% *}"
+    count "$counts"
+fi
 if have "shellcheck of what is in deploy" shellcheck --version; then
     shellcheck deploy/helm/coordha/scripts/*.sh
 fi

@@ -155,6 +155,7 @@ WRONG = [
     ("deployment.yaml", "httpGet: {path: /healthz", "httpGet: {path: /readyz"),
     ("deployment.yaml", "add 5 (div", "sub 9 (div"),
     ("deployment.yaml", "automountServiceAccountToken: false", "automountServiceAccountToken: true"),
+    ("deployment.yaml", "command: [/scripts/follow.sh]", "command: [coordha]"),
     ("deployment.yaml", "COORDHA_ELECTION_HOLD_MS", "COORDHA_ELECTION_HOLD"),
     ("service.yaml", 'coordha.dev/active: "true"', 'coordha.dev/role: "true"'),
     ("scripts.yaml", "verbs: [list, patch]", "verbs: [list, patch, delete]"),

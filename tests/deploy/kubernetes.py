@@ -27,7 +27,7 @@ class Kubernetes:
         self.pods = {}
         self.requests = []
         self.answers = {"GET": [], "PATCH": []}
-        self.before_patch = None
+        self.before_list = self.before_patch = None
         self.lock = threading.Lock()
         self.account = folder
         certificate = ["-subj", "/CN=fake", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"]
@@ -74,6 +74,8 @@ class Kubernetes:
         }
 
     def list(self, selector):
+        if self.before_list:
+            self.before_list(self.pods)
         wanted = dict(part.split("=", 1) for part in selector.split(","))
         pods = [pod for pod in self.pods.values() if wanted.items() <= pod["metadata"]["labels"].items()]
         return 200, {"kind": "PodList", "items": pods}

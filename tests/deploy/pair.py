@@ -21,7 +21,7 @@ import urllib.request
 import facts
 import yaml
 from kubernetes import Kubernetes
-from label import SCRIPT, active
+from label import active
 
 HERE = pathlib.Path(__file__).parent
 HELM, COORDHA, ETCD = (pathlib.Path(program).absolute() for program in sys.argv[1:4])
@@ -127,12 +127,14 @@ class Pair:
         ip = PODS[pod]
         # A pod has all of its addresses for itself; here each has one.
         words = [word.replace("$(POD_IP)", ip).replace("0.0.0.0", ip) for word in one["args"]]
-        words = [word.replace("/scripts/label.sh", str(SCRIPT)) for word in words]
+        words = [word.replace("/scripts/", f"{facts.CHART}/scripts/") for word in words]
+        program = facts.CHART / "scripts/follow.sh" if name == "label" else COORDHA
         variables = {name: value.replace("$(POD_IP)", ip) for name, value in facts.env(one).items()}
-        own = {"POD_IP": ip, "POD_NAME": pod, "POD_NAMESPACE": "prod", "LABEL_PAUSE": "0"}
+        own = {"POD_IP": ip, "POD_NAME": pod, "POD_NAMESPACE": "prod", "LABEL_PAUSE": "0", "FOLLOW_PAUSE": "0"}
+        own["PATH"] = f"{self.folder}/bin:{os.environ['PATH']}"
         server = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(self.kubernetes.port)}
         account = {"SERVICE_ACCOUNT": str(self.kubernetes.account)}
-        return self.start(f"{pod}-{name}{suffix}", [COORDHA, *words], **variables, **own, **server, **account)
+        return self.start(f"{pod}-{name}{suffix}", [program, *words], **variables, **own, **server, **account)
 
     def ask(self, pod, path):
         return get(f"http://{PODS[pod]}:{self.ha}{path}")
@@ -148,14 +150,19 @@ class Pair:
         )
 
     def play(self):
-        self.start_etcd()
+        (self.folder / "bin").mkdir()
+        (self.folder / "bin/coordha").symlink_to(COORDHA)
         labels = self.deployment["spec"]["template"]["metadata"]["labels"]
         for pod, ip in PODS.items():
             self.kubernetes.add(pod, ip, **{key: value for key, value in labels.items() if key != "coordha.dev/role"})
+        # They are there before etcd is, and go on.
+        watchers = [self.start_container(pod, "label") for pod in PODS]
+        for pod in PODS:
+            log = self.folder / f"{pod}-label.log"
+            wait_until("etcd is missed", lambda log=log: log.read_text().count("Connection refused") > 1)
+        self.start_etcd()
         first = self.start_container("a", "coordinator")
         wait_until("a is healthy", lambda: self.ask("a", "/healthz") == 200)
-        for pod in PODS:
-            self.start_container(pod, "label")
         wait_until("a leads", lambda: self.leads("a"))
         second = self.start_container("b", "coordinator")
         wait_until("b stands by, and is ready to Kubernetes", lambda: self.ask("b", "/healthz") == 200)
@@ -176,6 +183,7 @@ class Pair:
         assert int(terms[0]) < int(terms[1]), terms
         again.send_signal(signal.SIGTERM)
         assert again.wait(LIMIT_S) == 0
+        assert all(watcher.poll() is None for watcher in watchers), "one has taken its pod out of the Service"
         wait_until("its program is gone", lambda: get(f"http://{PODS['a']}:{self.port}/") is None)
 
     def close(self):
