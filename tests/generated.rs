@@ -3,13 +3,27 @@
 #[path = "support/bless.rs"]
 mod bless;
 
-use coordha::config::keys::{self, DefaultValue, Importance, KEYS, Key};
+use coordha::config::keys::{self, DefaultValue, Importance, KEYS, Key, Kind};
 use coordha::config::milvus;
 use coordha::metrics::{self, FAMILIES};
 
 #[test]
 fn configuration_md_is_made_from_the_keys() {
     bless::check("docs/CONFIGURATION.md", &configuration_md());
+}
+
+#[test]
+fn the_chart_takes_the_keys_and_no_others() {
+    const HEAD: &str =
+        "by tests/generated.rs: change the rows there, then COORDHA_BLESS=1.\",\n          \"properties\": {\n";
+    const TAIL: &str = "\n          },\n";
+    let path = "deploy/helm/coordha/values.schema.json";
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let found = std::fs::read_to_string(file).expect(path);
+    let (before, rest) = found.split_once(HEAD).expect("where the keys begin");
+    let (_, after) = rest.split_once(TAIL).expect("where they end");
+    let rows: Vec<String> = KEYS.iter().map(schema_row).collect();
+    bless::check(path, &[before, HEAD, &rows.join(",\n"), TAIL, after].concat());
 }
 
 #[test]
@@ -196,6 +210,18 @@ fn metrics_md() -> String {
         text += &format!("| `{}` | {kind} | {} | {}. |\n", family.name, labels.join(", "), markdown(family.help));
     }
     text + OUTCOMES
+}
+
+/// What a JSON schema can say of a key's value, which may be text in any case (`--set-string`).
+fn schema_row(key: &Key) -> String {
+    let schema = match key.kind {
+        Kind::Bool => "{\"enum\": [true, false, \"true\", \"false\"]}".to_owned(),
+        Kind::Number { min, max } => {
+            format!("{{\"type\": [\"integer\", \"string\"], \"minimum\": {min}, \"maximum\": {max}}}")
+        }
+        _ => "{\"type\": \"string\"}".to_owned(),
+    };
+    format!("            \"{}\": {schema}", key.name)
 }
 
 fn row(key: &Key) -> String {
