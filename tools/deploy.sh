@@ -94,12 +94,28 @@ if have "the systemd unit" systemd-analyze --version; then
     trap 'rm -rf "$log" "$folder"' EXIT
     # The command need not be installed for that. What is wrong is a warning to it.
     sed 's#/usr/local/bin/coordha#/bin/true#' 'deploy/systemd/coordha@.service' >"$folder/coordha@.service"
+    mkdir "$folder/coordha@rootcoord.service.d"
+    page=$folder/coordha@rootcoord.service.d/page.conf
+    # shellcheck disable=SC2016 # no commands
+    sed -n '/^```ini$/,/^```$/{/^```/!p}' docs/deploy.md >"$page"
+    grep -q '^LoadCredential=' "$page" || fail "docs/deploy.md has no lines for the unit"
     check() { SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no "$folder/coordha@rootcoord.service" >"$log" 2>&1 && [[ ! -s $log ]]; }
-    check || fail "deploy/systemd/coordha@.service: $(cat "$log")"
+    check || fail "deploy/systemd/coordha@.service, with the lines of docs/deploy.md: $(cat "$log")"
+    sed -i 's/%d/%Z/' "$page"
+    ! check || fail "a bad credential passes"
+    grep -q COORDHA_STORE_ETCD_TLS_KEY "$log" || fail "of a bad credential it says: $(cat "$log")"
+    rm "$page"
+    # It is the unit of each role of a host, and two cannot have one port.
+    has_port() { grep -Eq '^Exec.*:[0-9]+' "$folder/coordha@.service"; }
+    ! has_port || fail "deploy/systemd/coordha@.service: a port stands in its command line"
+    # shellcheck disable=SC2016 # systemd's variable
+    sed -i.bak 's/\${LISTEN}/127.0.0.1:9480/' "$folder/coordha@.service"
+    has_port || fail "a unit with a port in its command line passes"
+    mv "$folder/coordha@.service.bak" "$folder/coordha@.service"
     sed -i 's/^KillMode/KilMode/' "$folder/coordha@.service"
     ! check || fail "a bad unit passes"
     grep -q KilMode "$log" || fail "of a bad unit it says: $(cat "$log")"
-    count refused=1
+    count refused=3
 fi
 
 echo "deploy charts=$charts renderings=$renderings manifests=$manifests pairs=$pairs compose=$compose dockerfiles=$dockerfiles refused=$refused"
