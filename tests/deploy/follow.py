@@ -61,7 +61,8 @@ class Container:
         self.watchdog.cancel()
         self.process.terminate()
         self.process.wait(LIMIT_S)
-        self.process.stdout.close()
+        # Until what it has started is gone, too.
+        self.process.communicate(timeout=2 * LIMIT_S)
 
 
 def it_goes_on_where_etcd_is_away(folder):

@@ -1,13 +1,14 @@
 """The pair as the chart renders it, run on loopback: pods are processes, with the arguments and variables of the manifests.
 
 pair.py <helm> <coordha> <etcd>: a real etcd, two coordinators, and the container that moves the label in each pod. A kill -9, an
-orderly stop; each time the other one takes over, and the label follows.
+orderly stop, an etcd that has lost all; each time the other one takes over, and the label follows.
 """
 
 import contextlib
 import os
 import pathlib
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -82,7 +83,7 @@ class Pair:
 
     def start_etcd(self):
         client, peer = f"http://127.0.0.1:{self.client}", f"http://127.0.0.1:{self.peer}"
-        self.start(
+        self.etcd = self.start(
             "etcd",
             [ETCD, "--data-dir", "etcd", "--listen-client-urls", client, "--advertise-client-urls", client]
             + [
@@ -183,8 +184,20 @@ class Pair:
         assert int(terms[0]) < int(terms[1]), terms
         again.send_signal(signal.SIGTERM)
         assert again.wait(LIMIT_S) == 0
-        assert all(watcher.poll() is None for watcher in watchers), "one has taken its pod out of the Service"
         wait_until("its program is gone", lambda: get(f"http://{PODS['a']}:{self.port}/") is None)
+
+        self.lose_all()
+        self.start_container("b", "coordinator", "-restored")
+        wait_until("b leads after a restore of etcd", lambda: self.leads("b"))
+        assert int(active(self.kubernetes)["b"][1]) < int(terms[-1]), "its token is not smaller"
+        assert all(watcher.poll() is None for watcher in watchers), "one has taken its pod out of the Service"
+
+    def lose_all(self):
+        """etcd is empty, as one that was restored from an old backup: its revisions, and so the tokens, are smaller."""
+        self.etcd.kill()
+        self.etcd.wait(LIMIT_S)
+        shutil.rmtree(self.folder / "etcd")
+        self.start_etcd()
 
     def close(self):
         for process in reversed(self.processes):
