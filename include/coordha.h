@@ -841,7 +841,8 @@ void ha_error_free(ha_error *error);
 #define HA_KEY_LOG_FORMAT "log.format"
 
 /**
- * Pause between two log lines that say that the session stands by; 0: none.
+ * Pause between two log lines that say that the session stands by; 0: none. What keeps it from
+ * contending is said with them, a Milvus process in the way at WARN.
  * Default: 10000. Allowed: a whole number of ms from 0 to 3600000.
  */
 #define HA_KEY_LOG_STANDBY_MS "log.standby_ms"

@@ -269,7 +269,8 @@ keys! {
         "How the session's states are worded in the log. plain: each with what it means and the numbers that belong to it. \
          milvus: those that Milvus has too in the words and the order of its release 2.2.3, at INFO, the others as in plain.";
     LOG_STANDBY_MS = "log.standby_ms", number(0, 3_600_000), value("10000"), Low,
-        "Pause between two log lines that say that the session stands by; 0: none.";
+        "Pause between two log lines that say that the session stands by; 0: none. What keeps it from contending is said with \
+         them, a Milvus process in the way at WARN.";
 }
 
 /// The rules that join several keys.

@@ -215,7 +215,7 @@ mod tests {
 
     use super::*;
     use crate::driver::{Setup, Shared, Sink};
-    use crate::election::{Election, Holder, Settings};
+    use crate::election::{Election, Settings};
     use crate::kv::{KeyRange, LeaseId, LeaseReply, RangeReply, StoreError, Txn, TxnReply};
     use crate::store::{Health, Store, WatchStream};
 
@@ -299,7 +299,7 @@ mod tests {
 
         fn published(&self) {}
 
-        fn still_standby(&self, _: &Arc<Driver>, _: Option<Holder>) {}
+        fn still_standby(&self, _: &Arc<Driver>, _: &Election) {}
     }
 
     fn start(name: &str) -> (Arc<Driver>, Arc<Told>) {

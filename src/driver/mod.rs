@@ -58,7 +58,7 @@ pub(crate) trait Sink: Send + Sync + 'static {
     fn published(&self);
 
     /// The session has been standing by for another while (see [`Setup::standby_log`]).
-    fn still_standby(&self, driver: &Arc<Driver>, holder: Option<Holder>);
+    fn still_standby(&self, driver: &Arc<Driver>, election: &Election);
 }
 
 /// What a driver is made of.
@@ -461,7 +461,7 @@ impl Timed for Driver {
             self.end_defect_in_time(core, now);
             if core.log_at.is_some_and(|at| at <= now) {
                 core.log_at = self.standby_log.map(|pause| now + pause);
-                self.sink.still_standby(&self, core.election.holder());
+                self.sink.still_standby(&self, &core.election);
             }
         });
     }

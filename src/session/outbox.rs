@@ -15,7 +15,7 @@ use super::event::{Event, EventKind};
 use super::log::Log;
 use crate::config::Resolved;
 use crate::driver::{self, Driver, Sink};
-use crate::election::{self, Holder, Reason, Status, Time};
+use crate::election::{self, Election, Reason, Status, Time};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::Revision;
 use crate::metrics::Happened;
@@ -307,8 +307,8 @@ impl Sink for Outbox {
         self.tell_waiters();
     }
 
-    fn still_standby(&self, driver: &Arc<Driver>, holder: Option<Holder>) {
-        self.log.still_standby(driver, &self.role_name, holder);
+    fn still_standby(&self, driver: &Arc<Driver>, election: &Election) {
+        self.log.still_standby(driver, &self.role_name, election);
     }
 }
 

@@ -12,8 +12,9 @@ use tracing::span;
 use tracing::subscriber::{Interest, Subscriber, with_default};
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::support::etcd::Etcd;
 use crate::support::wait::until;
-use crate::world::{PATIENCE, Place, activate, expect, stop, with};
+use crate::world::{self, PATIENCE, Place, activate, expect, stop, with};
 
 /// All lines that this process has logged.
 #[derive(Clone, Debug, Default)]
@@ -96,6 +97,62 @@ fn the_states_are_logged_in_order_and_the_standby_line_again_and_again() {
         from += at.unwrap_or_else(|| panic!("no {expected:?} in {lines:#?}"));
     }
     assert!(lines.iter().all(|line| line.contains("INFO")));
+}
+
+/// What the lines of a session of the role say that is held back for this reason, as soon as there are some.
+fn held_back(role: &str, reason: &str) -> Vec<String> {
+    let lines = Lines::of_process();
+    let why = format!("serverName: {role} does not contend, reason: {reason}");
+    until(&why, || {
+        let said: Vec<String> = lines.of(role).into_iter().filter(|line| line.contains(&why)).collect();
+        (said.len() >= 3).then_some(said)
+    })
+}
+
+/// Starts a session of the role while a Milvus process may act for it, for as long as its lease, and tells what it says.
+fn behind_a_milvus_process(etcd: &Etcd, role: &str, format: &str) -> Vec<String> {
+    let granted = etcd.ctl(&["lease", "grant", "600"]);
+    let lease = granted.split(' ').nth(1).unwrap();
+    let member = format!("by-dev/meta/session/{role}-9");
+    let record = serde_json::json!({
+        "ServerID": 9, "ServerName": role, "Address": "10.0.0.9:53100", "Exclusive": true, "TriggerKill": true,
+        "Version": "2.5.27", "LeaseID": i64::from_str_radix(lease, 16).unwrap(), "HostName": "m",
+    });
+    etcd.ctl(&["put", &format!("--lease={lease}"), &member, &record.to_string()]);
+    let config = with(world::config(&format!("etcd://{}", etcd.endpoint(0)), 1), keys::ROLE, role);
+    let config = with(with(config, keys::LOG_FORMAT, format), keys::LOG_STANDBY_MS, "20");
+    let session = Session::start(&config, None).unwrap();
+    let said = held_back(role, "MILVUS_HOLDER");
+    assert!(said.iter().all(|line| line.contains(&format!("the key {member} stands in the way"))), "{said:#?}");
+    assert!(said.iter().all(|line| line.contains("WARN")), "{said:#?}");
+    assert!(said[0].contains(", of 10.0.0.9:53100, ID: 9"), "{said:#?}");
+    etcd.ctl(&["lease", "revoke", lease]);
+    activate(&session);
+    stop(&session);
+    Lines::of_process().of(role)
+}
+
+/// It may stay there for ever, and its session must not read like one that will be the next.
+#[test]
+fn a_milvus_process_in_the_way_is_warned_of_again_and_again() {
+    let etcd = Etcd::start();
+    behind_a_milvus_process(&etcd, "plainheld", "plain");
+    let said = behind_a_milvus_process(&etcd, "milvusheld", "milvus");
+    let standing_by = said.iter().filter(|line| line.contains("is in STANDBY"));
+    let is_milvus = |line: &String| {
+        line.contains("INFO") && line.ends_with("coordha::session::log: serverName: milvusheld is in STANDBY ...")
+    };
+    assert!(standing_by.clone().count() >= 2 && standing_by.clone().all(is_milvus), "{said:#?}");
+}
+
+#[test]
+fn a_paused_session_says_so_again_and_again_and_warns_of_nothing() {
+    let place = Place::new();
+    let config = with(with(place.config(1), keys::ROLE, "pausedcoord"), keys::ELECTION_PAUSED, "true");
+    let session = Session::start(&with(config, keys::LOG_STANDBY_MS, "20"), None).unwrap();
+    let said = held_back("pausedcoord", "PAUSED");
+    assert!(said.iter().all(|line| line.contains("INFO")), "{said:#?}");
+    stop(&session);
 }
 
 /// Counts how often it is called by the thread that made it.

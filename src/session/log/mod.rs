@@ -14,7 +14,7 @@ use self::milvus::{Field, Line, Wording};
 use super::event::{Event, EventKind};
 use crate::config::{Config, LogFormat, Resolved, keys};
 use crate::driver::Driver;
-use crate::election::Holder;
+use crate::election::{Election, Reason};
 
 /// How a session's lines are worded.
 pub(super) struct Log {
@@ -38,14 +38,14 @@ impl Log {
                 return;
             }
         }
-        if level(event.kind()) > LevelFilter::current() {
+        if level(event) > LevelFilter::current() {
             return;
         }
         let (span, event) = (Arc::clone(driver.span()), event.clone());
         driver.shared().log(move || {
             let _inside = span.enter();
             let line = plain::line(&event);
-            if level(event.kind()) == Level::WARN {
+            if level(&event) == Level::WARN {
                 warn!(server_id, event = event.kind().name(), "{line}");
             } else {
                 info!(server_id, event = event.kind().name(), "{line}");
@@ -53,20 +53,20 @@ impl Log {
         });
     }
 
-    /// Writes the line of a session that goes on standing by.
-    pub(super) fn still_standby(&self, driver: &Arc<Driver>, role: &Arc<str>, holder: Option<Holder>) {
-        if Level::INFO > LevelFilter::current() {
-            return;
-        }
+    /// Writes the line of a session that goes on standing by, and what keeps it from contending.
+    pub(super) fn still_standby(&self, driver: &Arc<Driver>, role: &Arc<str>, election: &Election) {
         if self.milvus.is_some() {
-            return write(driver, milvus::still_standby(role));
+            write(driver, milvus::still_standby(role));
+        } else {
+            let (role, holder) = (Arc::clone(role), election.holder());
+            let line = move || format!("serverName: {role} is in STANDBY ..., {}", plain::active_is(holder.as_ref()));
+            say(driver, Level::INFO, line);
         }
-        let (span, role) = (Arc::clone(driver.span()), Arc::clone(role));
-        let server_id = driver.published().server_id();
-        driver.shared().log(move || {
-            let _inside = span.enter();
-            info!(server_id, "serverName: {role} is in STANDBY ..., {}", plain::active_is(holder.as_ref()));
-        });
+        // Milvus has no word for it, and says the same of one that waits in vain.
+        if let Some((reason, key)) = election.told_blocked.clone() {
+            let role = Arc::clone(role);
+            say(driver, blocked_level(reason), move || plain::blocked(&role, reason, key.as_deref()));
+        }
     }
 }
 
@@ -83,11 +83,30 @@ pub(super) fn mode(config: &Config, resolved: &Resolved) {
     }
 }
 
-fn level(kind: EventKind) -> Level {
-    match kind {
-        EventKind::Jeopardy | EventKind::Degraded | EventKind::Foreign => Level::WARN,
+fn level(event: &Event) -> Level {
+    match (event.kind(), event.reason()) {
+        (EventKind::Jeopardy | EventKind::Degraded | EventKind::Foreign, _) => Level::WARN,
+        (EventKind::Blocked, Some(reason)) => blocked_level(reason),
         _ => Level::INFO,
     }
+}
+
+/// A Milvus process in the way may stay there until somebody acts; the other reasons are the application's own.
+fn blocked_level(reason: Reason) -> Level {
+    if reason == Reason::MilvusHolder { Level::WARN } else { Level::INFO }
+}
+
+/// Writes a line that is about no event.
+fn say(driver: &Arc<Driver>, level: Level, line: impl FnOnce() -> String + Send + 'static) {
+    if level > LevelFilter::current() {
+        return;
+    }
+    let (span, server_id) = (Arc::clone(driver.span()), driver.published().server_id());
+    driver.shared().log(move || {
+        let _inside = span.enter();
+        let line = line();
+        if level == Level::WARN { warn!(server_id, "{line}") } else { info!(server_id, "{line}") }
+    });
 }
 
 /// Writes a line of Milvus's, with its fields alone.

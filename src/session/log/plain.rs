@@ -2,7 +2,7 @@
 
 use super::super::event::{Event, EventKind};
 use super::super::reason_name;
-use crate::election::Holder;
+use crate::election::{Holder, Reason};
 
 /// The line of an event.
 pub(super) fn line(event: &Event) -> String {
@@ -36,21 +36,28 @@ pub(super) fn line(event: &Event) -> String {
         EventKind::Holder => active_is(event.holder()),
         EventKind::Degraded => format!("serverName: {role} has trouble with the store{error}"),
         EventKind::Recovered => format!("serverName: {role} reaches the store again"),
-        EventKind::Blocked => match event.key() {
-            Some(key) => format!(
-                "serverName: {role} does not contend, reason: {reason}, the key {} stands in the way, of {}, ID: {}",
-                key.escape_ascii(),
-                event.address().unwrap_or("a Milvus process"),
-                event.server_id()
-            ),
-            None => format!("serverName: {role} does not contend, reason: {reason}, {}", active_is(event.holder())),
-        },
+        EventKind::Blocked => {
+            let why = event.reason().map_or_else(String::new, |reason| blocked(role, reason, event.key()));
+            match event.key() {
+                Some(_) => {
+                    let address = event.address().unwrap_or("a Milvus process");
+                    format!("{why}, of {address}, ID: {}", event.server_id())
+                }
+                None => format!("{why}, {}", active_is(event.holder())),
+            }
+        }
         EventKind::Foreign => {
             format!("serverName: {role} skips the key {}{error}", event.key().unwrap_or_default().escape_ascii())
         }
         EventKind::TxnDone => event.text(),
         EventKind::Ended => format!("serverName: {role} has ended{error}"),
     }
+}
+
+/// That the session does not contend, why, and the key that stands in the way, if one does.
+pub(super) fn blocked(role: &str, reason: Reason, key: Option<&[u8]>) -> String {
+    let key = key.map(|key| format!(", the key {} stands in the way", key.escape_ascii())).unwrap_or_default();
+    format!("serverName: {role} does not contend, reason: {}{key}", reason_name(reason))
 }
 
 /// Who is active.
