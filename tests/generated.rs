@@ -99,8 +99,8 @@ alone. Without a path `milvus.yaml` is read, and `default.yaml` and `user.yaml` 
   whose switch is off or not there has the root coordinator's, as it has the root coordinator's `ip` and `port` where it has none of
   its own; an index coordinator without a switch has the data coordinator's.
 - `activeStandby.enabled` stands in Milvus's documentation and is read by none of its releases, whose key is `enableActiveStandby`.
-  Here both count. The first is warned of; where the two differ, nothing starts, also where one is in the environment and the
-  other in a file. Which mode is in effect, and by which line or variable, is logged at the start.
+  Here both are read as that key. The first is warned of; where the two differ, nothing starts, also where one is in the
+  environment and the other in a file. Which mode is in effect, and by which line or variable, is logged at the start.
 - In one source a key of Milvus's and ours must say the same; so must two variables that are one key.
 - A switch has the spellings below alone. Milvus takes another word for off in most releases, and stops in some; `yes` and `on`
   may be on in a file without quotes, and are off in the environment.

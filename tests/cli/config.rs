@@ -88,9 +88,14 @@ fn the_spelling_that_milvus_ignores_is_warned_of_on_stderr() {
     let ran = config(folder.path(), args, &[]);
     assert_eq!(ran.code, 0);
     assert!(line(&ran, "active_standby.enabled").starts_with("active_standby.enabled = true "), "{ran:?}");
-    let words = ["WARN", "milvus.yaml:3", "no release of Milvus reads it", "its key is rootCoord.enableActiveStandby"];
+    let warned = "milvus.yaml:3: rootCoord.activeStandby.enabled = true is read here as rootCoord.enableActiveStandby, \
+                  which is Milvus's key: no release of Milvus reads this spelling";
     assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
-    assert!(words.iter().all(|word| ran.stderr.contains(word)), "{ran:?}");
+    assert!(ran.stderr.contains("WARN") && ran.stderr.contains(warned), "{ran:?}");
+    // Of another coordinator's switch it must not say that it counts.
+    let other = config(folder.path(), "--role datacoord --config milvus.yaml", &[]);
+    assert!(line(&other, "active_standby.enabled").starts_with("active_standby.enabled = false "), "{other:?}");
+    assert!(other.stderr.contains(warned) && !other.stderr.contains("counts"), "{other:?}");
     assert_eq!(config(folder.path(), args, &[("COORDHA_LOG", "error")]).stderr, "");
     refused(&config(folder.path(), args, &[("COORDHA_LOG", "loud")]), &["COORDHA_LOG", "\"loud\"", "off, error, warn"]);
 }
@@ -106,6 +111,7 @@ fn two_spellings_that_differ_are_refused_and_shown() {
     let last = ran.stderr.lines().last().unwrap();
     let words = ["rootCoord.enableActiveStandby = false", "ROOT_COORD_ACTIVE_STANDBY_ENABLED", "make them equal"];
     assert!(last.starts_with("coordha: ") && words.iter().all(|word| last.contains(word)), "{ran:?}");
+    assert!(!ran.stderr.contains("counts"), "neither does: {ran:?}");
 }
 
 #[test]

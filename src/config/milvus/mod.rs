@@ -63,7 +63,7 @@ pub(super) fn take(values: &mut Values, name: &'static Name, text: &str, place: 
     if name.name.ends_with(".activeStandby.enabled") {
         let real = name.name.replace(".activeStandby.enabled", ".enableActiveStandby");
         tracing::warn!(
-            "{place}: {} = {text} counts here, but no release of Milvus reads it: its key is {real}",
+            "{place}: {} = {text} is read here as {real}, which is Milvus's key: no release of Milvus reads this spelling",
             name.name
         );
     }
