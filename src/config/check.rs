@@ -1,5 +1,7 @@
 //! The rules that join several keys.
 
+use std::collections::BTreeSet;
+
 use super::keys::{self, DefaultValue, KEYS, Key, rules};
 use super::value::parse_version;
 use super::{Config, Source};
@@ -71,8 +73,8 @@ fn tls_ca(config: &Config) -> Result<()> {
     if !config.bool(keys::STORE_ETCD_TLS_ENABLED)? || !config.text(keys::STORE_ETCD_TLS_CA)?.is_empty() {
         return Ok(());
     }
-    let key = keys::STORE_ETCD_TLS_CA;
-    Err(problem(config, ErrorKind::ConfigMissing, rules::TLS_CA, &[key]))
+    let names = [keys::STORE_ETCD_TLS_CA, keys::STORE_ETCD_TLS_ENABLED];
+    Err(problem(config, ErrorKind::ConfigMissing, rules::TLS_CA, &names))
 }
 
 fn mixcoord_version(config: &Config) -> Result<()> {
@@ -88,23 +90,24 @@ fn conflict(config: &Config, rule: &'static str, names: &[&'static str]) -> Erro
     problem(config, ErrorKind::ConfigConflict, rule, names)
 }
 
-/// The error for a broken rule: the keys with their values, then the rule. Its details are of the first key.
+/// The error for a broken rule: the keys with their values and places, then the rule. Its details are of the first key.
 fn problem(config: &Config, kind: ErrorKind, rule: &'static str, names: &[&'static str]) -> Error {
-    let values: Vec<String> = names.iter().map(|name| config.shown(name)).collect();
-    let pairs: Vec<String> = names.iter().zip(&values).map(|(name, value)| format!("{name} = \"{value}\"")).collect();
-    let mut error = Error::new(kind, format!("{}: {rule}", pairs.join(", "))).with("allowed", rule);
-    if let (Some(name), Some(value)) = (names.first(), values.first()) {
-        error = error.with("key", name).with("value", value);
+    let said = |name: &&str| format!("{name} = \"{}\" ({})", config.shown(name), config.whence(name));
+    let said: Vec<String> = names.iter().map(said).collect();
+    let error = Error::new(kind, format!("{}: {rule}", said.join(", "))).with("allowed", rule);
+    match names.first() {
+        Some(name) => error.with("key", name).with("value", config.shown(name)),
+        None => error,
     }
-    error
 }
 
-/// One error of many: the kind and the details of the first, the words of all.
+/// One error of many: the kind and the details of the first, the words of all. What several of them say is said once.
 pub(super) fn problems(problems: Vec<Error>) -> Result<()> {
     let Some(first) = problems.first() else {
         return Ok(());
     };
-    let messages: Vec<&str> = problems.iter().map(Error::message).collect();
+    let mut said = BTreeSet::new();
+    let messages: Vec<&str> = problems.iter().map(Error::message).filter(|message| said.insert(*message)).collect();
     let message = match messages.as_slice() {
         [one] => (*one).to_owned(),
         many => format!("{} errors: {}", many.len(), many.join("; ")),

@@ -53,6 +53,19 @@ impl Config {
         keys::find(key).map_or_else(String::new, |key| self.line(key).origin())
     }
 
+    /// Where the value of a key stands, for an error: the place, with the key of Milvus's that stands there; where there is
+    /// none, the source.
+    pub(super) fn whence(&self, key: &str) -> String {
+        match keys::find(key).map(|key| self.given(key)) {
+            Some(Ok(Some((source, given)))) if given.place.is_empty() => source_name(source).to_owned(),
+            Some(Ok(Some((_, given)))) => given.whence().to_owned(),
+            _ => match milvus::name_of(self, key) {
+                Some(name) => format!("default; in Milvus's words {name}"),
+                None => "default".to_owned(),
+            },
+        }
+    }
+
     fn line(&self, key: &Key) -> Line {
         let (source, place) = match self.given(key) {
             Ok(Some((source, given))) => (source_name(source), given.place),

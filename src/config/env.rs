@@ -25,7 +25,7 @@ pub(super) fn read(variables: impl IntoIterator<Item = (OsString, OsString)>, di
         let taken = if name.starts_with(PREFIX) {
             read_one(&name, text).map(|read| {
                 let Some((key, text)) = read else { return };
-                loaded.own.insert(key.name, Given { text, place: place.clone() });
+                loaded.own.insert(key.name, Given::new(text, &place));
             })
         } else if let (Dialect::Milvus, Some(key)) = (dialect, milvus::by_variable(&name)) {
             of_milvus(key, text).and_then(|text| match text {

@@ -79,6 +79,19 @@ struct Given {
     text: String,
     /// The variable, or the file and line.
     place: String,
+    /// The keys of Milvus's that say it, each with its place; empty: our own key does.
+    in_milvus: String,
+}
+
+impl Given {
+    fn new(text: String, place: impl Into<String>) -> Self {
+        Self { text, place: place.into(), in_milvus: String::new() }
+    }
+
+    /// The place, with the key of Milvus's that stands there.
+    fn whence(&self) -> &str {
+        if self.in_milvus.is_empty() { &self.place } else { &self.in_milvus }
+    }
 }
 
 /// Where values come from, the one that counts most first.
@@ -136,7 +149,7 @@ impl Config {
     fn put(&mut self, source: Source, key: &str, value: &str) -> Result<()> {
         let row = keys::find(key).ok_or_else(|| not_a_key(key))?;
         let text = value::check(row, value)?;
-        self.values(source).insert(row.name, Given { text, place: String::new() });
+        self.values(source).insert(row.name, Given::new(text, ""));
         Ok(())
     }
 
@@ -382,8 +395,9 @@ struct Loaded {
 
 fn two_values(row: &Key, own: &Given, theirs: &Given) -> Error {
     let [ours, milvus] = [own, theirs].map(|given| value::shown(row, &given.text));
-    let rule = "the same value under both names";
-    let message = format!("{} = \"{ours}\" ({}), \"{milvus}\" ({}): {rule}", row.name, own.place, theirs.place);
+    let rule = "must be the same under both names";
+    let places = [own, theirs].map(Given::whence);
+    let message = format!("{} = \"{ours}\" ({}), \"{milvus}\" ({}): {rule}", row.name, places[0], places[1]);
     let error = Error::new(ErrorKind::ConfigConflict, message).with("key", row.name).with("value", ours);
     error.with("allowed", rule)
 }

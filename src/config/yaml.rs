@@ -98,7 +98,7 @@ fn take(
     if let Some(name) = own {
         let (key, text) = check(name, &text?.unwrap_or_default(), lines.get(name))?;
         lines.entry(name.to_owned()).or_insert(line);
-        loaded.own.insert(key.name, Given { text, place: place.to_owned() });
+        loaded.own.insert(key.name, Given::new(text, place));
     } else if let Some(key) = milvus::by_key(&name) {
         match text? {
             Some(text) => milvus::take(&mut loaded.milvus, key, &text, place)?,

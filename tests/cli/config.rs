@@ -216,6 +216,25 @@ fn what_is_wrong_is_named_with_what_is_allowed() {
 }
 
 #[test]
+fn values_that_do_not_go_together_are_told_in_the_words_of_the_file() {
+    let folder = folder(&[
+        ("ttl.yaml", "common:\n  session:\n    ttl: 5\n"),
+        ("both.yaml", "coordha: {lease.ttl_ms: 20000}\ncommon: {session: {ttl: 15}}\n"),
+    ]);
+    let told = |args: &str| {
+        let ran = config(folder.path(), args, &[]);
+        assert_eq!((ran.code, ran.stderr.lines().count()), (2, 1), "{ran:?}");
+        ran.stderr
+    };
+    let ttl = "coordha: lease.ttl_ms = \"5000\" (common.session.ttl, ttl.yaml:3), election.hold_ms = \"5000\" (default): \
+               lease.ttl_ms must be at least twice election.hold_ms\n";
+    assert_eq!(told("--role rootcoord --config ttl.yaml"), ttl);
+    let both = "coordha: lease.ttl_ms = \"20000\" (both.yaml:1), \"15000\" (common.session.ttl, both.yaml:2): \
+                must be the same under both names\n";
+    assert_eq!(told("--role rootcoord --config both.yaml"), both);
+}
+
+#[test]
 fn without_a_role_the_rest_is_shown() {
     let folder = folder(&[]);
     let ran = config(folder.path(), "", &[]);

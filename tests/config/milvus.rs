@@ -139,6 +139,66 @@ fn one_source_says_one_thing_under_both_names() {
     assert_eq!(config.get(keys::ROOT), None);
 }
 
+/// Each begins with keys of ours, which the file does not have.
+#[test]
+fn rules_that_join_keys_tell_the_places_and_milvus_names() {
+    for (text, words) in [
+        (
+            "common:\n  session:\n    ttl: 5",
+            [
+                "lease.ttl_ms = \"5000\" (common.session.ttl, /",
+                "milvus.yaml:4), election.hold_ms = \"5000\" (default): ",
+            ],
+        ),
+        (
+            "etcd: {ssl: {enabled: true}}",
+            [
+                "store.etcd.tls.ca = \"\" (default; in Milvus's words etcd.ssl.tlsCACert), store.etcd.tls.enabled = ",
+                "\"true\" (etcd.ssl.enabled, /",
+            ],
+        ),
+        (
+            "etcd: {auth: {enabled: true, userName: root}}",
+            [
+                "store.etcd.user = \"root\" (etcd.auth.userName, /",
+                "milvus.yaml:2), store.etcd.password = \"\" (default; in Milvus's words etcd.auth.password): ",
+            ],
+        ),
+        (
+            "etcd: {auth: {enabled: true, password: geheim}}",
+            [
+                "store.etcd.user = \"\" (default; in Milvus's words etcd.auth.userName), store.etcd.password = \"***\" ",
+                "(etcd.auth.password, /",
+            ],
+        ),
+        (
+            "coordha: {store.etcd.tls.cert: c.pem, store.etcd.tls.enabled: false}\netcd: {ssl: {tlsKey: ''}}",
+            ["store.etcd.tls.cert = \"c.pem\" (/", "milvus.yaml:2), store.etcd.tls.key = \"\" (etcd.ssl.tlsKey, /"],
+        ),
+    ] {
+        let error = from_file("rootcoord", &format!("rootCoord: {{port: 1}}\n{text}")).unwrap().check().unwrap_err();
+        says(&error, error.kind(), &words);
+    }
+    let config = from_env("rootcoord", &[("COMMON_SESSION_TTL", "5"), ("ROOT_COORD_PORT", "1")]).unwrap();
+    let words = ["lease.ttl_ms = \"5000\" (common.session.ttl, environment variable COMMON_SESSION_TTL), "];
+    says(&config.check().unwrap_err(), ErrorKind::ConfigConflict, &words);
+}
+
+#[test]
+fn what_both_names_say_differently_is_told_once() {
+    let text = "coordha: {lease.ttl_ms: 20000}\ncommon: {session: {ttl: 15}}\nrootCoord: {port: 1}";
+    let error = from_file("rootcoord", text).unwrap().check().unwrap_err();
+    let words =
+        ["milvus.yaml:1), \"15000\" (common.session.ttl, /", "milvus.yaml:2): must be the same under both names"];
+    says(&error, ErrorKind::ConfigConflict, &words);
+    assert!(error.message().starts_with("lease.ttl_ms = \"20000\" (/"), "no number of errors: {error}");
+    // What two keys of Milvus's make, each with its place.
+    let text = "coordha: {root: a}\netcd:\n  rootPath: b\n  metaSubPath: c\nrootCoord: {port: 1}";
+    let error = from_file("rootcoord", text).unwrap().check().unwrap_err();
+    let words = ["\"b/c\" (etcd.rootPath, /", "milvus.yaml:3; etcd.metaSubPath, /", "milvus.yaml:4): must be the same"];
+    says(&error, ErrorKind::ConfigConflict, &words);
+}
+
 #[test]
 fn what_kubernetes_sets_for_a_service_is_no_port() {
     let links = [("ROOTCOORD_PORT", "tcp://10.3.240.7:53100"), ("ROOTCOORD_SERVICE_HOST", "10.3.240.7")];

@@ -34,36 +34,36 @@ fn check_names_every_missing_key_at_once() {
     complete().check().unwrap();
 }
 
-/// What is set, and how the error begins: its kind, and the keys with their values.
+/// What is set, and how the error begins: its kind, and the keys with their values and places.
 const TOGETHER: &str = r#"
 lease.ttl_ms=10000 => allowed
-lease.ttl_ms=9999 => CONFIG_CONFLICT lease.ttl_ms = "9999", election.hold_ms = "5000": lease.ttl_ms must be
+lease.ttl_ms=9999 => CONFIG_CONFLICT lease.ttl_ms = "9999" (program), election.hold_ms = "5000" (default): lease.ttl_ms must be
 election.hold_ms=30000 => allowed
-election.hold_ms=30001 => CONFIG_CONFLICT lease.ttl_ms = "60000", election.hold_ms = "30001": lease.ttl_ms must be
+election.hold_ms=30001 => CONFIG_CONFLICT lease.ttl_ms = "60000" (default), election.hold_ms = "30001" (program): lease.ttl_ms must be
 lease.ttl_ms=2000 election.hold_ms=1000 => allowed
 
 store.etcd.user=root store.etcd.password=s3cret => allowed
-store.etcd.user=root => CONFIG_CONFLICT store.etcd.user = "root", store.etcd.password = "": store.etcd.user and
-store.etcd.password=s3cret => CONFIG_CONFLICT store.etcd.user = "", store.etcd.password = "***": store.etcd.user and
-store.etcd.user=root store.etcd.password= => CONFIG_CONFLICT store.etcd.user = "root", store.etcd.password = "":
+store.etcd.user=root => CONFIG_CONFLICT store.etcd.user = "root" (program), store.etcd.password = "" (default): store.etcd.user and
+store.etcd.password=s3cret => CONFIG_CONFLICT store.etcd.user = "" (default), store.etcd.password = "***" (program): store.etcd.user and
+store.etcd.user=root store.etcd.password= => CONFIG_CONFLICT store.etcd.user = "root" (program), store.etcd.password = "" (program):
 
 store.etcd.tls.enabled=true store.etcd.tls.ca=ca.pem => allowed
-store.etcd.tls.enabled=true => CONFIG_MISSING store.etcd.tls.ca = "": store.etcd.tls.enabled = true needs
+store.etcd.tls.enabled=true => CONFIG_MISSING store.etcd.tls.ca = "" (default), store.etcd.tls.enabled = "true" (program): store.etcd.tls.enabled = true needs
 store.etcd.tls.enabled=true store.etcd.tls.ca=ca.pem store.etcd.tls.cert=c.pem store.etcd.tls.key=k.pem => allowed
-store.etcd.tls.enabled=true store.etcd.tls.ca=ca.pem store.etcd.tls.cert=c.pem => CONFIG_CONFLICT store.etcd.tls.cert = "c.pem", store.etcd.tls.key = "":
-store.etcd.tls.enabled=true store.etcd.tls.ca=ca.pem store.etcd.tls.key=k.pem => CONFIG_CONFLICT store.etcd.tls.cert = "", store.etcd.tls.key = "k.pem":
-store.etcd.tls.ca=ca.pem => CONFIG_CONFLICT store.etcd.tls.ca = "ca.pem": store.etcd.tls.enabled must be set
-store.etcd.tls.min_version=1.3 => CONFIG_CONFLICT store.etcd.tls.min_version = "1.3": store.etcd.tls.enabled must be set
-store.etcd.tls.server_name=etcd => CONFIG_CONFLICT store.etcd.tls.server_name = "etcd": store.etcd.tls.enabled must be set
-store.etcd.tls.cert=c.pem store.etcd.tls.key=k.pem => CONFIG_CONFLICT store.etcd.tls.cert = "c.pem", store.etcd.tls.key = "k.pem":
+store.etcd.tls.enabled=true store.etcd.tls.ca=ca.pem store.etcd.tls.cert=c.pem => CONFIG_CONFLICT store.etcd.tls.cert = "c.pem" (program), store.etcd.tls.key = "" (default):
+store.etcd.tls.enabled=true store.etcd.tls.ca=ca.pem store.etcd.tls.key=k.pem => CONFIG_CONFLICT store.etcd.tls.cert = "" (default), store.etcd.tls.key = "k.pem" (program):
+store.etcd.tls.ca=ca.pem => CONFIG_CONFLICT store.etcd.tls.ca = "ca.pem" (program): store.etcd.tls.enabled must be set
+store.etcd.tls.min_version=1.3 => CONFIG_CONFLICT store.etcd.tls.min_version = "1.3" (program): store.etcd.tls.enabled must be set
+store.etcd.tls.server_name=etcd => CONFIG_CONFLICT store.etcd.tls.server_name = "etcd" (program): store.etcd.tls.enabled must be set
+store.etcd.tls.cert=c.pem store.etcd.tls.key=k.pem => CONFIG_CONFLICT store.etcd.tls.cert = "c.pem" (program), store.etcd.tls.key = "k.pem" (program):
 store.etcd.tls.ca= => allowed
 store.etcd.tls.enabled=false store.etcd.tls.ca=ca.pem store.etcd.tls.min_version=1.3 => allowed
 
 role=mixcoord => allowed
 role=mixcoord record.version=2.6.0-dev => allowed
 role=mixcoord record.version=3.0.0 => allowed
-role=mixcoord record.version=2.5.9 => CONFIG_CONFLICT record.version = "2.5.9", role = "mixcoord": record.version must be
-role=mixcoord record.version=2.6.0-alpha => CONFIG_CONFLICT record.version = "2.6.0-alpha", role = "mixcoord":
+role=mixcoord record.version=2.5.9 => CONFIG_CONFLICT record.version = "2.5.9" (program), role = "mixcoord" (program): record.version must be
+role=mixcoord record.version=2.6.0-alpha => CONFIG_CONFLICT record.version = "2.6.0-alpha" (program), role = "mixcoord" (program):
 record.version=2.2.3-pre+dev => allowed
 "#;
 
@@ -98,10 +98,10 @@ fn check_tells_several_contradictions_in_one_error() {
     let message = error.message();
     assert!(message.starts_with("5 errors: role is required"), "{message}");
     for start in [
-        "; lease.ttl_ms = \"2000\",",
-        "; store.etcd.user = \"root\",",
-        "; store.etcd.tls.cert = \"c.pem\", store.etcd.tls.key = \"\":",
-        "; store.etcd.tls.cert = \"c.pem\": store.etcd.tls.enabled",
+        "; lease.ttl_ms = \"2000\" (program), election.hold_ms = \"5000\" (default): lease.ttl_ms must be at least",
+        "; store.etcd.user = \"root\" (program),",
+        "; store.etcd.tls.cert = \"c.pem\" (program), store.etcd.tls.key = \"\" (default):",
+        "; store.etcd.tls.cert = \"c.pem\" (program): store.etcd.tls.enabled",
     ] {
         assert!(message.contains(start), "{start}: {message}");
     }

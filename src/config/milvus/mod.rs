@@ -67,7 +67,7 @@ pub(super) fn take(values: &mut Values, name: &'static Name, text: &str, place: 
             name.name
         );
     }
-    values.insert(name.name, Given { text, place: place.to_owned() });
+    values.insert(name.name, Given::new(text, place));
     Ok(())
 }
 
@@ -126,8 +126,16 @@ pub(super) fn say(config: &Config, key: &Key) -> Result<Option<(Source, Given)>>
 fn find(config: &Config, name: &str) -> Option<Found> {
     [Source::Environment, Source::File].into_iter().find_map(|source| {
         let given = config.milvus_values(source).get(name)?.clone();
-        Some(Found { source, given })
+        let in_milvus = format!("{name}, {}", given.place);
+        Some(Found { source, given: Given { in_milvus, ..given } })
     })
+}
+
+/// Milvus's key for one of ours that nothing sets, in a configuration that has keys of Milvus's.
+pub(super) fn name_of(config: &Config, key: &str) -> Option<&'static str> {
+    let has_any = config.milvus.iter().any(|values| !values.is_empty());
+    let row = NAMES.iter().find(|row| row.sets == key && row.form != Form::Switch);
+    row.filter(|_| has_any).map(|row| row.name)
 }
 
 /// Two that make one value: it stands in the higher of their sources.
@@ -142,7 +150,8 @@ fn joined(
     let found = match (one, other) {
         (Some(one), Some(other)) => {
             let place = format!("{}, {}", one.given.place, other.given.place);
-            Found { source: one.source.min(other.source), given: Given { text: String::new(), place } }
+            let in_milvus = format!("{}; {}", one.given.in_milvus, other.given.in_milvus);
+            Found { source: one.source.min(other.source), given: Given { text: String::new(), place, in_milvus } }
         }
         (one, other) => one.or(other)?,
     };

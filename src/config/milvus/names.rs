@@ -127,7 +127,12 @@ const OTHERS: [Name; 17] = [
     row("etcd.ssl.tlsCert", keys::STORE_ETCD_TLS_CERT, Form::Text(Kind::Path), ""),
     row("etcd.ssl.tlsKey", keys::STORE_ETCD_TLS_KEY, Form::Text(Kind::Path), ""),
     row("etcd.ssl.tlsMinVersion", keys::STORE_ETCD_TLS_MIN_VERSION, Form::TlsVersion, "below 1.2 counts as 1.2"),
-    row("common.session.ttl", keys::LEASE_TTL_MS, Form::Number { min: 2, max: 300, of: " of seconds" }, "in seconds"),
+    row(
+        "common.session.ttl",
+        keys::LEASE_TTL_MS,
+        Form::Number { min: 2, max: 300, of: " of seconds" },
+        "in seconds; at least twice election.hold_ms",
+    ),
     row(
         "common.session.retryTimes",
         keys::EXCLUSIVE_WAIT_MS,
