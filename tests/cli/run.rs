@@ -304,7 +304,9 @@ fn what_is_wrong_is_said_in_one_message_before_anything_is_started() {
     let usual = ["run", "--role", "rootcoord", "--store", &store, "--address", "127.0.0.1:1"];
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    let cases: [(&[&str], &str); 26] = [
+    std::fs::create_dir(folder.path().join("directory")).unwrap();
+    let deep = format!("socket:{}", "x".repeat(108));
+    let cases: [(&[&str], &str); 31] = [
         (&["--", "no-such-command"], "no-such-command"),
         (&["--", "./no-such-file"], "./no-such-file"),
         (&["--", "/etc/passwd"], "not executable"),
@@ -326,6 +328,17 @@ fn what_is_wrong_is_said_in_one_message_before_anything_is_started() {
             &["--warm", "--tell", "file:no/such/x", "--", "true"],
             "--tell file:no/such/x: no folder to write in (allowed",
         ),
+        (
+            &["--warm", "--tell", "file:directory", "--", "true"],
+            "--tell file:directory: not a file (allowed: a file that is there, or none yet)",
+        ),
+        (&["--warm", "--tell", "file:x/", "--", "true"], "--tell file:x/: not a file"),
+        (&["--warm", "--tell", "file:/dev/null", "--", "true"], "--tell file:/dev/null: not a file"),
+        (
+            &["--warm", "--tell", "socket:directory", "--", "true"],
+            "--tell socket:directory: a directory (allowed: the path of a Unix socket",
+        ),
+        (&["--warm", "--tell", &deep, "--", "true"], &format!("--tell {deep}: path must be shorter than SUN_LEN (al")),
         (&["--tell", "file:x", "--", "true"], "--warm"),
         (&["--warm", "--tell", "file:x", "--standby", "true", "--", "true"], "--standby"),
         (&["--ready-url", "https://x/", "--", "true"], "http://HOST:PORT/PATH"),
@@ -346,6 +359,8 @@ fn what_is_wrong_is_said_in_one_message_before_anything_is_started() {
         assert!(ran.stdout.is_empty(), "{options:?}");
         assert!(!folder.path().join("store").exists(), "{options:?} has touched the store");
     }
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["directory"], "what the test has made, and no more");
 }
 
 #[test]

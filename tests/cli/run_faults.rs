@@ -4,6 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::running::{BRIEF, BUSY, LONG, Running, Scene};
 use crate::support::etcd::Etcd;
+use crate::support::ports::Port;
 use crate::support::wait::until;
 
 const ACTIVE_KEY: &str = "by-dev/meta/session/rootcoord";
@@ -158,4 +159,15 @@ fn a_store_that_is_away_for_a_moment_does_not_stop_the_command() {
     a.says("has renewed again");
     assert_eq!(a.stop().code(), Some(0));
     assert_eq!(scene.journal().iter().filter(|line| line.starts_with("A start")).count(), 1);
+}
+
+#[test]
+fn why_an_endpoint_failed_is_said_in_plain_words() {
+    let etcd = Etcd::start();
+    let nobody = Port::take();
+    let scene = Scene::on(&[nobody.address(), etcd.endpoint(0)]);
+    let mut a = scene.start("A", &[], BUSY);
+    let line = a.says("endpoint failed, moving to the next one");
+    assert!(line.contains(&format!(" why={}: ", nobody.address())), "{line}");
+    assert_eq!(a.stop().code(), Some(0));
 }

@@ -160,6 +160,32 @@ fn with_a_ready_url_it_is_active_once_that_answers_well() {
 }
 
 #[test]
+fn a_way_to_tell_that_does_not_work_yet_is_named_as_on_the_command_line() {
+    let scene = Scene::new();
+    for (way, why) in [("socket:nowhere", "No such file"), ("signal:USR1", "the command does not catch the signal")] {
+        let mut a = scene.start("A", &["--warm", "--tell", way], "exec sleep 600");
+        a.says(&format!("the command is not ready yet: {way}: {why}"));
+        assert_eq!(a.stop().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_put_in_its_place_is_not_left_behind() {
+    let scene = Scene::new();
+    let mut b = scene.start("B", &[], BUSY);
+    scene.line("B start");
+    let script = r#"rm told; mkdir told; echo "A stands by" >> journal; exec sleep 600"#;
+    let mut a = scene.start("A", &["--warm", "--tell", "file:told"], script);
+    scene.line("A stands by");
+    b.stop();
+    a.says("the command is not ready yet: file:told: Is a directory");
+    assert_eq!(a.stop().code(), Some(0));
+    let entries = std::fs::read_dir(scene.folder()).unwrap().map(|entry| entry.unwrap().file_name());
+    let drafts: Vec<_> = entries.filter(|name| name.as_encoded_bytes().starts_with(b"told.")).collect();
+    assert!(drafts.is_empty(), "{drafts:?}");
+}
+
+#[test]
 fn a_command_that_dies_before_it_is_ready_is_a_failed_activation() {
     let scene = Scene::new();
     let nobody = Port::take();

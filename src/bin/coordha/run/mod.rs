@@ -225,12 +225,8 @@ impl Args {
     }
 
     fn plan(&self, hold: Duration, limit: Duration) -> Result<Plan, Failure> {
-        for path in self.tell.iter().filter_map(Tell::file) {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            if !folder.is_dir() || access(folder, Access::WRITE_OK).is_err() {
-                let why = format!("--tell file:{}: no folder to write in (allowed: one that is there)", path.display());
-                return Err(Failure::new(USAGE, why));
-            }
+        for tell in &self.tell {
+            tell.check().map_err(|why| Failure::new(USAGE, format!("--tell {tell}: {why}")))?;
         }
         Ok(Plan {
             command: self.command.clone(),

@@ -1,8 +1,10 @@
 //! Telling a warm command that it is active, and waiting until a command is ready.
 
+use std::fmt;
+use std::fs;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use rustix::fs::{Access, access};
 
 use super::signals::takes;
 
@@ -42,12 +45,42 @@ impl FromStr for Tell {
     }
 }
 
-impl Tell {
-    /// The file that it writes, if it does.
-    pub(super) fn file(&self) -> Option<&Path> {
+impl fmt::Display for Tell {
+    /// As on the command line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => Some(path),
-            _ => None,
+            Self::Signal(signal) => write!(f, "signal:{}", signal.as_str().trim_start_matches("SIG")),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Socket(path) => write!(f, "socket:{}", path.display()),
+        }
+    }
+}
+
+impl Tell {
+    /// Whether it can work at all, as far as that is seen before the command is there.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Signal(_) => Ok(()),
+            Self::File(path) => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                if !folder.is_dir() || access(folder, Access::WRITE_OK).is_err() {
+                    return Err("no folder to write in (allowed: one that is there)".into());
+                }
+                // Anything else would be replaced by a file, or refuse that.
+                let is_other = fs::metadata(path).is_ok_and(|found| !found.is_file());
+                if is_other || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+                    return Err("not a file (allowed: a file that is there, or none yet)".into());
+                }
+                Ok(())
+            }
+            Self::Socket(path) => {
+                SocketAddr::from_pathname(path).map_err(|why| format!("{why} (allowed: the path of a Unix socket)"))?;
+                // Anything else may be what the command removes before it listens.
+                if path.is_dir() {
+                    return Err("a directory (allowed: the path of a Unix socket, there already or not)".into());
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -81,8 +114,9 @@ fn signal(name: &str) -> Result<Signal, String> {
 pub(super) fn write_file(path: &Path, text: &str) -> io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(format!(".{}", std::process::id()));
-    std::fs::write(&draft, format!("{text}\n"))?;
-    std::fs::rename(&draft, path)
+    fs::write(&draft, format!("{text}\n")).and_then(|()| fs::rename(&draft, path)).inspect_err(|_| {
+        let _ = fs::remove_file(&draft);
+    })
 }
 
 /// What is to be done until a command may be called active.
@@ -126,7 +160,7 @@ impl Activation {
                 }
             };
             for tell in &work.tells {
-                until_it_works(&format!("{tell:?}"), &|| tell.send(&work).map_err(|error| error.to_string()));
+                until_it_works(&tell.to_string(), &|| tell.send(&work).map_err(|error| error.to_string()));
             }
             if let Some(url) = &work.ready_url {
                 until_it_works(url, &|| ask(url));

@@ -250,7 +250,7 @@ impl Supervisor {
             if let Tell::File(path) = tell
                 && let Err(error) = write_file(path, &self.notice("standby", 0))
             {
-                say::warn(format!("{}: {error}", path.display()));
+                say::warn(format!("{tell}: {error}"));
             }
         }
     }
