@@ -160,6 +160,34 @@ fn with_a_ready_url_it_is_active_once_that_answers_well() {
 }
 
 #[test]
+fn a_command_that_is_not_ready_in_time_is_told_to_stop_and_the_role_held_until_it_has() {
+    let scene = Scene::new();
+    let server = Server::start();
+    let script = r#"
+        trap 'echo "A drains" >> journal; while [ ! -e enough ]; do sleep 0.02; done; echo "A has drained" >> journal; exit 0' TERM
+        while echo "A lives" >> journal; do sleep 0.02; done"#;
+    // Time to begin, and to drain, on a busy machine.
+    let limits = ["--set", "activation.timeout_ms=4000", "--grace-ms", "60000", "--restart-backoff-ms", "60000"];
+    let options = [&["--ready-url", &server.url, "--restart", "never"], &limits[..]].concat();
+    let mut a = scene.start("A", &options, script);
+    scene.line("A lives");
+    let mut b = scene.start("B", &[], BUSY);
+    b.says("enter STANDBY mode, ACTIVE is");
+    a.says("the command was not ready within activation.timeout_ms, 4000 ms: it is stopped, then the role is given up");
+    scene.line("A drains");
+    std::fs::write(scene.folder().join("enough"), "").unwrap();
+    scene.line("B start");
+    scene.assert_ended_before("A", "B");
+    assert_eq!(scene.count("A has drained"), 1);
+    a.says("is no longer ACTIVE, reason: ACTIVATION_FAILED");
+    let said = a.said();
+    let place = |text: &str| said.iter().position(|line| line.contains(text));
+    assert!(place("the command has stopped: exit status 0") < place("reason: ACTIVATION_FAILED"), "{said:#?}");
+    assert_eq!(a.stop().code(), Some(0), "it stands by, whatever --restart says");
+    b.stop();
+}
+
+#[test]
 fn a_way_to_tell_that_does_not_work_yet_is_named_as_on_the_command_line() {
     let scene = Scene::new();
     for (way, why) in [("socket:nowhere", "No such file"), ("signal:USR1", "the command does not catch the signal")] {

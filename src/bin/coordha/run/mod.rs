@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use coordha::config::{Config, keys};
+use coordha::config::{Config, Resolved, keys};
 use coordha::session::Session;
 use nix::sys::signal::Signal;
 use rustix::fs::{Access, access};
@@ -39,6 +39,8 @@ use crate::{help, log};
 
 /// How long the end waits for one who reads stderr slowly, or not at all.
 const LAST_WAIT: Duration = Duration::from_secs(1);
+/// The most that activation.timeout_ms may be.
+const LONGEST_ACTIVATION: Duration = Duration::from_millis(3_600_000);
 /// Unless --grace-ms says otherwise.
 const GRACE_MS: u64 = 8000;
 
@@ -97,7 +99,8 @@ pub(crate) struct Args {
     /// How to tell a warm command: signal:NAME, file:PATH, socket:PATH. May be repeated. Required by --warm
     #[arg(long, value_name = "HOW", requires = "warm")]
     tell: Vec<Tell>,
-    /// The command is active once a GET of this is answered with 2xx. Default: once it was started
+    /// The command is active once a GET of this is answered with 2xx, within activation.timeout_ms (60 s by default): else it is
+    /// stopped, and the role given up for another one to try. Default: once it was started
     #[arg(long, value_name = "URL", value_parser = http_url)]
     ready_url: Option<String>,
     /// A cgroup for the command: below the own one, where that can be made; none; or below this directory
@@ -133,7 +136,7 @@ pub(crate) fn as_part() -> Option<ExitCode> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let config = args.config()?;
+    let mut config = args.config()?;
     let resolved = config.resolve()?;
     if resolved.auto {
         let why = format!("{} = true: `coordha run` says ready itself (allowed: false)", keys::ACTIVATION_AUTO);
@@ -143,7 +146,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if !is_executable(command) {
         return Err(Failure::new(USAGE, format!("command {}: not found, or not executable", command.display())));
     }
-    let plan = args.plan(resolved.hold, resolved.deactivation_timeout)?;
+    let plan = args.plan(&resolved)?;
+    // By its own limit the session gives the role up at once, and the command would be killed for it: it is told to stop before.
+    let limit = (resolved.activation_timeout + resolved.deactivation_timeout).min(LONGEST_ACTIVATION);
+    config.set(keys::ACTIVATION_TIMEOUT_MS, &limit.as_millis().to_string())?;
     let listener = args.listen.as_deref().map(http::bind).transpose()?;
     log::init(&config)?;
     let failed = |what: &str, error: std::io::Error| Failure::new(FAILED, format!("{what}: {error}"));
@@ -224,7 +230,7 @@ impl Args {
         Ok(grace)
     }
 
-    fn plan(&self, hold: Duration, limit: Duration) -> Result<Plan, Failure> {
+    fn plan(&self, resolved: &Resolved) -> Result<Plan, Failure> {
         for tell in &self.tell {
             tell.check().map_err(|why| Failure::new(USAGE, format!("--tell {tell}: {why}")))?;
         }
@@ -235,10 +241,11 @@ impl Args {
             tells: self.tell.clone(),
             ready_url: self.ready_url.clone(),
             stop_signal: self.stop_signal,
-            grace: self.grace(limit)?,
+            grace: self.grace(resolved.deactivation_timeout)?,
+            ready_within: resolved.activation_timeout,
             restart: self.restart,
             backoff: Duration::from_millis(self.restart_backoff_ms),
-            hold,
+            hold: resolved.hold,
         })
     }
 }

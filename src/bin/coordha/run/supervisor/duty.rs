@@ -14,7 +14,7 @@ use super::super::guardian::{Charge, Guardian};
 use super::super::restart::Backoff;
 use super::super::say;
 use super::super::tell::{Activation, Tell, Work, write_file};
-use super::Supervisor;
+use super::{Supervisor, Term};
 
 /// The number of a failed activation in the events' errors.
 const COMMAND_FAILED: i32 = 1;
@@ -33,6 +33,7 @@ impl Supervisor {
     pub(super) fn do_duty(&mut self) {
         self.hear_guardian();
         self.settle_death();
+        self.check_ready(clock::now());
         let wanted = self.wanted();
         let now = clock::now();
         match self.child.take() {
@@ -63,8 +64,23 @@ impl Supervisor {
         }
     }
 
+    /// Ends a term whose command is not ready in time.
+    fn check_ready(&mut self, now: Instant) {
+        let is_late = |term: &&mut Term| !term.ready && !term.ending && now >= term.ready_by;
+        let Some(term) = self.term.as_mut().filter(is_late) else { return };
+        (term.is_late, term.ending) = (true, true);
+        self.activation = None;
+        say::warn(format!("{}: it is stopped, then the role is given up", self.plan.not_ready()));
+    }
+
     /// Nothing of a term runs: says so, and makes ready for the next one.
     fn without_child(&mut self, wanted: Wanted) {
+        if let Some(term) = self.term.as_mut().filter(|term| term.is_late) {
+            term.is_late = false;
+            let failed = activation_failed(COMMAND_FAILED, self.plan.not_ready());
+            // An error: the role is lost already.
+            let _ = self.session.activation_done(term.token, Err(failed));
+        }
         if let Some(term) = self.term.take_if(|term| term.is_asked) {
             // An error: the session's patience has ended first.
             let _ = self.session.deactivation_done(term.token);

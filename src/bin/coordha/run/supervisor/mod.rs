@@ -41,6 +41,7 @@ pub(super) struct Plan {
     pub(super) ready_url: Option<String>,
     pub(super) stop_signal: Signal,
     pub(super) grace: Duration,
+    pub(super) ready_within: Duration,
     pub(super) restart: Restart,
     pub(super) backoff: Duration,
     pub(super) hold: Duration,
@@ -56,12 +57,21 @@ impl Plan {
     fn stop_margin(&self) -> Duration {
         self.hold / 4
     }
+
+    /// What is said of a command that is not ready in time.
+    fn not_ready(&self) -> String {
+        format!("the command was not ready within activation.timeout_ms, {} ms", self.ready_within.as_millis())
+    }
 }
 
 /// The term at work.
 struct Term {
     token: i64,
     ready: bool,
+    /// By when it must be.
+    ready_by: Instant,
+    /// It was not. The role is held until nothing of the command lives, and the session is told then.
+    is_late: bool,
     ending: bool,
     /// The session waits to be told that nothing of it runs. It asks once in each term, maybe after the end is known here.
     is_asked: bool,
@@ -216,7 +226,9 @@ impl Supervisor {
         while let Ok(event) = self.session.next_event(Some(Duration::ZERO)) {
             match event.kind() {
                 EventKind::Activate => {
-                    self.term = Some(Term { token: event.token(), ready: false, ending: false, is_asked: false });
+                    let ready_by = clock::now().saturating_add(clock::ns(self.plan.ready_within));
+                    let (ready, is_late, ending, is_asked) = (false, false, false, false);
+                    self.term = Some(Term { token: event.token(), ready, ready_by, is_late, ending, is_asked });
                     self.board.facts().contends();
                 }
                 EventKind::Deactivate => {
@@ -265,10 +277,11 @@ impl Supervisor {
 
     fn next_time(&self) -> Option<Instant> {
         let now = clock::now();
+        let ready_by = self.term.as_ref().filter(|term| !term.ready && !term.ending).map(|term| term.ready_by);
         let Some(child) = &self.child else {
-            return Some(self.not_armed_before).filter(|at| *at > now);
+            return ready_by.into_iter().chain([self.not_armed_before]).filter(|at| *at > now).min();
         };
-        let mut times: Vec<Instant> = self.guardian.silent_at(self.plan.hold).into_iter().collect();
+        let mut times: Vec<Instant> = self.guardian.silent_at(self.plan.hold).into_iter().chain(ready_by).collect();
         match child.stage {
             Stage::Killed => times.push(now + clock::ns(SOON)),
             Stage::Stopping { kill_at } => times.push(kill_at),
