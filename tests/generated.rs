@@ -172,6 +172,10 @@ const OUTCOMES: &str = "
 | `store`, `operation` | `etcd`, `local`; `grant`, `keepalive`, `revoke`, `range`, `txn`, `watch` |
 | `outcome` of a request | `ok`, `unavailable` (not sent, or not done), `unknown` (sent, and no answer), `lease_not_found`, `auth`, `permission`, `tls`, `no_space`, `too_large`, `corrupt`, `regressed`, `invalid` |
 
+Under `coordha run` a term ends as `resign` both where its command ends and where the store is away for long: the command is stopped before the
+deadline, so that `expired` is rare. With an outage `coordha_jeopardies_total` rises too; the log says which it was
+([run.md](run.md#the-course-of-things)). A command that is not ready in time counts as `activation_failed`.
+
 ## Dashboard and alerts
 
 `deploy/grafana/coordha.json` is a dashboard to import: who is active over time, takeovers, renewals against the hold time, jeopardy, the

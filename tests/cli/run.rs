@@ -40,6 +40,7 @@ fn a_killed_command_frees_the_role_and_the_standbys_command_runs() {
     let next = scene.line("B start");
     assert!(next.split_once(' ').unwrap().0.parse::<i64>().unwrap() > token.parse().unwrap());
     a.says("the command has ended: signal 9; it is started again after 60000 ms");
+    a.says("resigning: the command has ended: signal 9");
     scene.assert_ended_before("A", "B");
     assert_eq!(b.stop().code(), Some(0));
     assert_eq!(a.stop().code(), Some(0));

@@ -2,6 +2,7 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::run_served::get;
 use crate::running::{BRIEF, BUSY, LONG, Running, Scene};
 use crate::support::etcd::Etcd;
 use crate::support::ports::Port;
@@ -170,4 +171,26 @@ fn why_an_endpoint_failed_is_said_in_plain_words() {
     let line = a.says("endpoint failed, moving to the next one");
     assert!(line.contains(&format!(" why={}: ", nobody.address())), "{line}");
     assert_eq!(a.stop().code(), Some(0));
+}
+
+#[test]
+fn a_term_that_an_outage_ends_is_resigned_and_counted_as_jeopardy_too() {
+    let mut etcd = Etcd::start();
+    let scene = Scene::on(&etcd.endpoints());
+    let port = Port::take();
+    // Long enough for a busy machine to stop the command before the deadline, where it is told so.
+    let mut a = scene.start("A", &[&LONG[..], &["--listen", &port.address()]].concat(), BUSY);
+    a.says("is ACTIVE, token");
+    etcd.stop(0);
+    a.says("resigning: the role could not be renewed");
+    a.says("is no longer ACTIVE, reason: RESIGN");
+    let metrics = get(&port.address(), "/metrics", "*/*").1;
+    let labels = r#"role="rootcoord",root="by-dev/meta""#;
+    for line in [
+        format!("coordha_jeopardies_total{{{labels}}} 1\n"),
+        format!("coordha_terms_ended_total{{{labels},reason=\"resign\"}} 1\n"),
+    ] {
+        assert!(metrics.contains(&line), "{line} in {metrics}");
+    }
+    a.stop();
 }

@@ -121,6 +121,7 @@ impl Supervisor {
             Some(term) if term.ending => {}
             Some(term) if term.ready => {
                 term.ending = true;
+                say::info(format!("resigning: {why}"));
                 // An error: the role is lost already.
                 let _ = self.session.resign(pause);
             }
