@@ -412,32 +412,32 @@ fn missing(row: &Key) -> Error {
 fn not_a_key(key: &str) -> Error {
     let shown = value::visible(key);
     let names: Vec<&str> = keys::KEYS.iter().map(|row| row.name).collect();
-    let hint = match nearest(key) {
-        Some(name) => format!("; did you mean {name}?"),
+    let hint = match nearest_key(key) {
+        Some(meant) => format!("; did you mean {}?", meant.name),
         None => format!(" (allowed: {})", names.join(", ")),
     };
     let message = format!("\"{shown}\" is not a configuration key{hint}");
     Error::new(ErrorKind::ConfigKey, message).with("key", shown).with("value", "***").with("allowed", names.join(", "))
 }
 
-/// The key that was probably meant.
-fn nearest(key: &str) -> Option<&'static str> {
+/// The row of the key that was probably meant by a name that is none; `None` where nothing is near.
+pub fn nearest_key(name: &str) -> Option<&'static Key> {
     // Longer than any key can be by mistake; the comparison takes quadratic time.
-    if key.chars().count() > 80 {
+    if name.chars().count() > 80 {
         return None;
     }
     let plain = |name: &str| name.to_lowercase().replace(['-', '_'], ".");
-    let wanted = plain(key);
+    let wanted = plain(name);
     let wanted = ["coordha.", "ha.key."].iter().find_map(|lead| wanted.strip_prefix(lead)).unwrap_or(&wanted);
-    let names = || keys::KEYS.iter().map(|row| row.name);
     let ending = format!(".{wanted}");
-    let mut endings = names().filter(|name| !wanted.is_empty() && plain(name).ends_with(&ending));
-    if let (Some(name), None) = (endings.next(), endings.next()) {
-        return Some(name);
+    let mut endings = keys::KEYS.iter().filter(|key| !wanted.is_empty() && plain(key.name).ends_with(&ending));
+    if let (Some(key), None) = (endings.next(), endings.next()) {
+        return Some(key);
     }
-    names()
-        .map(|name| (strsim::normalized_damerau_levenshtein(&plain(name), wanted), name))
+    keys::KEYS
+        .iter()
+        .map(|key| (strsim::normalized_damerau_levenshtein(&plain(key.name), wanted), key))
         .filter(|(likeness, _)| *likeness >= 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+        .map(|(_, key)| key)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use coordha::config::keys::{self, Key};
-use coordha::config::{Config as CoreConfig, Dialect, Format};
+use coordha::config::{self, Config as CoreConfig, Dialect, Format};
 use coordha::error::{Error, ErrorKind, Result};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -68,9 +68,10 @@ fn apply(config: &mut CoreConfig, arguments: &Bound<'_, PyDict>) -> PyResult<()>
     for (name, value) in arguments {
         let name: String = name.extract()?;
         let Some(key) = keys::KEYS.iter().find(|key| argument(key) == name) else {
-            // The library knows which one was probably meant.
-            let hint = config.get(&name).is_none().then(|| config.clone().set(&name, "").err()).flatten();
-            let hint = hint.map_or(String::new(), |error| format!(": {error}"));
+            let hint = match config::nearest_key(&name) {
+                Some(meant) => format!("; did you mean {}?", argument(meant)),
+                None => format!(" (allowed: {})", keys::KEYS.iter().map(argument).collect::<Vec<_>>().join(", ")),
+            };
             return Err(PyTypeError::new_err(format!("unexpected keyword argument '{name}'{hint}")));
         };
         let text = text(key, &value)?.ok_or_else(|| wrong_type(&name, key, &value))?;

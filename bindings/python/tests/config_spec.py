@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,19 @@ def a_bad_value_of_each_key_is_refused_by_name(key: str) -> None:
 
 
 def an_unknown_keyword_argument_is_a_type_error_that_knows_better(local: support.Store) -> None:
-    with pytest.raises(TypeError, match="unexpected keyword argument 'lease_ttl'.*did you mean lease.ttl_ms"):
-        coordha.Session(**local.keys(lease_ttl=60000))
-    with pytest.raises(TypeError, match="'ON_EVENT'"):
+    for wrong, meant in [
+        ("lease_ttl", "lease_ttl_ms"),
+        ("LEASE_TTL_MS", "lease_ttl_ms"),
+        ("lease.ttl_ms", "lease_ttl_ms"),
+        ("active_standby_enabled", "active_standby"),
+        ("store_etcd_tls_enabled", "store_etcd_tls"),
+    ]:
+        words = re.escape(f"unexpected keyword argument '{wrong}'; did you mean {meant}?")
+        with pytest.raises(TypeError, match=f"{words}$"):
+            coordha.Session(**local.keys(**{wrong: 60000}))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'ON_EVENT'") as caught:
         coordha.Session(**local.keys(ON_EVENT=print))
+    assert "lease_ttl_ms" in str(caught.value) and "." not in str(caught.value)
 
 
 @pytest.mark.parametrize(
