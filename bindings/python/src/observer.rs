@@ -74,7 +74,9 @@ impl ObserverBase {
 
     /// Who is active, as far as is known now; None: nobody. Does not wait, and takes nothing from the events.
     ///
-    /// Raises why the store has not answered yet.
+    /// Raises, where the store has not answered yet, why: UnavailableError, AuthError, PermissionError, TlsError;
+    /// EndedError after request_stop; RegressedError, CorruptError: the store was restored from a backup, or is damaged;
+    /// ClosedError; ForkedError.
     fn current(&self, py: Python<'_>) -> PyResult<Option<Holder>> {
         let current = self.live(py)?.current().map_err(|error| to_python(py, &error))?;
         Ok(current.holder().map(Holder::from))
@@ -87,15 +89,19 @@ impl ObserverBase {
         is_ours.then(|| self.lock().as_ref().map(|observer| observer.role_name().to_owned())).flatten()
     }
 
-    /// A descriptor to select on: readable while an event waits, and for ever after the end. Never to be closed.
+    /// A descriptor to select on: readable while an event waits, and for ever after the end, with a new edge at each
+    /// arrival. Wait for it, then call next_event(0) until it raises TimeoutError. Never to be closed: it is the
+    /// observer's, up to close.
+    ///
+    /// Raises ResourcesError: no descriptor is to be had; ClosedError; ForkedError.
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
         let observer = self.live(py)?;
         let fd = observer.event_fd().map_err(|error| to_python(py, &error))?;
         Ok(fd.as_raw_fd())
     }
 
-    /// Ends it: whoever waits is woken. Returns at once; twice, and after close, is harmless. From any thread and
-    /// signal handler.
+    /// Ends it: whoever waits is woken, and no event is given out any more. Returns at once; twice, and after close, is
+    /// harmless. From any thread and signal handler.
     fn request_stop(&self) {
         if let Some(observer) = self.lock().as_ref() {
             observer.request_stop();

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
+import pydoc
 import select
 import threading
 from typing import TYPE_CHECKING
@@ -74,6 +76,34 @@ def a_bad_configuration_of_an_observer_is_refused(local: support.Store) -> None:
     with pytest.raises(coordha.ConfigError) as caught:
         coordha.Observer(store_url=local.url)
     assert caught.value.key == "role"
+    for keys in ({"store_url": "local:/proc/nope"}, {"store_etcd_tls": True, "store_etcd_tls_ca": "/proc/nope"}):
+        with pytest.raises(coordha.ConfigValueError):
+            coordha.Observer(role="queue", **keys)
+
+
+def the_words_on_an_observer_say_what_the_header_says() -> None:
+    words = " ".join(pydoc.plain(pydoc.render_doc(coordha.Observer)).replace("|", " ").split())
+    for part in (
+        "how many seconds to wait",
+        "lower than the highest they have seen",
+        "election.reread_ms",
+        "from many threads at once",
+        "restored from a backup",
+        *("EndedError", "RegressedError", "CorruptError", "ClosedError", "ForkedError", "InvalidArgumentError"),
+        *("UnavailableError", "AuthError", "PermissionError", "TlsError", "ConfigError", "ResourcesError"),
+    ):
+        assert part in words, part
+    for name in words.replace("`", " ").replace(",", " ").replace(".", " ").replace(";", " ").split():
+        assert not name.endswith("Error") or hasattr(coordha, name) or hasattr(builtins, name), name
+
+
+def a_limit_is_in_seconds_and_not_negative(local: support.Store) -> None:
+    with coordha.Observer(**_keys(local)) as observer:
+        assert observer.next_event(support.LIMIT).holder is None
+        with pytest.raises(coordha.TimeoutError):
+            observer.next_event(0)
+        with pytest.raises(coordha.InvalidArgumentError):
+            observer.next_event(-1)
 
 
 def an_event_loop_may_observe(store: support.Store) -> None:

@@ -264,7 +264,8 @@ class Session(SessionBase, AsyncClosing):
 
 
 class Observer(ObserverBase, AsyncClosing):
-    """Follows who is active in one role, for asyncio: as :class:`coordha.Observer`."""
+    """Follows who is active in one role, for asyncio: as :class:`coordha.Observer`, but for the threads. All calls belong
+    to the event loop in which it was made; ``request_stop`` may come from any thread."""
 
     def __init__(self, config: Config | None = None, /, **keys: Unpack[Keys]) -> None:
         """As :meth:`coordha.Observer.__init__`; must be called in the event loop that it will belong to."""
@@ -277,11 +278,14 @@ class Observer(ObserverBase, AsyncClosing):
         _process.add(self)
 
     async def next_event(self) -> Event:
-        """The next change of who is active: as :meth:`coordha.Observer.next_event`. Cancelling it loses none."""
+        """The next change of who is active, however long it takes (``asyncio.wait_for`` limits it). Cancelling it loses none.
+
+        Raises what :meth:`coordha.Observer.next_event` raises, but for the time-out.
+        """
         return await self._waiter.event(self._event_operation)
 
     async def events(self) -> AsyncIterator[Event]:
-        """All changes of who is active, until it is stopped or closed."""
+        """All changes of who is active: as :meth:`coordha.Observer.events`."""
         while True:
             try:
                 yield await self.next_event()
