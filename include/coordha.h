@@ -2076,9 +2076,12 @@ void ha_txn_free(ha_txn *txn);
  * @param config   which role, which store; an address is not needed. Copied; stays yours.
  * @param observer set to the observer, which is yours until ha_observer_free(); to NULL on failure
  * @param err      set to why it failed, which is yours to free; or NULL
- * @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: nothing was started;
- *         HA_ERR_UNSUPPORTED: the store's kind is not in this build; HA_ERR_RESOURCES;
- *         HA_ERR_NULL; HA_ERR_FORKED.
+ * @return HA_OK; HA_ERR_CONFIG_MISSING, HA_ERR_CONFIG_CONFLICT: as ha_config_check() says, but
+ *         for the address; HA_ERR_CONFIG_VALUE: a file or directory that is named cannot be used;
+ *         HA_ERR_CORRUPT, HA_ERR_STORE_VERSION, HA_ERR_NO_SPACE, HA_ERR_UNAVAILABLE: what lies
+ *         in the directory is damaged or of another version, its disk is full, or it stayed
+ *         locked; HA_ERR_UNSUPPORTED: the store's kind is not in this build; HA_ERR_RESOURCES;
+ *         HA_ERR_NULL; HA_ERR_FORKED. On failure nothing was started.
  * @since 0.1
  */
 int32_t ha_observer_start(const ha_config *config, ha_observer **observer, ha_error **err);

@@ -65,8 +65,10 @@ type Session struct {
 // with reading and answering [Session.Events], until that is over. A ctx that has ended already is [ErrTimeout].
 //
 // Errors: [ErrConfigKey], [ErrConfigValue], [ErrConfigMissing], [ErrConfigConflict]; [ErrAlreadyStarted]: this process
-// has a session with this role and address; [ErrUnsupported]: the library has no such store, or is older than the
-// header that this program was built with; [ErrResources].
+// has a session with this role and address; [ErrCorrupt], [ErrStoreVersion], [ErrNoSpace], [ErrUnavailable]: what lies in
+// the directory of a local store is damaged or of another version, its disk is full, or it stayed locked;
+// [ErrUnsupported]: the library has no such store, or is older than the header that this program was built with;
+// [ErrResources].
 func Start(ctx context.Context, config Config) (*Session, error) {
 	built, err := config.buildUnder(ctx)
 	if err != nil {

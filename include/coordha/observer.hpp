@@ -30,7 +30,9 @@ inline namespace COORDHA_FORM {
 class Observer {
 public:
     /// Starts one: checks and copies the configuration, and does not wait for the network. Errors: config_missing,
-    /// config_conflict, unsupported (the store's kind is not in this build), resources, forked, closed (the configuration
+    /// config_conflict, config_value (a file or directory that is named cannot be used), corrupt, store_version, no_space
+    /// and unavailable (what lies in the local store's directory is damaged or of another version, its disk is full, or it
+    /// stayed locked), unsupported (the store's kind is not in this build), resources, forked, closed (the configuration
     /// was moved away). Nothing is started then.
     static Result<Observer> try_start(const Config &config)
     {

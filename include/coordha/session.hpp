@@ -36,9 +36,11 @@ public:
     /// Starts a session that is pulled. Checks and copies the configuration, and does not wait for the network: a store
     /// that cannot be reached is an event.
     ///
-    /// Errors: config_missing, config_conflict, already_started (this process has one with this role and address),
-    /// unsupported (the store's kind is not in this build), resources, forked, closed (the configuration was moved
-    /// away). Nothing is started then.
+    /// Errors: config_missing, config_conflict, config_value (a file or directory that is named cannot be used),
+    /// already_started (this process has one with this role and address), corrupt, store_version, no_space and
+    /// unavailable (what lies in the local store's directory is damaged or of another version, its disk is full, or it
+    /// stayed locked), unsupported (the store's kind is not in this build), resources, forked, closed (the configuration
+    /// was moved away). Nothing is started then.
     static Result<Session> try_start(const Config &config) { return start(config, nullptr); }
 
     /// Starts a session that calls. Callbacks may run before this has returned: use the session that they are given.

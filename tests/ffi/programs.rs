@@ -135,6 +135,7 @@ cases! {
         a_stop_in_a_signal_handler_wakes_who_waits
         the_descriptor_tells_of_each_holder
         a_child_has_no_part_in_its_parents_observer
+        what_cannot_be_used_is_told
         what_is_missing_is_told;
     logs:
         a_receiver_is_told_what_happens

@@ -211,6 +211,37 @@ static void a_child_has_no_part_in_its_parents_observer(void)
     observes_itself(NULL);
 }
 
+static void expect_unusable(const char *key, const char *url, const char *ca)
+{
+    ha_config *config = ha_config_new();
+    ha_observer *observer = (ha_observer *)(uintptr_t)1;
+    ha_error *err;
+    set(config, HA_KEY_ROLE, "testrole");
+    set(config, HA_KEY_STORE_URL, url);
+    if (ca != NULL) {
+        set(config, HA_KEY_STORE_ETCD_TLS_ENABLED, "true");
+        set(config, HA_KEY_STORE_ETCD_TLS_CA, ca);
+    }
+    CHECK_STATUS(ha_observer_start(config, &observer, &err), HA_ERR_CONFIG_VALUE);
+    CHECK(observer == NULL);
+    CHECK_TEXT(ha_error_detail(err, "key"), key);
+    ha_error_free(err);
+    ha_config_free(config);
+}
+
+static void what_cannot_be_used_is_told(void)
+{
+    char file[4096];
+    FILE *empty;
+    expect_unusable(HA_KEY_STORE_URL, "local:/proc/nope", NULL);
+    expect_unusable(HA_KEY_STORE_ETCD_TLS_CA, "etcd://127.0.0.1:1", "/proc/nope");
+    snprintf(file, sizeof file, "%s.pem", check_folder);
+    empty = fopen(file, "w");
+    CHECK(empty != NULL && fclose(empty) == 0);
+    expect_unusable(HA_KEY_STORE_ETCD_TLS_CA, "etcd://127.0.0.1:1", file);
+    CHECK(remove(file) == 0);
+}
+
 static void what_is_missing_is_told(void)
 {
     ha_config *config = ha_config_new();
@@ -232,6 +263,7 @@ int main(int argc, char **argv)
         CASE(a_stop_in_a_signal_handler_wakes_who_waits),
         CASE(the_descriptor_tells_of_each_holder),
         CASE(a_child_has_no_part_in_its_parents_observer),
+        CASE(what_cannot_be_used_is_told),
         CASE(what_is_missing_is_told),
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
