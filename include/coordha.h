@@ -2118,6 +2118,16 @@ int32_t ha_observer_current(const ha_observer *observer, ha_event **event, ha_er
 int32_t ha_observer_next(ha_observer *observer, int64_t timeout_ms, ha_event **event);
 
 /**
+ * Counts one event that ha_observer_next() gave and nobody will look at, in the metric
+ * coordha_observer_events_missed_total. For adapters that hand events over, as to a queue of
+ * their own, and drop one there for a newer: ha_event_missed() of that one does not include it.
+ *
+ * @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
+ * @since 0.1
+ */
+int32_t ha_observer_count_missed(ha_observer *observer);
+
+/**
  * A descriptor for poll, epoll and event loops: readable while an event waits, and for ever once
  * the observer has ended, with a new edge at each arrival. Wait for it, then call
  * ha_observer_next() with a limit of 0 until it says HA_ERR_TIMEOUT.

@@ -163,6 +163,8 @@ type Holder struct {
 	Address string
 	// Token is the fencing token of its term.
 	Token int64
+	// Missed is how many changes came just before this one and were replaced unread ([Observer.Holders]); elsewhere 0.
+	Missed uint64
 }
 
 func millis(ms C.int64_t) time.Duration { return time.Duration(ms) * time.Millisecond }

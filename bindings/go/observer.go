@@ -99,12 +99,15 @@ func (o *Observer) current() (Holder, error) {
 func takeHolder(event *C.ha_event) Holder {
 	defer C.ha_event_free(event)
 	read, _ := readEvent(event)
-	return Holder{ServerID: read.ServerID, Address: read.Address, Token: read.Token}
+	return Holder{ServerID: read.ServerID, Address: read.Address, Token: read.Token, Missed: read.Missed}
 }
 
 // Holders is the channel of the changes of who is active, always the same one: first who is at all, once the store has
 // answered, then each change; ServerID 0: nobody is. Those that name a holder come by growing token. Only the newest
-// waits to be read, so a slow reader misses what is past, never what is. It is closed when the observer is over.
+// waits to be read, and says in Missed how many it has replaced, so a slow reader misses what is past, never what is.
+//
+// It is closed when the observer is over, and nothing is left in it once [Observer.Close] has returned, or, where ctx
+// ended it, [Observer.Err].
 func (o *Observer) Holders() <-chan Holder { return o.holders }
 
 // Err waits until the observer is over, and says why: nil where ctx ended it or [Observer.Close] did; [ErrRegressed] or
@@ -123,6 +126,8 @@ func (o *Observer) Close() error {
 		o.closed.Store(true)
 		o.requestStop()
 		<-o.over
+		// It may have ended by itself before, and have left one.
+		o.drop()
 	})
 	return nil
 }
@@ -133,6 +138,9 @@ func (o *Observer) read() {
 	_, o.end = o.current()
 	o.watched()
 	o.gate.shut()
+	if codeOf(o.end) == ErrEnded {
+		o.drop()
+	}
 	close(o.holders)
 	close(o.over)
 }
@@ -154,9 +162,18 @@ func (o *Observer) takeAll() bool {
 
 // tell puts the newest in the place of one that was not read. Nobody else sends.
 func (o *Observer) tell(holder Holder) {
-	select {
-	case <-o.holders:
-	default:
+	if unread, found := o.drop(); found {
+		holder.Missed += unread.Missed + 1
+		C.ha_observer_count_missed(o.handle)
 	}
 	o.holders <- holder
+}
+
+// drop takes out what nobody has read, if there is anything.
+func (o *Observer) drop() (unread Holder, found bool) {
+	select {
+	case unread, found = <-o.holders:
+	default:
+	}
+	return unread, found
 }

@@ -5,6 +5,9 @@ package coordha_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +75,82 @@ func TestASlowObserverSeesTheNewest(t *testing.T) {
 	}
 }
 
+func TestWhatASlowObserverMissesIsToldAndCounted(t *testing.T) {
+	config := onLocal(t)
+	config.Role = "slowly"
+	before := missedInAll(t, config.Role)
+	slow := observe(t, config)
+	untilToldOf(t, slow, 0)
+	config.AutoActivate = true
+	session := start(t, config)
+	for range 3 {
+		ok(t, session.Wait(within(t), coordha.UntilActive))
+		untilToldOf(t, slow, session.FencingToken())
+		nextTerm(t, session)
+	}
+	last := session.FencingToken()
+	untilToldOf(t, slow, last)
+	var told, missed uint64
+	for token := int64(-1); token < last; told++ {
+		holder := receive(t, "a holder", slow.Holders())
+		token, missed = holder.Token, missed+holder.Missed
+	}
+	// Nobody and four terms at least, of which no more than three can have waited somewhere to be taken.
+	if counted := missedInAll(t, config.Role) - before; told+missed < 5 || told > 3 || missed != counted {
+		t.Errorf("%d told, %d missed, %d counted", told, missed, counted)
+	}
+}
+
+// untilToldOf waits until the observer knows of this token or a later one, and takes nothing.
+func untilToldOf(t *testing.T, observer *coordha.Observer, token int64) {
+	t.Helper()
+	for until := time.Now().Add(limit); ; runtime.Gosched() {
+		if now, err := observer.Current(); err == nil && now.Token >= token {
+			return
+		}
+		if time.Now().After(until) {
+			t.Fatalf("it is not told of %d", token)
+		}
+	}
+}
+
+// missedInAll is the metric of a role that has one root.
+func missedInAll(t *testing.T, role string) (count uint64) {
+	t.Helper()
+	for line := range strings.Lines(coordha.MetricsText()) {
+		if strings.HasPrefix(line, fmt.Sprintf("coordha_observer_events_missed_total{role=%q,", role)) {
+			_, value, _ := strings.Cut(line, "} ")
+			_, err := fmt.Sscan(value, &count)
+			ok(t, err)
+		}
+	}
+	return count
+}
+
+func TestNothingIsToldOnceAnObserverIsClosed(t *testing.T) {
+	config := onLocal(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	cancelled, err := coordha.StartObserver(ctx, config)
+	ok(t, err)
+	closed := observe(t, config)
+	for _, observer := range []*coordha.Observer{cancelled, closed} {
+		for until := time.Now().Add(limit); len(observer.Holders()) == 0; runtime.Gosched() {
+			if time.Now().After(until) {
+				t.Fatal("the first look does not come")
+			}
+		}
+	}
+	cancel()
+	ok(t, cancelled.Err())
+	ok(t, closed.Close())
+	for _, observer := range []*coordha.Observer{cancelled, closed} {
+		if holder, more := <-observer.Holders(); more {
+			t.Errorf("%+v", holder)
+		}
+	}
+}
+
 func TestAnObserverEndsWithItsContextOrByClose(t *testing.T) {
 	config := onLocal(t)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -90,9 +169,6 @@ func TestAnObserverEndsWithItsContextOrByClose(t *testing.T) {
 	ok(t, observer.Err())
 	_, err = observer.Current()
 	is(t, err, coordha.ErrClosed)
-	for range observer.Holders() {
-		// At most the first look.
-	}
 }
 
 func TestAnObserverSaysWhyItKnowsNothing(t *testing.T) {

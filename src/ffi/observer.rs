@@ -159,6 +159,25 @@ pub unsafe extern "C" fn ha_observer_next(observer: *mut HaObserver, timeout_ms:
     }
 }
 
+/// Counts one event that ha_observer_next() gave and nobody will look at, in the metric
+/// coordha_observer_events_missed_total. For adapters that hand events over, as to a queue of
+/// their own, and drop one there for a newer: ha_event_missed() of that one does not include it.
+///
+/// @return HA_OK; HA_ERR_NULL; HA_ERR_FORKED.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ha_observer_count_missed(observer: *mut HaObserver) -> i32 {
+    // SAFETY: the handle is the caller's, as the header asks.
+    unsafe {
+        ask(observer, |value| {
+            if let Some(observer) = value.observer.get() {
+                observer.count_missed();
+            }
+            HA_OK
+        })
+    }
+}
+
 /// A descriptor for poll, epoll and event loops: readable while an event waits, and for ever once
 /// the observer has ended, with a new edge at each arrival. Wait for it, then call
 /// ha_observer_next() with a limit of 0 until it says HA_ERR_TIMEOUT.

@@ -200,7 +200,8 @@ fn try_observers(h: &Handles, tried: &Tried) {
             ha_observer_start(h.config, &mut observer, null_mut())
             ha_observer_current(h.observer, &mut event, null_mut())
             ha_observer_next(h.observer, HA_FOREVER, &mut event)
-            ha_observer_request_stop(h.observer);
+            ha_observer_request_stop(h.observer)
+            ha_observer_count_missed(h.observer);
         -1 => ha_observer_event_fd(h.observer);
         () => ha_observer_free(h.observer);
     );

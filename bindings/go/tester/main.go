@@ -278,8 +278,9 @@ func observe(name string, words []string) error {
 	observers[name] = observer
 	go func() {
 		for h := range observer.Holders() {
-			event := coordha.Event{Kind: coordha.EventHolder, Token: h.Token, ServerID: h.ServerID, Address: h.Address}
-			sayEvent(name, event)
+			sayEvent(name, coordha.Event{
+				Kind: coordha.EventHolder, Token: h.Token, ServerID: h.ServerID, Address: h.Address, Missed: h.Missed,
+			})
 		}
 	}()
 	return nil

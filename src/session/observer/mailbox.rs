@@ -104,6 +104,12 @@ impl Mailbox {
         self.state().trouble.take().is_some()
     }
 
+    /// Counts an event that was taken and that nobody will look at.
+    #[cfg(feature = "capi")]
+    pub(super) fn count_missed(&self) {
+        self.counts.missed();
+    }
+
     /// Nothing more will come.
     pub(super) fn end(&self, error: Error) {
         let mut state = self.state();

@@ -153,6 +153,12 @@ impl Observer {
         HolderEvents { next: Box::pin(next(self.clone())) }
     }
 
+    /// Counts an event that was taken and that nobody will look at.
+    #[cfg(feature = "capi")]
+    pub(crate) fn count_missed(&self) {
+        self.inner.mailbox.count_missed();
+    }
+
     /// A descriptor to poll: readable while an event waits and for ever after the end, with a new edge at each arrival.
     /// Wait for it, then call [`Observer::next_event`] with a limit of zero until it says
     /// [`ErrorKind::Timeout`](crate::error::ErrorKind::Timeout). Made at the first call, owned by the observer, never to

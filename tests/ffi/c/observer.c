@@ -74,6 +74,17 @@ static void each_holder_is_told_in_turn(void)
     ha_observer_free(observer);
 }
 
+/* The metric of the one observer of this process. */
+static uint64_t missed_in_all(void)
+{
+    char *text = ha_metrics_text();
+    const char *line = strstr(text, "\ncoordha_observer_events_missed_total{");
+    const char *value = line ? strstr(line, "} ") : NULL;
+    uint64_t missed = value ? strtoull(value + 2, NULL, 10) : 0;
+    ha_string_free(text);
+    return missed;
+}
+
 static void a_slow_reader_gets_the_newest(void)
 {
     ha_observer *observer = observe();
@@ -92,6 +103,9 @@ static void a_slow_reader_gets_the_newest(void)
     }
     event = next_holder(observer);
     CHECK(ha_event_token(event) == token && ha_event_missed(event) > 0);
+    CHECK(missed_in_all() == ha_event_missed(event));
+    CHECK_STATUS(ha_observer_count_missed(observer), HA_OK);
+    CHECK(missed_in_all() == ha_event_missed(event) + 1);
     /* It outlives the observer. */
     ha_observer_free(observer);
     CHECK_TEXT(ha_event_address(event), "a:2");
@@ -167,6 +181,7 @@ static void has_no_part(ha_observer *observer)
     CHECK(event == NULL);
     CHECK_STATUS(ha_observer_current(observer, &event, NULL), HA_ERR_FORKED);
     CHECK_STATUS(ha_observer_request_stop(observer), HA_ERR_FORKED);
+    CHECK_STATUS(ha_observer_count_missed(observer), HA_ERR_FORKED);
     CHECK(ha_observer_event_fd(observer) == -1);
     CHECK_STATUS(ha_observer_start(config, &own, NULL), HA_ERR_FORKED);
     CHECK(own == NULL);

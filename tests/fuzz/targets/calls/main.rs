@@ -240,6 +240,7 @@ impl World {
                 }
                 1 => {
                     ha_observer_event_fd(observer);
+                    self.status(right, |_| ha_observer_count_missed(observer));
                 }
                 2 => {
                     self.status(right, |_| ha_observer_request_stop(observer));
