@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::old_roles::OldKeys;
 use super::role::{Kind, SessionView, Tenure, TermView};
 use super::seconds;
 use crate::kv::KeyValue;
@@ -36,7 +37,8 @@ pub(super) struct Situation<'a> {
     pub(super) active_key: Option<&'a KeyValue>,
     pub(super) active: Option<&'a SessionView>,
     pub(super) term: Option<&'a TermView>,
-    pub(super) old_role: Option<&'a str>,
+    /// Of a mixed coordinator's role: what is below the old roles' names.
+    pub(super) old: &'a OldKeys,
     /// A Milvus session that is registered, with a lease.
     pub(super) milvus: Option<&'a SessionView>,
     /// For how long sessions that are configured as this process leave the role alone after a Milvus holder.
@@ -53,9 +55,15 @@ impl Situation<'_> {
         if let Some(fault) = fault.as_ref().filter(|fault| fault.standing == Standing::Blocked) {
             return fault.clone();
         }
-        let key = self.old_role.filter(|_| self.active.is_none_or(|active| active.server_id != session.server_id));
-        if let Some(key) = key {
+        let other = self.active.is_none_or(|active| active.server_id != session.server_id);
+        if let Some(key) = self.old.active.as_ref().filter(|_| other) {
             return chance(Standing::Blocked, format!("{key} is there, and keeps every mixcoord from the role"));
+        }
+        if let Some(key) = self.old.listed.as_ref().filter(|_| other && session.kind == Kind::Milvus) {
+            return chance(
+                Standing::Blocked,
+                format!("{key} is there, and keeps every mixcoord of Milvus from the role"),
+            );
         }
         let found = match (self.active_key, self.active) {
             (Some(kv), active) if kv.lease == 0 => Self::over_no_lease(active, session),
@@ -98,13 +106,18 @@ impl Situation<'_> {
 
     /// Nobody is active.
     fn free(&self, session: &SessionView, rank: Option<u32>) -> Chance {
-        if session.kind == Kind::Milvus {
-            return chance(Standing::Now, "the role is free");
+        let copied = self.old.copied.as_ref();
+        if copied.is_some_and(|of| of.server_id == session.server_id) {
+            let why = "its copies under the old roles' names show that it has held the role: it may still act, and tries no more";
+            return chance(Standing::Blocked, why);
         }
-        if let Some(milvus) = self.milvus {
+        if session.kind == Kind::Milvus && copied.is_none() {
+            return chance(Standing::Perhaps, "it tries a free role at once, unless it has held it or hangs");
+        }
+        if let Some(milvus) = copied.or(self.milvus) {
             let who = format!("Milvus's server ID {} ({}) is registered", milvus.server_id, milvus.address);
             // Who saw one of ours release the role knows that this one does not hold it.
-            let knows = self.term.is_some_and(|term| term.tenure == Tenure::Released);
+            let knows = copied.is_none() && self.term.is_some_and(|term| term.tenure == Tenure::Released);
             return match knows {
                 true => {
                     chance(Standing::Perhaps, format!("{who}: where it has held the role, until its member key goes"))
@@ -206,8 +219,10 @@ mod tests {
         }
     }
 
+    static NO_OLD_KEYS: OldKeys = OldKeys { active: None, listed: None, copied: None };
+
     fn free(term: Option<&TermView>) -> Situation<'_> {
-        Situation { active_key: None, active: None, term, old_role: None, milvus: None, takeover_delay_ms: 0 }
+        Situation { active_key: None, active: None, term, old: &NO_OLD_KEYS, milvus: None, takeover_delay_ms: 0 }
     }
 
     #[test]
@@ -230,9 +245,10 @@ mod tests {
     #[test]
     fn whose_lease_is_not_renewed_may_be_gone_and_later_cannot_win() {
         let released = term(Tenure::Released);
-        let at = |kind, left_ms| free(Some(&released)).chance(&session(kind, left_ms), Some(0)).standing;
-        assert_eq!([at(Kind::Coordha, 36_000), at(Kind::Milvus, 36_000)], [Standing::Now; 2]);
-        assert_eq!([at(Kind::Coordha, 34_000), at(Kind::Milvus, 34_000)], [Standing::Perhaps; 2]);
+        let chance = |kind, left_ms| free(Some(&released)).chance(&session(kind, left_ms), Some(0));
+        let at = |kind, left_ms| chance(kind, left_ms).standing;
+        assert!(chance(Kind::Milvus, 34_000).why.starts_with("its lease was not renewed lately"));
+        assert_eq!([at(Kind::Coordha, 36_000), at(Kind::Coordha, 34_000)], [Standing::Now, Standing::Perhaps]);
         // 0.2 of the lease and half a hold time: 14.5 s.
         assert_eq!([at(Kind::Coordha, 14_000), at(Kind::Milvus, 14_000)], [Standing::Perhaps; 2]);
         assert_eq!([at(Kind::Coordha, 13_000), at(Kind::Milvus, 13_000)], [Standing::Blocked, Standing::Perhaps]);
@@ -242,6 +258,20 @@ mod tests {
         assert_eq!(free(Some(&released)).chance(&short, Some(0)).standing, Standing::Now);
         short.lease_left = Some(LeaseLeft { left_ms: 0, granted_ms: 0 });
         assert_eq!(free(Some(&released)).chance(&short, Some(0)).standing, Standing::Blocked);
+    }
+
+    #[test]
+    fn a_milvus_member_may_win_a_free_role_where_it_has_not_held_it() {
+        let (released, milvus) = (term(Tenure::Released), session(Kind::Milvus, 50_000));
+        let chance = free(Some(&released)).chance(&milvus, None);
+        assert_eq!(chance.standing, Standing::Perhaps);
+        assert!(chance.why.contains("unless it has held it or hangs"), "{}", chance.why);
+        // One whose copies are there has held it; who stands by beside it waits, whatever the term record says.
+        let old = OldKeys { copied: Some(milvus.clone()), ..OldKeys::default() };
+        let situation = Situation { milvus: Some(&milvus), old: &old, ..free(Some(&released)) };
+        let of = |kind, server_id| situation.chance(&SessionView { server_id, ..session(kind, 50_000) }, None);
+        let standings = [of(Kind::Milvus, 2), of(Kind::Milvus, 3), of(Kind::Coordha, 4)].map(|chance| chance.standing);
+        assert_eq!(standings, [Standing::Blocked, Standing::Waits, Standing::Waits]);
     }
 
     #[test]

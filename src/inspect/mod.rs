@@ -4,6 +4,7 @@
 mod chance;
 mod follow;
 mod health;
+mod old_roles;
 mod role;
 mod snapshot;
 
@@ -17,6 +18,7 @@ use tokio::time::timeout;
 pub use self::chance::{Chance, Standing};
 pub use self::follow::{Follow, Update};
 pub use self::health::{Endpoint, Health, Probe};
+pub use self::old_roles::OLD_ROLES;
 pub use self::role::{Kind, RoleView, SessionView, StandbyView, Stranger, Tenure, TermView};
 pub use self::snapshot::{Counter, Snapshot};
 pub use crate::store::etcd::{Alarm, ClusterMember, LeaseLeft, MemberStatus};
@@ -28,9 +30,6 @@ use crate::record::Keys;
 use crate::session::stores;
 use crate::store::Store;
 use crate::store::etcd::EtcdStore;
-
-/// The roles whose place a mixed coordinator of Milvus 2.6 takes, and whose keys block it.
-pub const OLD_ROLES: [&str; 3] = ["rootcoord", "datacoord", "querycoord"];
 
 /// How long a watch that stands may take to say that its revision is gone.
 const AFTER_START: Duration = Duration::from_millis(300);

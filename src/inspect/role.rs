@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::LeaseLeft;
 use super::chance::{self, Chance};
+use super::old_roles::OldKeys;
 use crate::kv::{KeyValue, LeaseId, Revision};
 use crate::record::{Record, TermRecord};
 use crate::store::etcd::digits;
@@ -164,7 +165,7 @@ pub struct StandbyView {
     /// Its record.
     #[serde(flatten)]
     pub session: SessionView,
-    /// How many of this library's sessions are tried before it; `None`: a Milvus session, which tries at once.
+    /// How many of this library's sessions are tried before it; `None`: a Milvus session, which has no rank.
     pub rank: Option<u32>,
     /// Whether it could win now.
     pub chance: Chance,
@@ -208,8 +209,8 @@ pub(super) struct Seen<'a> {
     pub(super) term: Option<(&'a KeyValue, TermRecord)>,
     pub(super) sessions: Vec<SessionView>,
     pub(super) strangers: Vec<Stranger>,
-    /// A key of another role that blocks this one.
-    pub(super) old_role: Option<String>,
+    /// Of a mixed coordinator's role: what is below the old roles' names.
+    pub(super) old: OldKeys,
     pub(super) takeover_delay_ms: u64,
 }
 
@@ -219,7 +220,7 @@ pub(super) fn view(seen: Seen<'_>) -> RoleView {
         active_key: seen.active_key,
         active: seen.active.as_ref(),
         term: term.as_ref(),
-        old_role: seen.old_role.as_deref(),
+        old: &seen.old,
         milvus: seen.sessions.iter().find(|session| session.kind == Kind::Milvus && session.lease != 0),
         takeover_delay_ms: seen.takeover_delay_ms,
     };

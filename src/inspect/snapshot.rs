@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::LeaseLeft;
+use super::old_roles::OldKeys;
 use super::role::{self, RoleView, SessionView, Stranger};
 use crate::kv::{KeyValue, LeaseId, Revision, TxnReply, WatchEvent};
 use crate::record::{Keys, Record, TermRecord};
@@ -65,6 +66,10 @@ impl Snapshot {
         }
     }
 
+    pub(super) fn root(&self) -> &str {
+        &self.root
+    }
+
     /// The newest revision that is in it.
     pub fn revision(&self) -> Revision {
         self.revision
@@ -119,12 +124,17 @@ impl Snapshot {
         }
     }
 
-    /// The roles that have a key, sorted, without Milvus's nodes; or the one that was asked for.
+    /// The roles that have a key, sorted, without Milvus's nodes and what it puts under the old roles' names as copies; or the one
+    /// that was asked for.
     pub fn role_names(&self) -> Vec<String> {
         if let Some(role) = &self.role {
             return vec![role.clone()];
         }
+        let sessions = self.sessions();
+        let copies: BTreeSet<&str> =
+            sessions.iter().filter(|s| s.copied_from(&sessions).is_some()).map(|s| s.role.as_str()).collect();
         let named = self.keys.keys().filter_map(|key| match self.place(key) {
+            Place::Active(role) if copies.contains(role) => None,
             Place::Active(role) | Place::Term(role) => Some(role),
             Place::Member(role, _) if !NODES.contains(&role) => Some(role),
             _ => None,
@@ -157,26 +167,10 @@ impl Snapshot {
             term,
             sessions,
             strangers: self.strangers().into_iter().filter(own).collect(),
-            old_role: if role == "mixcoord" { self.old_role() } else { None },
+            old: if role == "mixcoord" { self.old_keys() } else { OldKeys::default() },
             takeover_delay_ms: self.takeover_delay_ms,
         };
         role::view(seen)
-    }
-
-    /// A key that keeps a mixed coordinator from its role.
-    fn old_role(&self) -> Option<String> {
-        let old = super::OLD_ROLES.iter().map(|old| Keys::new(&self.root, old).active);
-        let there = |key: &Vec<u8>| {
-            let record = self.keys.get(key).map(|kv| Record::decode(&kv.value));
-            // Milvus 2.6.8 and later writes copies of the active mixed coordinator's own record.
-            let mixed = self.keys.get(&Keys::new(&self.root, "mixcoord").active);
-            let mixed = mixed.and_then(|kv| Record::decode(&kv.value).ok());
-            match (record, mixed) {
-                (Some(Ok(record)), Some(mixed)) => record.server_id != mixed.server_id,
-                (record, _) => record.is_some(),
-            }
-        };
-        old.into_iter().find(there).map(|key| shown(&key))
     }
 
     /// All sessions by their records: active and member keys of every role, Milvus's nodes too.
@@ -233,7 +227,7 @@ fn is_name(text: &str) -> bool {
         && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
-fn shown(key: &[u8]) -> String {
+pub(super) fn shown(key: &[u8]) -> String {
     match std::str::from_utf8(key) {
         Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
         _ => key.escape_ascii().to_string(),

@@ -122,9 +122,7 @@ fn what_the_store_does_not_tell_is_said_so() {
     let (world, milvus) = (World::etcd(&etcd), Milvus(&etcd));
     world.active("rootcoord", "127.0.0.1:5001").stop(Some(PATIENCE)).unwrap();
     // A standby, whose lease is long enough for this test.
-    let ours = r#""Coordha":{"SessionID":"00000000000000000000000000000001","Priority":0,"HoldMs":500,"TtlMs":60000}"#;
-    let record = |id: i64| format!(r#"{{"ServerID":{id},"Address":"10.0.0.{id}:1","Version":"2.5.0",{ours}}}"#);
-    milvus.raw("rootcoord-30", &record(30), Some(&milvus.lease()));
+    milvus.ours("rootcoord-30", 30, &milvus.lease());
     let standing = |args: &str| {
         let (status, _) = world.json(&format!("status --role rootcoord {args}"));
         standby(&status["roles"][0], "10.0.0.30:1")["chance"].clone()
@@ -135,7 +133,15 @@ fn what_the_store_does_not_tell_is_said_so() {
     assert!(delayed["why"].as_str().unwrap().contains("for 31 s"), "{delayed}");
     milvus.put("rootcoord-31", "rootcoord", 31, "2.4.0", &milvus.lease());
     assert_eq!(standing("")["standing"], "perhaps");
+    // Nor whether Milvus's own standby has held the role, or hangs: either way it does not take it.
+    let seen = role(&world, "rootcoord", |_| true);
+    assert_eq!(standby(&seen, "10.0.0.31:53100")["chance"]["standing"], "perhaps", "{seen:#}");
     let text = world.ran("status").stdout;
+    assert!(
+        text.contains("could win, perhaps: it tries a free role at once, unless it has held it or hangs"),
+        "{text}"
+    );
+    assert!(text.contains("coordha doctor"), "{text}");
     assert!(text.contains("could win, perhaps: Milvus's server ID 31 (10.0.0.31:53100) is registered"), "{text}");
 }
 
@@ -166,6 +172,48 @@ fn a_key_of_an_old_role_blocks_a_mixcoord() {
     let standby = standby(&seen, "10.0.0.15:53100");
     assert_eq!(standby["chance"]["standing"], "blocked", "{seen:#}");
     assert!(standby["chance"]["why"].as_str().unwrap().contains("by-dev/meta/session/rootcoord"), "{standby:#}");
+}
+
+#[test]
+fn what_milvus_lists_below_the_old_roles_blocks_its_mixcoord_alone() {
+    let etcd = Etcd::start();
+    let (world, milvus) = (World::etcd(&etcd), Milvus(&etcd));
+    milvus.put("mixcoord-15", "mixcoord", 15, "2.6.15", &milvus.lease());
+    milvus.ours("mixcoord-16", 16, &milvus.lease());
+    milvus.put("rootcoord-2", "rootcoord", 2, "2.5.27", &milvus.lease());
+    let chance = |address: &str| standby(&role(&world, "mixcoord", |_| true), address)["chance"].clone();
+    let (theirs, ours) = (chance("10.0.0.15:53100"), chance("10.0.0.16:1"));
+    assert_eq!(theirs["standing"], "blocked", "{theirs:#}");
+    assert!(theirs["why"].as_str().unwrap().contains("by-dev/meta/session/rootcoord-2"), "{theirs:#}");
+    assert_eq!(ours["standing"], "waits", "{ours:#}");
+    milvus.delete("rootcoord-2");
+    assert_eq!(chance("10.0.0.15:53100")["standing"], "perhaps");
+}
+
+#[test]
+fn the_copies_of_a_mixcoord_that_has_lost_its_active_key_alone_show_that_it_may_still_act() {
+    let etcd = Etcd::start();
+    let (world, milvus) = (World::etcd(&etcd), Milvus(&etcd));
+    milvus.mixcoord(15, &milvus.lease());
+    milvus.put("mixcoord-16", "mixcoord", 16, "2.6.15", &milvus.lease());
+    milvus.ours("mixcoord-17", 17, &milvus.lease());
+    let standings = || {
+        let role = role(&world, "mixcoord", |_| true);
+        ["10.0.0.15:53100", "10.0.0.16:53100", "10.0.0.17:1"].map(|address| standby(&role, address)["chance"].clone())
+    };
+    milvus.delete("mixcoord");
+    let [holder, milvuss, ours] = standings();
+    assert_eq!(holder["standing"], "blocked", "{holder:#}");
+    assert!(holder["why"].as_str().unwrap().contains("it has held the role: it may still act"), "{holder:#}");
+    for waits in [milvuss, ours] {
+        assert_eq!(waits["standing"], "waits", "{waits:#}");
+        let why = waits["why"].as_str().unwrap();
+        assert!(why.contains("server ID 15 (10.0.0.15:53100)") && why.ends_with("until its member key goes"), "{why}");
+    }
+    // They are no roles that anybody holds.
+    let (status, code) = world.json("status");
+    let names: Vec<_> = status["roles"].as_array().unwrap().iter().map(|role| role["role"].clone()).collect();
+    assert_eq!((names, code), (vec!["mixcoord".into()], 4), "{status:#}");
 }
 
 #[test]

@@ -88,10 +88,10 @@ impl World {
 pub(crate) struct Milvus<'a>(pub(crate) &'a Etcd);
 
 impl Milvus<'_> {
-    /// A lease, by etcdctl's name for it.
+    /// A lease, by etcdctl's name for it, without zeros before it.
     pub(crate) fn lease(&self) -> String {
         let told = self.0.ctl(&["lease", "grant", "60"]);
-        told.split(' ').nth(1).unwrap().to_owned()
+        told.split(' ').nth(1).unwrap().trim_start_matches('0').to_owned()
     }
 
     /// Writes a record as a Milvus process of this release, below `by-dev/meta/session/`.
@@ -101,6 +101,22 @@ impl Milvus<'_> {
         let record = format!(
             r#"{{"ServerID":{id},"ServerName":"{role}","Address":"{address}","Exclusive":true,"TriggerKill":true,"Version":"{version}","IndexEngineVersion":{{}},"LeaseID":{number},"HostName":"h{id}"}}"#
         );
+        self.raw(key, &record, Some(lease));
+    }
+
+    /// Writes what an active mixcoord of 2.6.8 or later writes.
+    pub(crate) fn mixcoord(&self, id: i64, lease: &str) {
+        self.put(&format!("mixcoord-{id}"), "mixcoord", id, "2.6.15", lease);
+        for role in ["mixcoord", "rootcoord", "datacoord", "querycoord"] {
+            self.put(role, role, id, "2.6.15", lease);
+        }
+    }
+
+    /// Writes a record as a session of this library that does nothing more.
+    pub(crate) fn ours(&self, key: &str, id: i64, lease: &str) {
+        let ours =
+            r#""Coordha":{"SessionID":"00000000000000000000000000000001","Priority":0,"HoldMs":500,"TtlMs":60000}"#;
+        let record = format!(r#"{{"ServerID":{id},"Address":"10.0.0.{id}:1","Version":"2.6.0",{ours}}}"#);
         self.raw(key, &record, Some(lease));
     }
 

@@ -159,7 +159,8 @@ fn lines(status: &Status) -> Vec<String> {
 fn is_wrong(role: &RoleView) -> bool {
     let blocked = |standby: &StandbyView| standby.chance.standing == Standing::Blocked;
     let unbound = role.active.as_ref().is_some_and(|active| active.lease == 0);
-    unbound || !role.strangers.is_empty() || role.standbys.iter().any(blocked)
+    let vacant = role.active.is_none() && !role.standbys.is_empty();
+    unbound || vacant || !role.strangers.is_empty() || role.standbys.iter().any(blocked)
 }
 
 fn role(out: &mut Vec<String>, shown: &Shown) {
@@ -178,14 +179,8 @@ fn role(out: &mut Vec<String>, shown: &Shown) {
         }
     }
     for standby in &role.standbys {
-        let rank = standby.rank.map_or("tries at once".to_owned(), |rank| format!("rank {rank}"));
-        let word = match standby.chance.standing {
-            Standing::Now => "could win now",
-            Standing::Ready => "could win",
-            Standing::Perhaps => "could win, perhaps",
-            Standing::Waits => "has to wait",
-            Standing::Blocked => "CANNOT WIN",
-        };
+        let rank = standby.rank.map_or("no rank".to_owned(), |rank| format!("rank {rank}"));
+        let word = words::standing(standby.chance.standing);
         out.push(format!("  standby   {}, {rank}", name(&standby.session)));
         out.push(format!("            {word}: {}", standby.chance.why));
         out.push(format!("            {}", lease(&standby.session)));

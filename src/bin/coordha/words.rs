@@ -1,5 +1,6 @@
 //! How figures are said.
 
+use coordha::inspect::Standing;
 pub(crate) use coordha::inspect::seconds;
 
 /// What others have written, in a line of its own: nothing in it moves the cursor, ends the line or turns its direction.
@@ -40,4 +41,15 @@ pub(crate) fn count(number: usize, what: &str) -> String {
 pub(crate) fn clock(unix_ms: u64) -> String {
     let (s, ms) = (unix_ms / 1000 % 86_400, unix_ms % 1000);
     format!("{:02}:{:02}:{:02}.{ms:03}", s / 3600, s / 60 % 60, s % 60)
+}
+
+/// Whether a standby could win, in a word or two.
+pub(crate) fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Now => "could win now",
+        Standing::Ready => "could win",
+        Standing::Perhaps => "could win, perhaps",
+        Standing::Waits => "has to wait",
+        Standing::Blocked => "CANNOT WIN",
+    }
 }

@@ -159,7 +159,7 @@ fn role(lines: &mut Vec<Line<'_>>, watched: &Watched, now: Moment) {
     }
     for standby in &view.standbys {
         let session = &standby.session;
-        let rank = standby.rank.map_or("tries at once".to_owned(), |rank| format!("rank {rank}"));
+        let rank = standby.rank.map_or("no rank".to_owned(), |rank| format!("rank {rank}"));
         let lease = session.lease_left.map_or(String::new(), |lease| {
             format!("  lease {} of {}", words::seconds(lease.left_ms), words::seconds(lease.granted_ms))
         });
