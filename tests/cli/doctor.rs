@@ -10,7 +10,7 @@ use crate::support::etcd::{Etcd, Version};
 use crate::world::{Milvus, World, full_etcd};
 
 /// The findings of a check at a level, and the exit code: 5 where any is bad.
-fn findings(world: &World, args: &str, check: &str, level: &str) -> (Vec<String>, i32) {
+pub(crate) fn findings(world: &World, args: &str, check: &str, level: &str) -> (Vec<String>, i32) {
     let (all, code) = world.json(format!("doctor {args}").trim_end());
     let wanted = |finding: &&Value| finding["check"] == check && finding["level"] == level;
     let found = all.as_array().unwrap().iter().filter(wanted);
@@ -25,7 +25,7 @@ fn findings(world: &World, args: &str, check: &str, level: &str) -> (Vec<String>
 }
 
 /// Exactly one such finding, with these words.
-fn finds(world: &World, check: &str, level: &str, words: &[&str]) {
+pub(crate) fn finds(world: &World, check: &str, level: &str, words: &[&str]) {
     let (found, _) = findings(world, "", check, level);
     let hits = found.iter().filter(|text| words.iter().all(|word| text.contains(word))).count();
     assert_eq!(hits, 1, "{check} {level} {words:?} in {found:#?}");
@@ -128,6 +128,30 @@ fn what_milvus_cannot_live_with_is_found() {
     finds(&world, "versions", "bad", &["mixcoord-17", "2.5.0"]);
     milvus.put("rootcoordx", "rootcoordx", 18, "2.4.0", &lease);
     finds(&world, "names", "warn", &["rootcoordx", "rootcoord"]);
+}
+
+#[test]
+fn milvuss_own_keys_of_the_old_roles_are_found_beside_a_mixcoord_and_its_copies_are_not() {
+    let etcd = Etcd::start();
+    let (world, milvus) = (World::etcd(&etcd), Milvus(&etcd));
+    let [lease, other] = [milvus.lease(), milvus.lease()];
+    milvus.raw("id", "80", None);
+    milvus.mixcoord(15, &lease);
+    assert!(findings(&world, "", "roles", "bad").0.is_empty());
+    // Of a process that hangs, and one that was left.
+    milvus.put("rootcoord-2", "rootcoord", 2, "2.5.27", &other);
+    milvus.raw("querycoord-77", r#"{"ServerID":77,"Address":"10.0.0.77:1","Version":"2.5.27"}"#, None);
+    for key in ["session/rootcoord-2", "session/querycoord-77"] {
+        finds(&world, "roles", "bad", &[key, "beside a mixcoord"]);
+    }
+    assert_eq!(findings(&world, "", "roles", "bad").0.len(), 2);
+    // Nobody wins, neither it nor ours.
+    milvus.delete("mixcoord");
+    milvus.ours("mixcoord-16", 16, &other);
+    for key in ["rootcoord", "datacoord", "querycoord"] {
+        milvus.delete(key);
+    }
+    finds(&world, "holder", "bad", &["mixcoord: nobody is active. ", "CANNOT WIN: by-dev/meta/session/querycoord-77"]);
 }
 
 #[test]

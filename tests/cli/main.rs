@@ -9,6 +9,7 @@ mod bless;
 mod command;
 mod config;
 mod doctor;
+mod doctor_holders;
 mod exit_codes;
 mod help;
 mod ids;

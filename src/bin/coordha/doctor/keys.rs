@@ -33,6 +33,11 @@ pub(super) fn check(snapshot: &Snapshot, role: Option<&str>) -> Vec<Finding> {
 }
 
 fn strangers(snapshot: &Snapshot) -> Vec<Finding> {
+    let sessions = snapshot.sessions();
+    let members =
+        sessions.iter().filter(|session| session.kind == Kind::Milvus && !session.is_active && session.lease != 0);
+    let held: BTreeMap<&str, i64> =
+        members.filter_map(|member| Some((member.key.rsplit_once('-')?.0, member.server_id))).collect();
     let finding = |stranger: &coordha::inspect::Stranger| {
         let text = format!("{}: {}", stranger.key, stranger.why);
         if stranger.key.contains("/ha/") {
@@ -41,6 +46,11 @@ fn strangers(snapshot: &Snapshot) -> Vec<Finding> {
                 text,
                 "leave it, or delete it: it counts as vacant, so a standby waits once, and writes it anew",
             );
+        }
+        if let Some(member) = held.get(stranger.key.as_str()) {
+            let advice = "it was written over: a Milvus process that held the role has not noticed, and may still act. End that first \
+                          (server ID";
+            return bad("keys", text, format!("{advice} {member} is registered), then delete the key"));
         }
         bad("keys", text, "delete it, unless a program needs it: Milvus cannot list a role whose name begins its key")
     };
@@ -90,20 +100,25 @@ fn names(roles: &[String]) -> Vec<Finding> {
     findings
 }
 
-/// One key of ours there stops every mixed coordinator of Milvus 2.6.
-fn old_roles(sessions: &[SessionView]) -> Vec<Finding> {
-    let is_mixed = |session: &&SessionView| session.role == "mixcoord" && session.kind == Kind::Milvus;
-    if sessions.iter().find(is_mixed).is_none() {
-        return Vec::new();
-    }
-    let ours = sessions
-        .iter()
-        .filter(|session| session.kind == Kind::Coordha && OLD_ROLES.iter().any(|old| session.role.starts_with(old)));
-    ours.map(|session| {
-        let text = format!("{}: beside a mixcoord of Milvus 2.6, which waits for ever while it is there", session.key);
-        bad("roles", text, "stop that session: with Milvus 2.6 and later the only role to share is mixcoord")
-    })
-    .collect()
+/// One key there stops every mixed coordinator of Milvus 2.6; an active key ours, too.
+pub(super) fn old_roles(sessions: &[SessionView]) -> Vec<Finding> {
+    let mixed = |kind| sessions.iter().any(|session| session.role == "mixcoord" && session.kind == kind);
+    let (milvus, ours) = (mixed(Kind::Milvus), mixed(Kind::Coordha));
+    let is_old = |session: &&SessionView| {
+        let is_listed = OLD_ROLES.iter().any(|old| session.role.starts_with(old));
+        let is_active = session.is_active && OLD_ROLES.contains(&session.role.as_str());
+        let in_the_way = milvus && is_listed || ours && is_active;
+        in_the_way && session.copied_from(sessions).is_none()
+    };
+    let finding = |session: &SessionView| {
+        let text = format!("{}: beside a mixcoord, which waits for ever while it is there", session.key);
+        let advice = match session.kind {
+            Kind::Coordha => "stop that session: with Milvus 2.6 and later the only role to share is mixcoord",
+            Kind::Milvus => "stop that coordinator; where nothing of it acts any more, delete the key",
+        };
+        bad("roles", text, advice)
+    };
+    sessions.iter().filter(is_old).map(finding).collect()
 }
 
 /// From 2.3 to 2.5 a data coordinator takes the index coordinator's role by force.

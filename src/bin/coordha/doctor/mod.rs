@@ -3,6 +3,7 @@
 mod bugs;
 mod certificates;
 mod finding;
+mod holders;
 mod keys;
 mod own;
 mod store;
@@ -25,8 +26,9 @@ const PROBE_TTL: Duration = Duration::from_secs(1);
 /// Look for what is wrong: configuration, etcd, certificates, clock, keys; each with what to do about it
 ///
 /// A line for each check: ok, warn, bad, or skip. Nothing is written, but with --write. A store that cannot be reached is
-/// one of the things that are found. Settings of etcd that its API does not show (auto-compaction, heartbeat, quota before
-/// 3.6) are not checked.
+/// one of the things that are found. Where a role has standbys and nobody active, somebody to take it is waited for, up to
+/// store.request_timeout_ms. Settings of etcd that its API does not show (auto-compaction, heartbeat, quota before 3.6) are
+/// not checked.
 #[derive(Parser)]
 #[command(after_long_help = help::end(
     &["coordha doctor --role rootcoord --config milvus.yaml", "coordha doctor --store etcd://etcd-0:2379 --write"],
@@ -82,7 +84,9 @@ async fn look(config: &Config, write: bool) -> Vec<Finding> {
         findings.push(skip("roles", "the user may read one role only: others were not looked at"));
     }
     findings.push(store::compaction(inspector.compacted().await, revision));
+    let snapshot = holders::look_again(&inspector, &snapshot).await.unwrap_or(snapshot);
     findings.extend(keys::check(&snapshot, inspector.role()));
+    findings.extend(holders::check(&snapshot, inspector.role()));
     findings.push(if write { probe(&inspector).await } else { skip("write", "no round trip without --write") });
     findings
 }
