@@ -100,6 +100,32 @@ fn an_exclusive_one_of_ours_names_the_milvus_holder_and_gives_up() {
 }
 
 #[test]
+fn an_exclusive_milvus_holder_whose_key_is_deleted_has_no_member_key_to_wait_for_and_may_act_on_beside_ours() {
+    let Some(place) = Place::start("exclusive, its key deleted") else { return };
+    place.each(&families(), |arena| {
+        let mut peer = arena.exclusive_peer(1);
+        let revision = peer.active();
+        peer.lines.nth("serving", 1);
+        let ours = arena.ours(1);
+        assert_eq!(ours.sees(peer.id(), &address(1)), revision);
+        assert_eq!(arena.value(&arena.member_key(peer.id())), None);
+        arena.delete(&arena.active_key());
+        let token = ours.active_after(revision);
+        assert_eq!(ours.count(EventKind::Blocked), 0);
+        if arena.family.minds_its_key {
+            assert_eq!(peer.exit_code(), arena.family.lost_code);
+        } else {
+            // It answers, and has not given up.
+            peer.campaigns();
+            assert!(["key-deleted", "lost", "exit"].iter().all(|kind| peer.lines.of(kind).is_empty()));
+            assert!(ours.session.holds(token));
+            peer.kill();
+        }
+        ours.stop();
+    });
+}
+
+#[test]
 fn an_exclusive_milvus_coordinator_panics_where_one_of_ours_is_active() {
     let Some(place) = Place::start("exclusive, ours active") else { return };
     place.each(&families(), |arena| {
