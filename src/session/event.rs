@@ -108,6 +108,7 @@ pub struct Event {
     at: Time,
     deadline: Time,
     missed: u64,
+    is_milvus: Option<bool>,
     detail: Detail,
 }
 
@@ -120,12 +121,13 @@ enum Detail {
 
 impl Event {
     pub(super) fn new(role_name: Arc<str>, at: Time, deadline: Time, detail: election::Event) -> Self {
-        Self { role_name, at, deadline, missed: 0, detail: Detail::Election(detail) }
+        Self { role_name, at, deadline, missed: 0, is_milvus: None, detail: Detail::Election(detail) }
     }
 
     /// The end of a submitted transaction.
     pub(super) fn txn_done(role_name: Arc<str>, done: TxnDone) -> Self {
-        Self { role_name, at: driver::now(), deadline: Time(0), missed: 0, detail: Detail::Txn(Arc::new(done)) }
+        let detail = Detail::Txn(Arc::new(done));
+        Self { role_name, at: driver::now(), deadline: Time(0), missed: 0, is_milvus: None, detail }
     }
 
     /// One that happens now, outside the order of the others.
@@ -135,6 +137,10 @@ impl Event {
 
     pub(super) fn set_missed(&mut self, missed: u64) {
         self.missed = missed;
+    }
+
+    pub(super) fn set_milvus(&mut self, is_milvus: Option<bool>) {
+        self.is_milvus = is_milvus;
     }
 
     /// What it says.
@@ -261,6 +267,12 @@ impl Event {
     /// Where clients reach the holder it names.
     pub fn address(&self) -> Option<&str> {
         self.holder().map(|holder| holder.address.as_str())
+    }
+
+    /// Whether the holder it names is a Milvus process, or writes as one, and no session of this library. `None`: it names
+    /// nobody, or is not an [`Observer`](super::Observer)'s.
+    pub fn is_milvus(&self) -> Option<bool> {
+        self.is_milvus
     }
 
     /// [`EventKind::Foreign`]: the key that cannot be read. [`EventKind::Blocked`] by a Milvus holder: the key that

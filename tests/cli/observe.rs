@@ -217,6 +217,11 @@ fn it_begins_with_one_read_beside_the_observers() {
     observe.line(&["server ID 15", "milvus"]);
     let reads = count() - before;
     assert!((1.0..=2.0).contains(&reads), "{reads}");
+    // Whose the key is stands in what the observer has seen: a new holder is told without another read.
+    let before = count();
+    Milvus(&etcd).put("worker", "worker", 16, "2.4.0", &lease);
+    observe.line(&["server ID 16", "milvus"]);
+    assert!((count() - before).abs() < 0.5, "{}", count() - before);
 }
 
 #[test]

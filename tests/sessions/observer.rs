@@ -58,6 +58,7 @@ fn each_of_three_terms_is_told_in_order_with_nobody_in_between() {
     let observer = observe(&place);
     let first = next(&observer);
     assert_eq!((first.address(), first.server_id(), first.token()), (None, 0, 0));
+    assert_eq!(first.is_milvus(), None);
     let mut last = 0;
     for port in 1..4 {
         let (session, token) = place.active(port);
@@ -65,6 +66,7 @@ fn each_of_three_terms_is_told_in_order_with_nobody_in_between() {
         let event = next(&observer);
         let address = format!("127.0.0.1:{port}");
         assert_eq!((event.address(), event.token()), (Some(address.as_str()), token));
+        assert_eq!(event.is_milvus(), Some(false));
         assert_eq!((event.server_id(), event.missed()), (session.server_id(), 0));
         assert_eq!(observer.current().unwrap().token(), token);
         stop(&session);

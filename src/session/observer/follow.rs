@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
-use super::mailbox::Mailbox;
+use super::mailbox::{Mailbox, Seen};
 use crate::driver::Shared;
 use crate::election::Holder;
 use crate::error::{Error, ErrorKind, Result};
@@ -113,9 +113,13 @@ impl Follower {
     }
 
     /// Who is active by this record; one that cannot be read names nobody.
-    fn holder(&self, kv: &KeyValue) -> Option<Holder> {
+    fn holder(&self, kv: &KeyValue) -> Option<Seen> {
         match Record::decode(&kv.value) {
-            Ok(record) => Some(Holder { server_id: record.server_id, address: record.address, token: kv.mod_revision }),
+            Ok(record) => {
+                let is_milvus = record.coordha.is_none();
+                let Record { server_id, address, .. } = record;
+                Some(Seen { holder: Holder { server_id, address, token: kv.mod_revision }, is_milvus })
+            }
             Err(error) => {
                 let key = kv.key.escape_ascii().to_string();
                 self.log(move |role| warn!(role, key, "the active key cannot be read: {error}"));

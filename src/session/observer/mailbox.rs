@@ -17,6 +17,13 @@ use crate::session::Event;
 use crate::session::bell::Bell;
 use crate::session::outbox::timed_out;
 
+/// Who is active, by the record of the active key.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) holder: Holder,
+    pub(super) is_milvus: bool,
+}
+
 /// The application's side of an observer.
 pub(super) struct Mailbox {
     role_name: Arc<str>,
@@ -36,7 +43,7 @@ struct State {
     newest: Revision,
     /// Up to which revision the holder is known; `None`: the store has not answered yet.
     known: Option<Revision>,
-    holder: Option<Holder>,
+    seen: Option<Seen>,
     unread: Option<Event>,
     /// Why the store did not answer last.
     trouble: Option<Error>,
@@ -72,7 +79,7 @@ impl Mailbox {
     }
 
     /// What the store showed at a revision. Whether it was news: what is older than what is known is dropped.
-    pub(super) fn show(&self, revision: Revision, holder: Option<Holder>) -> bool {
+    pub(super) fn show(&self, revision: Revision, seen: Option<Seen>) -> bool {
         let mut state = self.state();
         state.newest = state.newest.max(revision);
         let first = state.known.is_none();
@@ -80,11 +87,11 @@ impl Mailbox {
             return false;
         }
         state.known = Some(revision);
-        if !first && state.holder == holder {
+        if !first && state.seen == seen {
             return false;
         }
-        state.holder.clone_from(&holder);
-        let mut event = Event::now(Arc::clone(&self.role_name), election::Event::Holder(holder));
+        state.seen = seen;
+        let mut event = self.event(&state);
         if let Some(before) = state.unread.take() {
             self.counts.missed();
             event.set_missed(before.missed() + 1);
@@ -92,6 +99,13 @@ impl Mailbox {
         state.unread = Some(event);
         self.tell(&state);
         true
+    }
+
+    fn event(&self, state: &State) -> Event {
+        let holder = state.seen.as_ref().map(|seen| seen.holder.clone());
+        let mut event = Event::now(Arc::clone(&self.role_name), election::Event::Holder(holder));
+        event.set_milvus(state.seen.as_ref().map(|seen| seen.is_milvus));
+        event
     }
 
     /// The store did not answer. Whether that is news.
@@ -163,8 +177,7 @@ impl Mailbox {
             let nothing = || Error::new(ErrorKind::Unavailable, "the store has not answered yet");
             return Err(state.trouble.clone().unwrap_or_else(nothing));
         }
-        let holder = election::Event::Holder(state.holder.clone());
-        Ok(Event::now(Arc::clone(&self.role_name), holder))
+        Ok(self.event(&state))
     }
 
     /// Waits for what is unread, at most `limit`.
@@ -224,7 +237,7 @@ impl Live for Mailbox {
         (!ended).then(|| Sample::Observer {
             role: self.role_name.to_string(),
             root: self.root.clone(),
-            token: state.holder.as_ref().map_or(0, |holder| holder.token),
+            token: state.seen.as_ref().map_or(0, |seen| seen.holder.token),
             reachable: state.known.is_some() && state.trouble.is_none(),
         })
     }

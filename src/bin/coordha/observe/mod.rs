@@ -5,7 +5,7 @@ mod command;
 use std::process::ExitCode;
 
 use clap::Parser;
-use coordha::inspect::{Inspector, RoleView};
+use coordha::inspect::{Inspector, Kind, RoleView};
 use coordha::session::{Event, Observer};
 use serde::Serialize;
 use tokio::sync::mpsc::{self, Receiver};
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     options: Options,
     /// Run this by `sh -c` for each change, one at a time; changes meanwhile are coalesced to the newest. In its environment:
-    /// HA_ROLE, HA_ADDRESS, HA_SERVER_ID, HA_TOKEN (empty: nobody is active), HA_HOLDER (coordha, milvus, or empty).
+    /// HA_ROLE, HA_ADDRESS, HA_SERVER_ID, HA_TOKEN (empty: nobody is active), HA_HOLDER (coordha, milvus; empty: nobody).
     /// Default: none
     #[arg(long, value_name = "COMMAND")]
     exec: Option<String>,
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let result = if args.once {
             once(&now, args.json, runner.as_mut(), &mut ends).await
         } else {
-            let changes = changes(Observer::start(&config)?, inspector, now);
+            let changes = changes(Observer::start(&config)?);
             follow(changes, args.json, runner.as_mut(), &mut ends).await
         };
         // Whatever it was that has ended it.
@@ -151,17 +151,13 @@ async fn follow(
     }
 }
 
-/// What the observer says, each with whose key it is; an error is the last. `now` is what is known already.
-fn changes(observer: Observer, inspector: Inspector, now: RoleView) -> Receiver<Result<Change, Failure>> {
+/// What the observer says; an error is the last.
+fn changes(observer: Observer) -> Receiver<Result<Change, Failure>> {
     let (send, changes) = mpsc::channel(1);
     tokio::spawn(async move {
-        let mut known = now;
         // What comes while nobody takes the last one is coalesced by the observer.
         while let Ok(place) = send.reserve().await {
-            let change = match observer.event().await {
-                Ok(event) => Ok(change(&event, &mut known, &inspector).await),
-                Err(error) => Err(error.into()),
-            };
+            let change = observer.event().await.map(|event| change(&event)).map_err(Failure::from);
             let is_last = change.is_err();
             place.send(change);
             if is_last {
@@ -172,24 +168,15 @@ fn changes(observer: Observer, inspector: Inspector, now: RoleView) -> Receiver<
     changes
 }
 
-/// What the event says, and whose the active key is, which is read where it is not known.
-async fn change(event: &Event, known: &mut RoleView, inspector: &Inspector) -> Change {
+fn change(event: &Event) -> Change {
     let token = (event.token() != 0).then(|| event.token());
-    let is_known = |known: &RoleView| known.active.as_ref().map(|active| active.mod_revision) == token;
-    if token.is_some()
-        && !is_known(known)
-        && let Ok(snapshot) = inspector.read().await
-    {
-        *known = snapshot.role(event.role_name());
-    }
-    // Another one meanwhile: the observer says so next.
-    let holder = known.active.as_ref().filter(|active| Some(active.mod_revision) == token);
+    let kind = event.is_milvus().map(|is_milvus| if is_milvus { Kind::Milvus } else { Kind::Coordha });
     Change {
         role: event.role_name().to_owned(),
         address: event.address().map(str::to_owned),
         server_id: token.map(|_| event.server_id()),
         token,
-        holder: holder.map(|active| active.kind.name()),
+        holder: kind.map(Kind::name),
         coalesced: event.missed(),
     }
 }
