@@ -36,7 +36,8 @@ const AFTER_START: Duration = Duration::from_millis(300);
 
 /// Looks into the elections of a store. A handle: clones share the connection.
 ///
-/// It lives within one tokio runtime. Every call returns within `store.request_timeout_ms`.
+/// It lives within one tokio runtime. Every call returns within `store.request_timeout_ms`; of several endpoints, one that is
+/// silent is left for the next after a share of that, of 1 s at most.
 #[derive(Clone)]
 pub struct Inspector {
     options: Arc<InspectorOptions>,
@@ -57,7 +58,7 @@ impl Inspector {
         let options = config.resolve_inspector()?;
         let (store, etcd): (Arc<dyn Store>, _) = match &options.store.url {
             StoreUrl::Etcd { endpoints } => {
-                let etcd = Arc::new(EtcdStore::new(&stores::etcd_options(&options.store, endpoints))?);
+                let etcd = Arc::new(EtcdStore::asking_around(&stores::etcd_options(&options.store, endpoints))?);
                 (Arc::clone(&etcd) as Arc<dyn Store>, Some(etcd))
             }
             StoreUrl::Local { directory } => {
@@ -161,6 +162,15 @@ impl Inspector {
                 _ => return None,
             }
         }
+    }
+
+    /// Waits for an answer to the smallest question, and says where it came from: of one that hangs, another endpoint.
+    async fn answering(&self) -> String {
+        if self.etcd.as_ref().is_some_and(|etcd| etcd.endpoints().len() > 1) {
+            // What it says is no matter here: one that does not answer at all has made room for the next.
+            let _ = self.store.range(KeyRange::key(format!("{}/session/id", self.root())), 0, self.limit()).await;
+        }
+        self.store.health().endpoint
     }
 
     /// The error, with the name of the store before its words.

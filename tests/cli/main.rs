@@ -12,6 +12,7 @@ mod doctor;
 mod doctor_holders;
 mod exit_codes;
 mod help;
+mod hung;
 mod ids;
 mod json;
 #[path = "../../src/bin/coordha/lines.rs"]

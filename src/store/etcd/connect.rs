@@ -6,20 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use etcd_client::{Client, ConnectOptions, KvClient, LeaseClient, MaintenanceClient, WatchClient};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tonic::transport::{Channel, Uri};
 use tower::service_fn;
 use tracing::{debug, info, warn};
 
-use super::error::{ConnectFailure, Failure};
+use super::dial::Connector;
+use super::error::Failure;
 use super::options::{Address, EtcdOptions, addresses, check_values};
 use super::tls::Tls;
 use super::watch::Hub;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kv::StoreError;
 use crate::metrics::StoreCounts;
 
@@ -32,6 +30,9 @@ const MIN_KEEPALIVE: Duration = Duration::from_secs(5);
 /// A request with a shorter limit that runs into it says nothing of the endpoint, which all sessions share. No request of
 /// an election has one: `election.hold_ms` is at least four times it, and `store.request_timeout_ms` at least this.
 const SHORTEST_FAULT: Duration = Duration::from_millis(50);
+
+/// How long an endpoint may be silent, where there is another one to ask.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// Locks; what a panic left behind is whole, as no guard is held over a step that can fail.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -47,6 +48,8 @@ pub(super) struct Pool {
     faults: AtomicU64,
     /// Closed when the store is dropped: then all its tasks end.
     pub(super) closing: watch::Receiver<()>,
+    /// A question that one endpoint does not answer is put to the next one: see [`Pool::ask`].
+    asks_around: bool,
     /// etcd has said of a NOSPACE alarm that it is on: see `txn`.
     pub(super) is_full: AtomicBool,
     counts: StoreCounts,
@@ -54,7 +57,7 @@ pub(super) struct Pool {
 
 impl Pool {
     /// Checks the options and reads the certificates. Touches no network.
-    pub(super) fn new(options: &EtcdOptions, closing: watch::Receiver<()>) -> Result<Arc<Self>> {
+    pub(super) fn new(options: &EtcdOptions, closing: watch::Receiver<()>, asks_around: bool) -> Result<Arc<Self>> {
         check_values(options)?;
         let addresses = addresses(options)?;
         let hosts = addresses.iter().map(|address| address.host.as_str());
@@ -74,6 +77,7 @@ impl Pool {
             current: AtomicUsize::new(0),
             faults: AtomicU64::new(0),
             closing,
+            asks_around,
             is_full: AtomicBool::new(false),
             counts: StoreCounts::new("etcd"),
         }))
@@ -134,16 +138,12 @@ impl Pool {
         F: Fn(Access) -> R + Sync,
         R: Future<Output = std::result::Result<T, Failure>> + Send,
     {
-        let (mut messages, mut is_tls) = (Vec::new(), false);
+        let mut failures = Vec::new();
         for _ in 0..self.endpoints.len() {
             let endpoint = self.current().clone();
             used.store(endpoint.index, Ordering::Relaxed);
             let failure = match self.try_one(&endpoint, request).await {
-                Ok(reply) => {
-                    endpoint.fault.store(0, Ordering::Relaxed);
-                    self.learn_version(&endpoint);
-                    return Ok(reply);
-                }
+                Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
             if failure.is_endpoint_fault {
@@ -152,13 +152,46 @@ impl Pool {
             if !failure.may_try_another() {
                 return Err(failure.error);
             }
-            is_tls |= matches!(failure.error, StoreError::Tls(_));
-            if let StoreError::Tls(message) | StoreError::Unavailable(message) = failure.error {
-                messages.push(message);
-            }
+            failures.push(failure.error);
         }
-        let message = messages.join("; ");
-        Err(if is_tls { StoreError::Tls(message) } else { StoreError::Unavailable(message) })
+        Err(all_failed(failures))
+    }
+
+    /// [`Pool::call`] for what changes nothing and may be asked twice. Where the store asks around, each endpoint but the
+    /// last has a share of the limit, and one that is silent, or breaks off, is left for the next.
+    pub(super) async fn ask<T, F, R>(
+        self: &Arc<Self>,
+        limit: Duration,
+        request: F,
+    ) -> std::result::Result<T, StoreError>
+    where
+        F: Fn(Access) -> R + Sync,
+        R: Future<Output = std::result::Result<T, Failure>> + Send,
+    {
+        if !self.asks_around {
+            return self.call(limit, request).await;
+        }
+        let (begin, count) = (Instant::now(), self.endpoints.len());
+        let share = u32::try_from(count).map_or(Duration::ZERO, |count| limit / count).min(SILENCE);
+        let mut failures = Vec::new();
+        for turn in 1..=count {
+            let endpoint = self.current().clone();
+            let part = if turn < count { share } else { limit.saturating_sub(begin.elapsed()) };
+            let failure = match timeout(part, self.try_one(&endpoint, &request)).await {
+                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Err(failure)) => failure,
+                Err(_) => {
+                    let message = format!("{}: no answer within {:?}", endpoint.name, whole_ms(part));
+                    Failure::unreachable(StoreError::Unavailable(message))
+                }
+            };
+            if !failure.is_endpoint_fault {
+                return Err(failure.error);
+            }
+            self.fault(endpoint.index, &failure.error);
+            failures.push(failure.error);
+        }
+        Err(all_failed(failures))
     }
 
     async fn try_one<T, F, R>(
@@ -173,13 +206,18 @@ impl Pool {
         let login = endpoint.login(0).await?;
         let access = |login| Access { pool: self.clone(), endpoint: endpoint.clone(), login };
         let stale = login.generation;
-        match request(access(login)).await {
+        let result = match request(access(login)).await {
             Err(failure) if failure.is_login_stale && endpoint.has_credentials() => {
                 let login = endpoint.login(stale).await?;
                 request(access(login)).await
             }
             result => result,
+        };
+        if result.is_ok() {
+            endpoint.fault.store(0, Ordering::Relaxed);
+            self.learn_version(endpoint);
         }
+        result
     }
 
     /// Asks for the version of the server, once for each endpoint that has answered; where it does not say, again and
@@ -201,6 +239,19 @@ impl Pool {
             }
         });
     }
+}
+
+/// Rounded up, for people.
+fn whole_ms(duration: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(u64::MAX))
+}
+
+/// What all endpoints have said, each in its turn.
+fn all_failed(failures: Vec<StoreError>) -> StoreError {
+    let is_tls = failures.iter().any(|failure| matches!(failure, StoreError::Tls(_)));
+    let words = failures.into_iter().map(|failure| Error::from(failure).message().to_owned());
+    let message = words.collect::<Vec<_>>().join("; ");
+    if is_tls { StoreError::Tls(message) } else { StoreError::Unavailable(message) }
 }
 
 /// When something was asked for that nothing hangs on.
@@ -398,43 +449,6 @@ impl Endpoint {
         let mut state = lock(&self.login);
         if state.current.as_ref().is_some_and(|login| login.generation == generation) {
             state.current = None;
-        }
-    }
-}
-
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
-#[derive(Clone)]
-struct Connector {
-    host: String,
-    port: u16,
-    /// For name, TCP and TLS together.
-    limit: Duration,
-    tls: Option<Tls>,
-}
-
-impl Connector {
-    async fn connect(self) -> std::result::Result<TokioIo<Box<dyn Io>>, ConnectFailure> {
-        timeout(self.limit, self.dial()).await.unwrap_or_else(|_| {
-            let message = format!("no connection within {:?}", self.limit);
-            Err(ConnectFailure::Unreachable(message))
-        })
-    }
-
-    async fn dial(&self) -> std::result::Result<TokioIo<Box<dyn Io>>, ConnectFailure> {
-        let unreachable = |error: std::io::Error| ConnectFailure::Unreachable(error.to_string());
-        let address = (self.host.as_str(), self.port);
-        let stream = TcpStream::connect(address).await.map_err(unreachable)?;
-        stream.set_nodelay(true).map_err(unreachable)?;
-        let Some(tls) = &self.tls else {
-            return Ok(TokioIo::new(Box::new(stream)));
-        };
-        // One that does not speak TLS answers in many ways, a reset among them.
-        match tls.handshake(stream).await {
-            Ok(stream) => Ok(TokioIo::new(Box::new(stream))),
-            Err(error) => Err(ConnectFailure::Tls(format!("TLS handshake: {error}"))),
         }
     }
 }

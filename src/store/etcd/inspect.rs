@@ -125,7 +125,7 @@ impl EtcdStore {
     /// # Errors
     /// As every request.
     pub async fn members(&self, limit: Duration) -> Result<Vec<ClusterMember>> {
-        let list = self.pool.call(limit, |access: Access| async move {
+        let list = self.pool.ask(limit, |access: Access| async move {
             access.login.cluster.clone().member_list().await.map_err(|error| access.failure(error))
         });
         let list = list.await?;
@@ -142,7 +142,7 @@ impl EtcdStore {
     /// # Errors
     /// As every request.
     pub async fn alarms(&self, limit: Duration) -> Result<Vec<Alarm>> {
-        let alarms = self.pool.call(limit, |access: Access| async move {
+        let alarms = self.pool.ask(limit, |access: Access| async move {
             let asked = access.login.maintenance.clone().alarm(AlarmAction::Get, AlarmType::None, None).await;
             asked.map_err(|error| access.failure(error))
         });
@@ -161,7 +161,7 @@ impl EtcdStore {
     /// # Errors
     /// As every request.
     pub async fn lease_left(&self, lease: LeaseId, limit: Duration) -> Result<Option<LeaseLeft>> {
-        let asked = self.pool.call(limit, |access: Access| async move {
+        let asked = self.pool.ask(limit, |access: Access| async move {
             let left = access.login.lease.clone().time_to_live(lease, None).await;
             left.map_err(|error| access.failure(error))
         });

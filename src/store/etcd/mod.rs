@@ -9,6 +9,7 @@
 //!   anything, or it wanted a new token.
 
 mod connect;
+mod dial;
 mod error;
 #[cfg(feature = "cli")]
 mod inspect;
@@ -56,8 +57,19 @@ impl EtcdStore {
     /// `ConfigValue`, `ConfigMissing` or `Unsupported`, where an option cannot be used; names the key, the value and what is
     /// allowed.
     pub fn new(options: &EtcdOptions) -> Result<Self> {
+        Self::open(options, false)
+    }
+
+    /// [`EtcdStore::new`] for who looks on: a question that an endpoint does not answer within a share of its limit, of 1 s at
+    /// most, is put to the next one. Sessions do not: one slow answer would move all of them.
+    #[cfg(feature = "cli")]
+    pub(crate) fn asking_around(options: &EtcdOptions) -> Result<Self> {
+        Self::open(options, true)
+    }
+
+    fn open(options: &EtcdOptions, asks_around: bool) -> Result<Self> {
         let (open, closing) = tokio::sync::watch::channel(());
-        let pool = Pool::new(options, closing)?;
+        let pool = Pool::new(options, closing, asks_around)?;
         Ok(Self { pool, _open: open })
     }
 }

@@ -22,7 +22,7 @@ pub(super) async fn range(
     limit: Duration,
 ) -> Result<RangeReply, StoreError> {
     let (key, end) = bounds(&range)?;
-    pool.call(limit, |access: Access| {
+    pool.ask(limit, |access: Access| {
         let (key, options) = (key.clone(), get_options(end.clone(), max));
         async move {
             let reply = access.login.kv.clone().get(key, Some(options)).await;
@@ -38,8 +38,9 @@ pub(super) async fn range(
 /// Does a transaction.
 pub(super) async fn txn(pool: &Arc<Pool>, txn: Txn, limit: Duration) -> Result<TxnReply, StoreError> {
     let request = request(&txn)?;
-    let puts = [&txn.success, &txn.failure].into_iter().flatten().any(|op| matches!(op, Op::Put { .. }));
-    pool.call(limit, |access: Access| {
+    let ops = || [&txn.success, &txn.failure].into_iter().flatten();
+    let puts = ops().any(|op| matches!(op, Op::Put { .. }));
+    let send = |access: Access| {
         let request = request.clone();
         async move {
             let was_full = access.pool.is_full.load(Ordering::Relaxed);
@@ -58,8 +59,12 @@ pub(super) async fn txn(pool: &Arc<Pool>, txn: Txn, limit: Duration) -> Result<T
                 },
             }
         }
-    })
-    .await
+    };
+    if ops().all(|op| matches!(op, Op::Range { .. })) {
+        pool.ask(limit, send).await
+    } else {
+        pool.call(limit, send).await
+    }
 }
 
 /// etcd may do the very transaction that crosses the limit, and answer "no space" nevertheless: only where the alarm was

@@ -45,7 +45,7 @@ pub(super) async fn watch(
             (key, options)
         })
         .collect();
-    pool.call(limit, |access: Access| {
+    pool.ask(limit, |access: Access| {
         let creates = creates.clone();
         async move { join(access, creates).await }
     })

@@ -27,8 +27,8 @@ pub(super) fn health(health: &Health, config: &Config) -> Vec<Finding> {
     if health.endpoints.is_empty() {
         return vec![ok("store", "a directory of this host: there is no server to look at")];
     }
-    let mut findings: Vec<Finding> = health.endpoints.iter().map(endpoint).collect();
     let up: Vec<&MemberStatus> = health.endpoints.iter().filter_map(|endpoint| endpoint.status.as_ref()).collect();
+    let mut findings: Vec<Finding> = health.endpoints.iter().map(|one| endpoint(one, !up.is_empty())).collect();
     if up.is_empty() {
         return findings;
     }
@@ -41,9 +41,17 @@ pub(super) fn health(health: &Health, config: &Config) -> Vec<Finding> {
     findings
 }
 
-fn endpoint(endpoint: &Endpoint) -> Finding {
+fn endpoint(endpoint: &Endpoint, others_answer: bool) -> Finding {
     let name = &endpoint.endpoint;
     let Some(status) = &endpoint.status else {
+        let is_silent = ["no answer within", "no login within", "no connection within", "timed out"];
+        if others_answer && is_silent.iter().any(|words| endpoint.why.contains(words)) {
+            return bad(
+                "endpoint",
+                &endpoint.why,
+                "others answer: see whether that member, or its host, hangs or is cut off",
+            );
+        }
         let kind = ErrorKind::ALL.iter().find(|kind| Some(kind.name()) == endpoint.error);
         return failed("endpoint", kind.copied().unwrap_or(ErrorKind::Unavailable), &endpoint.why);
     };
