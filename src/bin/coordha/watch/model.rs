@@ -113,6 +113,13 @@ impl Model {
         if was_lost {
             entries.push(Entry::new(now, None, "store_back", Weight::Good, "the store answers again"));
         }
+        let was_restored = revision < self.revision;
+        if was_restored {
+            let text =
+                format!("the store was restored: it shows revision {revision}, this watch has seen {}", self.revision);
+            entries.push(Entry::new(now, None, "store_restored", Weight::Trouble, text));
+        }
+        let is_unseen = was_lost || was_restored;
         self.revision = revision;
         let names: BTreeSet<&String> = roles.iter().map(|role| &role.role).collect();
         let gone: Vec<String> = self.roles.keys().filter(|name| !names.contains(name)).cloned().collect();
@@ -144,10 +151,10 @@ impl Model {
                         let text = "renewed again";
                         entries.push(Entry::new(now, Some(&view.role), "renewed", Weight::Good, text));
                     }
-                    Watched { view, renewed: now, is_exact: before.is_some() && !was_lost, told: 0 }
+                    Watched { view, renewed: now, is_exact: before.is_some() && !is_unseen, told: 0 }
                 }
             };
-            if was_lost {
+            if is_unseen {
                 // Nobody has seen what came meanwhile.
                 (next.renewed, next.is_exact, next.told) = (now, false, 0);
             }
