@@ -66,32 +66,62 @@ fn where_none_answers_all_are_named() {
     (0..3).for_each(|member| etcd.resume(member));
 }
 
+/// The member, by index, at which a watch stands; on a machine that was busy it need not be the first.
+fn watched(etcd: &Etcd, other_than: Option<usize>) -> usize {
+    until("a watch stands", || {
+        (0..3).filter(|member| Some(*member) != other_than).find(|member| {
+            let watches = etcd.metric(*member, "etcd_debugging_mvcc_watcher_total");
+            watches >= Some(1.0)
+        })
+    })
+}
+
+/// Writes through the members that are not paused.
+fn ctl(etcd: &Etcd, paused: usize, arguments: &[&str]) {
+    let mut others = etcd.endpoints();
+    others.remove(paused);
+    let arguments = [&["--command-timeout=60s", "--dial-timeout=60s"][..], arguments].concat();
+    let done = etcd.ctl_command(&others, &arguments).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+}
+
+/// Has another one become active.
+fn takes(etcd: &Etcd, paused: usize, id: i64, lease: &str) {
+    let key = "by-dev/meta/session/rootcoord";
+    let record = format!(r#"{{"ServerID":{id},"Address":"10.0.0.{id}:53100","Version":"2.4.0"}}"#);
+    ctl(etcd, paused, &["del", key]);
+    ctl(etcd, paused, &["put", key, &record, &format!("--lease={lease}")]);
+}
+
 #[test]
 fn a_watch_goes_on_at_the_next_member_and_tells_all_that_came_meanwhile() {
     let (etcd, world, lease) = three();
     let mut watch = Stream::start(&mut world.command("watch --log --set store.request_timeout_ms=15000"));
     watch.line(&["server ID 15", "is active"]);
-    // On a machine that was busy it may have left the first one.
-    let watched = until("the watch stands", || {
-        (0..3).find(|member| etcd.metric(*member, "etcd_debugging_mvcc_watcher_total") >= Some(1.0))
-    });
-    etcd.pause(watched);
-    let mut others = etcd.endpoints();
-    others.remove(watched);
-    let ctl = |arguments: &[&str]| {
-        let arguments = [&["--command-timeout=60s", "--dial-timeout=60s"][..], arguments].concat();
-        let done = etcd.ctl_command(&others, &arguments).output().unwrap();
-        assert!(done.status.success(), "{done:?}");
-    };
-    let key = "by-dev/meta/session/rootcoord";
-    for id in [16, 17] {
-        ctl(&["del", key]);
-        let record = format!(r#"{{"ServerID":{id},"Address":"10.0.0.{id}:53100","Version":"2.4.0"}}"#);
-        ctl(&["put", key, &record, &format!("--lease={lease}")]);
-    }
+    let paused = watched(&etcd, None);
+    etcd.pause(paused);
+    takes(&etcd, paused, 16, &lease);
+    takes(&etcd, paused, 17, &lease);
     watch.line(&["server ID 15", "nobody is active"]);
     watch.line(&["server ID 16", "is active"]);
     watch.line(&["server ID 16", "nobody is active"]);
     watch.line(&["server ID 17", "is active"]);
-    etcd.resume(watched);
+    etcd.resume(paused);
+}
+
+#[test]
+fn an_observer_leaves_a_member_whose_read_fails_and_not_only_a_dead_connection() {
+    let (etcd, world, lease) = three();
+    let mut command = world.command("observe --role rootcoord --set election.reread_ms=200");
+    for key in ["keepalive_ms", "keepalive_timeout_ms"] {
+        command.args(["--set", &format!("store.etcd.{key}=60000")]);
+    }
+    let mut observe = Stream::start(&mut command);
+    observe.line(&["server ID 15"]);
+    let paused = watched(&etcd, None);
+    etcd.pause(paused);
+    watched(&etcd, Some(paused));
+    takes(&etcd, paused, 16, &lease);
+    observe.line(&["server ID 16"]);
+    etcd.resume(paused);
 }

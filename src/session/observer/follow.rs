@@ -95,9 +95,9 @@ impl Follower {
                 },
                 () = sleep_until(next_read) => {
                     match self.read().await {
-                        Ok(shown) if shown.news => return,
-                        Err(error) if error.is_fatal() => return,
-                        _ => next_read = Instant::now() + self.reread,
+                        Ok(shown) if !shown.news => next_read = Instant::now() + self.reread,
+                        // Where an endpoint hangs, its watch is silent long before its connection is given up.
+                        _ => return,
                     }
                 }
             }
