@@ -101,7 +101,7 @@ impl Pool {
         let (from, to) = (&self.endpoints[index].name, &self.endpoints[next].name);
         if moved && next != index {
             self.counts.switched();
-            warn!(from, to, why = %crate::error::Error::from(why.clone()), "endpoint failed, moving to the next one");
+            warn!(from, to, why = %Error::from(why.clone()), "endpoint failed, moving to the next one");
         } else {
             debug!(endpoint = from, ?why, "endpoint failed");
         }
