@@ -133,7 +133,9 @@ abi: ## Compare the ABI of the shared library with the one that programs were bu
 	@tools/abi.sh
 
 .PHONY: lint
-lint: ## rustfmt, clippy, rustdoc, doxygen, cargo-deny, gofmt, go vet, shellcheck: warnings are errors
+lint: ## rustfmt, clippy, rustdoc, doxygen, ruff, cargo-deny, gofmt, go vet, shellcheck: warnings are errors
+	@tools/setup.sh python
+	@tools/python.sh $(PYTHON_VENV)
 	@tools/lint.sh
 
 .PHONY: sim

@@ -45,14 +45,14 @@ if have "staticcheck of the Milvus peer" test -x .tools/staticcheck/staticcheck;
     staticcheck=$PWD/.tools/staticcheck/staticcheck
     (cd tests/milvus/peer && PATH=$(dirname "$(../../../tools/go.sh env GOROOT)/bin/go"):$PATH GOTOOLCHAIN=local "$staticcheck" ./...)
 fi
-# What `make python` has made; a tree without it goes without.
+# In the environment that `make lint` makes.
 if have "the Python package" target/python/venv/bin/ruff --version; then
     for how in check "format --check"; do
         # shellcheck disable=SC2086 # a command with its flag
         target/python/venv/bin/ruff $how --quiet --config bindings/python/pyproject.toml {bindings,examples,benches,tests/scenarios,tests/install}/python tests/deploy
     done
 fi
-if [[ -d target/python/cargo ]] && have "clippy of the Python extension" cargo clippy --version; then
+if have "clippy of the Python extension" cargo clippy --version; then
     cargo fmt --manifest-path bindings/python/Cargo.toml --check
     CARGO_TARGET_DIR=target/python/cargo cargo clippy --locked --quiet --release --manifest-path bindings/python/Cargo.toml -- -D warnings
 fi
