@@ -39,6 +39,9 @@ LIBRARY ?=
 # Takeovers of each kind.
 ROUNDS ?=
 
+# Most tests wait for a store or a clock, and not for a core.
+export RUST_TEST_THREADS ?= $(shell cores=$$(nproc); echo $$((cores > 4 ? cores : 4)))
+
 BENCH := $(TARGET)/bench
 SIZES := $(patsubst %,$(BENCH)/sizes/%.so,capi capi+etcd capi+local capi+etcd+tls)
 
