@@ -82,6 +82,10 @@ public:
     /// never close it. -1: there is none (closed, a child of `fork`, no descriptor to be had).
     int event_fd() const noexcept { return ha_observer_event_fd(raw_.get()); }
 
+    /// Counts one event that was taken and that nobody will look at, in the metric coordha_observer_events_missed_total: for
+    /// a queue of your own that drops one for a newer. Does nothing where the observer was closed, or in a child of `fork`.
+    void count_missed() const noexcept { (void)ha_observer_count_missed(raw_.get()); }
+
     /// Ends it: whoever waits is woken, and no event is given out any more. Returns at once; twice is harmless. From any
     /// thread and from a signal handler.
     void request_stop() const noexcept { (void)ha_observer_request_stop(raw_.get()); }

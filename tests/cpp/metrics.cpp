@@ -25,3 +25,15 @@ TEST_CASE("the metrics show who is active, and for how long a session was there"
     CHECK(text.find("coordha_session_active" + labels) == std::string::npos);
     CHECK(has_line(text, "coordha_terms_begun_total" + labels + "1"));
 }
+
+TEST_CASE("what a queue of one's own has dropped of an observer is counted")
+{
+    const Place place;
+    coordha::Observer observer(place.config("127.0.0.1:1001"));
+    const std::string labels = "{role=\"rootcoord\",root=\"" + place.root + "\"} ";
+    observer.count_missed();
+    CHECK(has_line(coordha::metrics_text(), "coordha_observer_events_missed_total" + labels + "1"));
+    observer.close();
+    observer.count_missed();
+    CHECK(has_line(coordha::metrics_text(), "coordha_observer_events_missed_total" + labels + "1"));
+}
