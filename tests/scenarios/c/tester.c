@@ -118,13 +118,14 @@ static void *read_events(void *app) {
     return NULL;
 }
 
-/* Answers with what came of it, and frees the error. */
+/* Answers with what came of it, and frees the error. A line that is made of parts holds stdout: others say events meanwhile. */
 static void answer(int32_t code, ha_error *err) {
     static const char *const details[] = {"key", "value", "allowed", "holder_address", "holder_server_id", "code"};
     if (code == HA_OK) {
         puts("= ok");
         return;
     }
+    flockfile(stdout);
     printf("= error %s", ha_status_name(code));
     for (size_t i = 0; err && i < sizeof details / sizeof *details; i++) {
         const char *text = ha_error_detail(err, details[i]);
@@ -133,6 +134,7 @@ static void answer(int32_t code, ha_error *err) {
         for (; *text; text++) putchar(*text == ' ' ? '_' : *text);
     }
     putchar('\n');
+    funlockfile(stdout);
     ha_error_free(err);
 }
 
@@ -283,6 +285,7 @@ static void transact(ha_session *s, char **words, int count) {
     }
     if (code == HA_OK) code = ha_txn_commit(txn, 5000, &err);
     if (code == HA_OK) {
+        flockfile(stdout);
         printf("= ok revision=%lld count=%zu", (long long)ha_txn_revision(txn), ha_txn_count(txn));
         for (size_t i = 0; i < ha_txn_count(txn); i++) {
             size_t klen, vlen;
@@ -290,6 +293,7 @@ static void transact(ha_session *s, char **words, int count) {
             printf(" %.*s=%.*s", (int)klen, key, (int)vlen, value);
         }
         putchar('\n');
+        funlockfile(stdout);
     } else {
         answer(code, err);
     }
@@ -337,10 +341,12 @@ static void say_lines(const char *text, const char *start, bool name) {
 
 static void metrics(const char *prefix) {
     char *text = ha_metrics_text();
+    flockfile(stdout);
     fputs("= ok", stdout);
     say_lines(text, "# TYPE ", true);
     say_lines(text, prefix, false);
     putchar('\n');
+    funlockfile(stdout);
     ha_string_free(text);
 }
 
