@@ -39,11 +39,10 @@ impl Snapshot {
         let copies: Vec<_> =
             sessions.iter().filter_map(|session| Some((&session.key, session.copied_from(&sessions)?))).collect();
         let is_copy = |key: &[u8]| copies.iter().any(|(copy, _)| copy.as_bytes() == key);
-        let mut active = OLD_ROLES.iter().map(|old| Keys::new(self.root(), old).active);
-        let begins = OLD_ROLES.map(|old| Keys::new(self.root(), old).active);
-        let mut listed = self.keys.values().filter(|kv| begins.iter().any(|begin| kv.key.starts_with(begin)));
+        let active = OLD_ROLES.map(|old| Keys::new(self.root(), old).active);
+        let mut listed = self.keys.values().filter(|kv| active.iter().any(|key| kv.key.starts_with(key)));
         OldKeys {
-            active: active.find(|key| self.keys.contains_key(key) && !is_copy(key)).map(|key| shown(&key)),
+            active: active.iter().find(|key| self.keys.contains_key(*key) && !is_copy(key)).map(|key| shown(key)),
             listed: listed.find(|kv| !is_copy(&kv.key) && Record::decode(&kv.value).is_ok()).map(|kv| shown(&kv.key)),
             copied: copies.first().map(|(_, of)| (*of).clone()),
         }

@@ -185,19 +185,13 @@ fn the_command_ends_when_nobody_reads_any_more() {
 fn the_command_ends_when_the_store_is_refused() {
     let mut etcd = Etcd::start();
     let world = World::etcd(&etcd);
-    let backup = tempfile::tempdir().unwrap();
     etcd.ctl(&["put", "other", "x"]);
-    etcd.stop(0);
-    etcd.copy_data_to(0, backup.path());
-    etcd.restart(0);
-    etcd.wait_healthy(0);
+    let backup = etcd.backup(0);
     let lease = Milvus(&etcd).lease();
     Milvus(&etcd).put("worker", "worker", 15, "2.4.0", &lease);
     let mut observe = Stream::start(&mut observe(&world, "--set election.reread_ms=200", WAITS));
     observe.line(&["started"]);
-    etcd.stop(0);
-    etcd.copy_data_from(0, backup.path());
-    etcd.restart(0);
+    etcd.restore(0, &backup);
     observe.line(&["coordha: ", "restored"]);
     assert_eq!(observe.wait(), Some(3));
     is_ended(&world);

@@ -72,20 +72,14 @@ fn it_goes_on_when_the_store_comes_back() {
 fn a_store_that_was_set_back_is_told() {
     let mut etcd = Etcd::start();
     let world = World::etcd(&etcd);
-    let backup = tempfile::tempdir().unwrap();
     etcd.ctl(&["put", "other", "x"]);
-    etcd.stop(0);
-    etcd.copy_data_to(0, backup.path());
-    etcd.restart(0);
-    etcd.wait_healthy(0);
+    let backup = etcd.backup(0);
     let lease = Milvus(&etcd).lease();
     Milvus(&etcd).put("rootcoord", "rootcoord", 15, "2.4.0", &lease);
     let seen = world.json("status").0["revision"].as_i64().unwrap();
     let mut watch = Stream::start(&mut world.command("watch --json --set election.reread_ms=200"));
     watch.line(&["server ID 15", "is active"]);
-    etcd.stop(0);
-    etcd.copy_data_from(0, backup.path());
-    etcd.restart(0);
+    etcd.restore(0, &backup);
     let line = watch.line(&[r#""event":"store_restored","weight":"trouble""#]);
     assert!(line.contains(&format!("it shows revision 2, this watch has seen {seen}")), "{line}");
     watch.line(&[r#""event":"role_gone""#]);

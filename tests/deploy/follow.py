@@ -8,6 +8,8 @@ import sys
 import tempfile
 import threading
 
+import planted
+
 SCRIPT = pathlib.Path(__file__).parents[2] / "deploy/helm/coordha/scripts/follow.sh"
 LIMIT_S = 60
 # Fails as often as the file beside it says, as where etcd is away; then it is there until SIGTERM.
@@ -114,16 +116,7 @@ def play(test, change=lambda text: text):
 
 def main():
     tests = [it_goes_on_where_etcd_is_away, it_is_begun_anew_from_time_to_time, it_can_be_told_to_end_in_a_pause]
-    for test in tests:
-        play(test)
-    for right, wrong, test in WRONG:
-        assert right in SCRIPT.read_text(), f"the script has no {right}"
-        try:
-            play(test, lambda text, right=right, wrong=wrong: text.replace(right, wrong))
-        except AssertionError:
-            continue
-        raise AssertionError(f"not found: {wrong}")
-    print(f"follow={len(tests)} refused={len(WRONG)}")
+    planted.run("follow", SCRIPT, tests, WRONG, play)
 
 
 if __name__ == "__main__":

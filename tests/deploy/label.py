@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import tempfile
 
+import planted
 from kubernetes import TOKEN, Kubernetes
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "deploy/helm/coordha/scripts/label.sh"
@@ -331,16 +332,7 @@ def main():
         for name, value in globals().items()
         if callable(value) and value.__module__ == __name__ and name not in no_tests
     ]
-    for test in tests:
-        play(test)
-    for right, wrong, test in WRONG:
-        assert right in SCRIPT.read_text(), f"the script has no {right}"
-        try:
-            play(test, lambda text, right=right, wrong=wrong: text.replace(right, wrong))
-        except AssertionError:
-            continue
-        raise AssertionError(f"not found: {wrong}")
-    print(f"label={len(tests)} refused={len(WRONG)}")
+    planted.run("label", SCRIPT, tests, WRONG, play)
 
 
 if __name__ == "__main__":

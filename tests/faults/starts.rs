@@ -43,15 +43,9 @@ fn f74_the_first_session_of_a_compacted_store_waits_for_whoever_may_have_been_th
 fn f33_a_store_that_was_restored_to_an_earlier_revision_is_refused() {
     let mut place = Place::start();
     place.etcd.ctl(&["put", "app/other", "x"]);
-    let backup = tempfile::tempdir().unwrap();
-    place.etcd.stop(0);
-    place.etcd.copy_data_to(0, backup.path());
-    place.etcd.restart(0);
-    place.etcd.wait_healthy(0);
+    let backup = place.etcd.backup(0);
     let (a, b, token) = place.pair();
-    place.etcd.stop(0);
-    place.etcd.copy_data_from(0, backup.path());
-    place.etcd.restart(0);
+    place.etcd.restore(0, &backup);
     place.etcd.wait_healthy(0);
     for session in [&a, &b] {
         let (_, ended) = session.nth(EventKind::Ended, 1);

@@ -10,7 +10,7 @@
 
 pub mod member;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -276,14 +276,21 @@ impl Etcd {
         self.members[member].spawn(&cluster);
     }
 
-    /// Copies the data of a member that is down into a folder.
-    pub fn copy_data_to(&self, member: usize, folder: &Path) {
-        self.members[member].copy_data_to(folder);
+    /// Copies the data of a member into a new folder. It is down meanwhile, and well again afterwards.
+    pub fn backup(&mut self, member: usize) -> TempDir {
+        let folder = tempfile::tempdir().expect("a folder for the backup");
+        self.stop(member);
+        self.members[member].copy_data_to(folder.path());
+        self.restart(member);
+        self.wait_healthy(member);
+        folder
     }
 
-    /// Puts what was copied in the place of the data of a member that is down.
-    pub fn copy_data_from(&self, member: usize, folder: &Path) {
-        self.members[member].copy_data_from(folder);
+    /// Starts a member anew with what was backed up in the place of its data.
+    pub fn restore(&mut self, member: usize, backup: &TempDir) {
+        self.stop(member);
+        self.members[member].copy_data_from(backup.path());
+        self.restart(member);
     }
 
     /// Waits until a member answers linearizable reads.
