@@ -95,7 +95,12 @@ impl Child {
 
     /// Waits for the n-th answer (from 1).
     pub(crate) fn reply(&self, n: usize) -> String {
-        self.until(&format!("answer no. {n}"), |lines| of(lines, "reply").nth(n - 1).map(str::to_owned))
+        self.line("reply", n)
+    }
+
+    /// Waits for the n-th line of a kind (from 1).
+    pub(crate) fn line(&self, kind: &str, n: usize) -> String {
+        self.until(&format!("{kind} no. {n}"), |lines| of(lines, kind).nth(n - 1).map(str::to_owned))
     }
 
     pub(crate) fn lines(&self, kind: &str) -> Vec<String> {

@@ -16,10 +16,10 @@ const LONG_HOLD: &[(&str, &str)] = &[(keys::LEASE_TTL_MS, "300000"), (keys::ELEC
 /// A lease as short as etcd grants it.
 const SHORT_LEASE: &[(&str, &str)] = &[(keys::LEASE_TTL_MS, "2000"), (keys::ELECTION_HOLD_MS, "1000")];
 
-/// When a child said "left".
+/// When a child said "left". Another may be known to be active before what this one said has been read.
 fn left_at(child: &Child) -> i64 {
-    let lines = child.lines("left");
-    let (_, at) = lines.first().expect("it has left").rsplit_once(' ').unwrap();
+    let line = child.line("left", 1);
+    let (_, at) = line.rsplit_once(' ').unwrap();
     at.parse().unwrap()
 }
 
