@@ -58,7 +58,7 @@ fn doctor_says_that_one_member_is_silent_and_nothing_else() {
 fn where_none_answers_all_are_named() {
     let etcd = Etcd::builder().members(3).start();
     (0..3).for_each(|member| etcd.pause(member));
-    let ran = World::etcd(&etcd).ran("status --set store.request_timeout_ms=600");
+    let ran = World::etcd(&etcd).ran("status --set store.request_timeout_ms=6000");
     assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{ran:?}");
     for endpoint in etcd.endpoints() {
         assert!(ran.stderr.contains(&format!("{endpoint}: no answer within")), "{ran:?}");

@@ -98,7 +98,8 @@ fn f02_a_standby_takes_over_when_the_active_one_stops_with_a_greater_token() {
 #[test]
 fn f03_the_role_is_kept_and_renewed_until_the_application_has_left() {
     let place = Place::new();
-    let first = Session::start(&short(place.config(1)), None).unwrap();
+    let config = with(short(place.config(1)), keys::DEACTIVATION_TIMEOUT_MS, "60000");
+    let first = Session::start(&config, None).unwrap();
     let token = activate(&first);
     let second = place.standby(2);
     first.request_stop();
@@ -145,7 +146,8 @@ fn who_resigns_stands_by_and_comes_back() {
     let place = Place::new();
     let (first, token) = place.active(1);
     let second = place.standby(2);
-    first.resign(Duration::from_millis(200)).unwrap();
+    // Long enough for the other one to win meanwhile, on a busy machine too.
+    first.resign(Duration::from_secs(5)).unwrap();
     assert!(!first.is_active() && first.is_ending(token));
     let leaving = expect(&first, EventKind::Deactivate);
     assert_eq!((leaving.reason(), leaving.held()), (Some(Reason::Resign), true));
