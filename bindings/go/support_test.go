@@ -51,6 +51,7 @@ func baseConfig(url, root string) coordha.Config {
 	return coordha.Config{
 		Role: "rootcoord", Address: "127.0.0.1:53100", StoreURL: url, Root: root, ActiveStandby: true,
 		HoldTime: 5 * time.Second, LeaseTTL: 10 * time.Second, ActivationBackoff: 20 * time.Millisecond,
+		ReleaseTimeout: 20 * time.Second,
 	}
 }
 

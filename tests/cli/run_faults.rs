@@ -16,7 +16,7 @@ fn b_follows(scene: &Scene, options: &[&str], trouble: impl FnOnce(&mut Running)
     let mut a = scene.start("A", &[options, &["--restart-backoff-ms", "60000"]].concat(), BUSY);
     scene.line("A start");
     let b = scene.start("B", options, BUSY);
-    b.says("enter STANDBY mode, ACTIVE is");
+    b.says("enter STANDBY mode");
     scene.line("A lives");
     trouble(&mut a);
     scene.line("B start");

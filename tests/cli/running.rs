@@ -72,8 +72,10 @@ impl Scene {
 
     /// One that stands by where another one is active. It keeps its role on a machine that stands still for 3 s.
     pub(crate) fn usual(&self, name: &str, options: &[&str], script: &str) -> Command {
-        let usual = ["--active-standby", "--set", "election.hold_ms=8000", "--set", "lease.ttl_ms=30000"];
-        self.command(name, &[&usual, options].concat(), script)
+        let usual = ["election.hold_ms=8000", "lease.ttl_ms=30000", "release.timeout_ms=10000"];
+        let usual = usual.iter().flat_map(|value| ["--set", value]);
+        let all: Vec<&str> = ["--active-standby"].into_iter().chain(usual).chain(options.iter().copied()).collect();
+        self.command(name, &all, script)
     }
 
     /// Starts such a one.

@@ -62,7 +62,8 @@ impl World {
             .set(keys::ROLE, role)
             .set(keys::ADDRESS, address)
             .set(keys::ACTIVE_STANDBY_ENABLED, true)
-            .set(keys::ACTIVATION_AUTO, true);
+            .set(keys::ACTIVATION_AUTO, true)
+            .set(keys::RELEASE_TIMEOUT_MS, 20_000);
         builder.start().unwrap()
     }
 

@@ -210,7 +210,8 @@ coordha::Config Place::config(const std::string &address) const
             {HA_KEY_ROLE, "rootcoord"},
             {HA_KEY_ADDRESS, address},
             {HA_KEY_ACTIVE_STANDBY_ENABLED, true},
-            {HA_KEY_ACTIVATION_BACKOFF_MS, 50ms}};
+            {HA_KEY_ACTIVATION_BACKOFF_MS, 50ms},
+            {HA_KEY_RELEASE_TIMEOUT_MS, 20s}};
 }
 
 void Record::add(std::string line)

@@ -68,6 +68,7 @@ impl Place {
             (keys::LEASE_TTL_MS, "30000".into()),
             (keys::ELECTION_REREAD_MS, "1000".into()),
             (keys::ELECTION_SAME_HOST_PROOF, "false".into()),
+            (keys::RELEASE_TIMEOUT_MS, "20000".into()),
         ]
     }
 

@@ -141,6 +141,7 @@ impl Arena<'_> {
             (keys::LEASE_TTL_MS, OUR_TTL_MS.to_string()),
             (keys::ELECTION_REREAD_MS, "1000".into()),
             (keys::ELECTION_SAME_HOST_PROOF, "false".into()),
+            (keys::RELEASE_TIMEOUT_MS, "20000".into()),
         ]
     }
 

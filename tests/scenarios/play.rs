@@ -216,6 +216,8 @@ impl<'a> Play<'a> {
         every.push(format!("role={ROLE}"));
         if words[0] != "observe" {
             every.extend([format!("address={}", address(seat)), "active_standby.enabled=true".into()]);
+            // A stop waits for it, on a busy machine too.
+            every.push("release.timeout_ms=20000".into());
             every.extend(self.scenario.config.iter().cloned());
         }
         sent.splice(at..at, every);

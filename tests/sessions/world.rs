@@ -54,7 +54,7 @@ impl Place {
     }
 }
 
-/// H and the limits of requests (H / 4) are such that a machine that stands still for 3 s costs no term.
+/// H, the limits of requests (H / 4) and that of the release are such that a machine that stands still for 3 s costs nothing.
 pub(crate) fn config(url: &str, port: u16) -> Config {
     let mut config = Config::new();
     for (key, value) in [
@@ -67,6 +67,7 @@ pub(crate) fn config(url: &str, port: u16) -> Config {
         (keys::ELECTION_REREAD_MS, "300"),
         (keys::ELECTION_RANK_STEP_MS, "20"),
         (keys::ACTIVATION_BACKOFF_MS, "50"),
+        (keys::RELEASE_TIMEOUT_MS, "20000"),
     ] {
         config.set(key, value).unwrap();
     }

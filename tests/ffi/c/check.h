@@ -92,6 +92,7 @@ static inline ha_config *a_config(const char *address)
     set(config, HA_KEY_ELECTION_HOLD_MS, patient ? "20000" : "5000");
     set(config, HA_KEY_LEASE_TTL_MS, patient ? "60000" : "10000");
     set(config, HA_KEY_ACTIVATION_BACKOFF_MS, "50");
+    set(config, HA_KEY_RELEASE_TIMEOUT_MS, "20000");
     return config;
 }
 
