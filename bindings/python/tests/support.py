@@ -42,7 +42,8 @@ import logging, os, signal, sys, threading, time
 import coordha, coordha.aio
 store, root = sys.argv[1:3]
 def keys(**more):
-    return dict(dict(role="queue", address="127.0.0.1:7000", store_url=store, root=root, active_standby=True), **more)
+    usual = dict(role="queue", address="127.0.0.1:7000", store_url=store, root=root, active_standby=True)
+    return {**usual, "release_timeout_ms": 20_000, **more}
 """
 
 
