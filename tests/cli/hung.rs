@@ -25,7 +25,7 @@ fn three() -> (Etcd, World, String) {
 #[test]
 fn all_that_looks_asks_the_next_member() {
     let (etcd, world, _) = three();
-    etcd.pause(0);
+    pause(&etcd, 0);
     // Long enough for a busy machine; a share of it is not.
     let limit = "--role rootcoord --set store.request_timeout_ms=15000";
     for look in ["status", "observe --once", "ids"] {
@@ -44,7 +44,7 @@ fn all_that_looks_asks_the_next_member() {
 #[test]
 fn doctor_says_that_one_member_is_silent_and_nothing_else() {
     let (etcd, world, _) = three();
-    etcd.pause(0);
+    pause(&etcd, 0);
     let (findings, code) = world.json("doctor --write --set store.request_timeout_ms=9000");
     let bad: Vec<_> = findings.as_array().unwrap().iter().filter(|finding| finding["level"] == "bad").collect();
     assert_eq!((bad.len(), code), (1, 5), "{findings:#}");
@@ -76,13 +76,19 @@ fn watched(etcd: &Etcd, other_than: Option<usize>) -> usize {
     })
 }
 
+/// Pauses a member, and waits until the others have a leader.
+fn pause(etcd: &Etcd, member: usize) {
+    etcd.pause(member);
+    etcd.leader_other_than(member);
+}
+
 /// Writes through the members that are not paused.
 fn ctl(etcd: &Etcd, paused: usize, arguments: &[&str]) {
     let mut others = etcd.endpoints();
     others.remove(paused);
     let arguments = [&["--command-timeout=60s", "--dial-timeout=60s"][..], arguments].concat();
-    let done = etcd.ctl_command(&others, &arguments).output().unwrap();
-    assert!(done.status.success(), "{done:?}");
+    // The new leader may need longer than etcd lets a request wait.
+    until("it is written", || etcd.ctl_command(&others, &arguments).output().unwrap().status.success().then_some(()));
 }
 
 /// Has another one become active.
@@ -99,7 +105,7 @@ fn a_watch_goes_on_at_the_next_member_and_tells_all_that_came_meanwhile() {
     let mut watch = Stream::start(&mut world.command("watch --log --set store.request_timeout_ms=15000"));
     watch.line(&["server ID 15", "is active"]);
     let paused = watched(&etcd, None);
-    etcd.pause(paused);
+    pause(&etcd, paused);
     takes(&etcd, paused, 16, &lease);
     takes(&etcd, paused, 17, &lease);
     watch.line(&["server ID 15", "nobody is active"]);
@@ -119,7 +125,7 @@ fn an_observer_leaves_a_member_whose_read_fails_and_not_only_a_dead_connection()
     let mut observe = Stream::start(&mut command);
     observe.line(&["server ID 15"]);
     let paused = watched(&etcd, None);
-    etcd.pause(paused);
+    pause(&etcd, paused);
     watched(&etcd, Some(paused));
     takes(&etcd, paused, 16, &lease);
     observe.line(&["server ID 16"]);

@@ -60,10 +60,11 @@ impl Ours {
         })
     }
 
-    /// Waits until it has seen the session with this ID hold the role at `address`, and gives the token.
+    /// Waits until it has seen the session with this ID hold the role at `address`, and gives the token. One that it names
+    /// because it stands in the way has none.
     pub(crate) fn sees(&self, id: i64, address: &str) -> Revision {
         self.until(&format!("session {id} at {address}"), |events| {
-            let holders = events.iter().filter_map(Event::holder);
+            let holders = events.iter().filter_map(Event::holder).filter(|h| h.token != 0);
             holders.filter(|h| h.server_id == id && h.address == address).map(|h| h.token).next_back()
         })
     }
