@@ -21,7 +21,7 @@ use coordha::store::{Store, WatchStream};
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Limit of a request that is to run into it.
-const SHORT: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_secs(2);
 
 fn store(endpoints: Vec<String>) -> EtcdStore {
     EtcdStore::new(&EtcdOptions::new(endpoints)).unwrap()

@@ -76,8 +76,8 @@ class Store:
     def keys(self, **more: Any) -> dict[str, Any]:
         """Keyword arguments of a session of the role `queue`."""
         keys = {"role": "queue", "address": "127.0.0.1:7000", "store_url": self.url, "root": self.root}
-        keys.update(active_standby=True, activation_backoff_ms=0, release_timeout_ms=20_000)
-        return {**keys, **more}
+        limits = {"activation_backoff_ms": 0, "release_timeout_ms": 20_000}
+        return {**keys, **limits, "active_standby": True, **more}
 
     def delete(self, key: bytes, *flags: str) -> None:
         """Deletes a key behind the library's back."""
