@@ -91,6 +91,11 @@ check: ## The tests of `cargo test` alone; TESTS=<name> narrows them
 milvus: etcd ## Of these, the tests in one election with Milvus: the Go peer of each family of releases; TESTS=<name>
 	@tools/milvus.sh $(TESTS)
 
+.PHONY: busy
+busy: etcd ## The same on a machine that is busy and stands still now and then: what takes its quickness for granted fails; ONLY=<program of tests>
+	cargo test --locked --all-features --no-run
+	@tools/busy.py -- cargo test --locked --all-features $(if $(ONLY),--test $(ONLY)) -- $(TESTS)
+
 .PHONY: check-old
 check-old: ## The tests on a real etcd once more, on Debian's 3.4
 	COORDHA_TEST_ETCD=3.4 cargo test --locked --all-features --test faults --test etcd_store --test sessions

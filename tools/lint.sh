@@ -49,7 +49,7 @@ fi
 if have "the Python package" target/python/venv/bin/ruff --version; then
     for how in check "format --check"; do
         # shellcheck disable=SC2086 # a command with its flag
-        target/python/venv/bin/ruff $how --quiet --config bindings/python/pyproject.toml {bindings,examples,benches,tests/scenarios,tests/install}/python tests/deploy
+        target/python/venv/bin/ruff $how --quiet --config bindings/python/pyproject.toml {bindings,examples,benches,tests/scenarios,tests/install}/python tests/deploy tools/busy.py
     done
 fi
 if have "clippy of the Python extension" cargo clippy --version; then
