@@ -107,14 +107,17 @@ fn the_librarys_threads_block_asynchronous_signals_and_no_others() {
     const LEFT: u64 = 1 << 3 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 26;
     let place = Place::new();
     let (session, _) = place.active(1);
-    let ours: Vec<_> = threads().into_iter().filter(|thread| thread.name.starts_with("coordha-")).collect();
+    // The C library blocks all for a moment, in a thread that makes another one, or ends.
+    let ours = until("no thread blocks what a defect of its own raises", || {
+        let ours: Vec<_> = threads().into_iter().filter(|thread| thread.name.starts_with("coordha-")).collect();
+        ours.iter().all(|thread| thread.blocked & LEFT == 0).then_some(ours)
+    });
     for name in ["coordha-clock", "coordha-io"] {
         assert!(ours.iter().any(|thread| thread.name == name));
     }
     for thread in ours {
         let (name, mask) = (thread.name, thread.blocked);
         assert_eq!(mask & (SIGTERM | SIGALRM), SIGTERM | SIGALRM, "{name}");
-        assert_eq!(mask & LEFT, 0, "{name}");
     }
     stop(&session);
 }
