@@ -10,6 +10,7 @@ use coordha::kv::Revision;
 use coordha::session::{Callbacks, Event, EventKind, Session, TxnDone, Until};
 
 use crate::support::etcd::Etcd;
+use crate::support::wait::until;
 use crate::switched::{Fault, Switched};
 use crate::world::{PATIENCE, Place, activate, config, expect, stop, with};
 
@@ -203,6 +204,8 @@ fn a_session_with_callbacks_cannot_be_told_and_refuses() {
 fn the_descriptor_tells_of_each() {
     let place = Place::new();
     let (session, token) = place.active(1);
+    // The last event that comes by itself is that the watch shows it its own key.
+    until("the session sees itself", || session.holder().filter(|holder| holder.token == token));
     while session.next_event(NOW).is_ok() {}
     let fd = session.event_fd().unwrap();
     session.txn(token).get("app/a").submit(1, None).unwrap();
