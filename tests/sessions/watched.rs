@@ -56,7 +56,7 @@ impl Watched {
         *self.mode.lock().unwrap()
     }
 
-    /// How many watches were asked for.
+    /// How many watches were begun while all was well.
     pub(crate) fn watches(&self) -> usize {
         self.watches.load(Ordering::SeqCst)
     }
@@ -97,10 +97,12 @@ impl Store for Watched {
     }
 
     async fn watch(&self, ranges: Vec<KeyRange>, from: Revision, limit: Duration) -> Result<WatchStream, StoreError> {
-        self.watches.fetch_add(1, Ordering::SeqCst);
         let (sender, receiver) = mpsc::channel(2);
         let item = match self.mode() {
-            Mode::Whole | Mode::Restored => return self.inner.watch(ranges, from, limit).await,
+            Mode::Whole | Mode::Restored => {
+                self.watches.fetch_add(1, Ordering::SeqCst);
+                return self.inner.watch(ranges, from, limit).await;
+            }
             Mode::Gone => return Err(StoreError::Unavailable("switched off".into())),
             Mode::Silent => WatchItem::Started,
             Mode::Compacted => WatchItem::Compacted { revision: from + 1 },
